@@ -1,0 +1,386 @@
+"""What the API answers and accepts. Inputs forbid unknown keys unless they say otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ExecutionState = Literal["queued", "running", "paused", "cancelling", "success", "failed", "cancelled", "timed_out"]
+StageState = Literal[
+    "pending",
+    "queued",
+    "running",
+    "retrying",
+    "waiting",
+    "cancelling",
+    "success",
+    "failed",
+    "skipped",
+    "cancelled",
+    "timed_out",
+]
+Role = Literal["viewer", "operator", "editor", "admin"]
+
+
+class ProblemBody(BaseModel):
+    """One thing wrong in a definition or in inputs."""
+
+    code: str
+    message: str
+    path: str = Field("", examples=["stages[3].when"])
+    line: int | None = None
+    column: int | None = None
+    found: Any = None
+    suggestion: str | None = None
+    severity: Literal["error", "warning"] = "error"
+
+
+class ErrorResponse(BaseModel):
+    """Every error has this shape."""
+
+    detail: str = Field(examples=["There is no pipeline 'ordres'."])
+    code: str = Field(examples=["not_found"])
+    request_id: str | None = None
+    problems: list[ProblemBody] = []
+
+
+class LocationBody(BaseModel):
+    file: str | None = None
+    line: int | None = None
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+
+
+class StageErrorBody(BaseModel):
+    """Why an attempt failed: one sentence, where, and what to do."""
+
+    message: str
+    code: str
+    kind: str
+    stage: str | None = None
+    location: LocationBody | None = None
+    suggestion: str | None = None
+    traceback: str | None = None
+    details: dict[str, Any] = {}
+
+
+class RunBar(BaseModel):
+    """One of a pipeline's latest executions, as the small bars show it."""
+
+    id: str
+    number: int
+    status: ExecutionState
+    created_at: datetime
+    duration_seconds: float | None
+
+
+class PipelineStats(BaseModel):
+    """Over the last 100 ended executions."""
+
+    executions: int
+    success_rate: float = Field(description="0 to 100")
+    p50_seconds: float | None
+    p95_seconds: float | None
+
+
+class PipelineSummary(BaseModel):
+    id: str
+    name: str
+    description: str
+    labels: dict[str, str]
+    version: int
+    enabled: bool
+    stages_total: int
+    created_at: datetime
+    updated_at: datetime
+    recent: list[RunBar] = Field(description="the last 20 executions, oldest first")
+    stats: PipelineStats | None = Field(description="None until one execution has ended")
+
+
+class StageOutline(BaseModel):
+    id: str
+    name: str
+    type: str
+    needs: list[str]
+
+
+class PipelineDetail(PipelineSummary):
+    definition: dict[str, Any] = Field(description="the normalised document")
+    source: str = Field(description="the text as its author wrote it")
+    source_format: Literal["yaml", "json"]
+    stages: list[StageOutline]
+    inputs_schema: dict[str, Any] = Field(description="JSON Schema of the inputs: makes the run form")
+    code_stages: list[str] = Field(default=[], description="stages that need code stages to be switched on")
+    problems: list[ProblemBody] = Field(default=[], description="warnings")
+
+
+class PipelineVersion(BaseModel):
+    pipeline_id: str
+    version: int
+    digest: str
+    note: str
+    created_at: datetime
+    created_by: str | None
+    stages_total: int
+
+
+class PipelineVersionDetail(PipelineVersion):
+    definition: dict[str, Any]
+    source: str
+    source_format: Literal["yaml", "json"]
+    stages: list[StageOutline]
+
+
+class ValidationReport(BaseModel):
+    valid: bool
+    problems: list[ProblemBody]
+    definition: dict[str, Any] | None = Field(description="the normalised document, None when it cannot be read")
+    stages: list[StageOutline] = []
+
+
+class ExecuteRequest(BaseModel):
+    """Keys other than these are kept and readable as `execution.data`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    inputs: dict[str, Any] = {}
+    version: int | None = Field(None, ge=1, description="the newest when left out")
+
+
+class ExecuteResponse(BaseModel):
+    execution_id: str
+    pipeline_id: str
+    status: Literal["started"] = "started"
+    message: str = "Pipeline execution started"
+    number: int
+    replayed: bool = Field(False, description="true when this Idempotency-Key had started it before")
+
+
+class ExecutionSummary(BaseModel):
+    id: str
+    number: int
+    pipeline_id: str
+    pipeline_name: str
+    version: int
+    status: ExecutionState
+    trigger: str
+    actor: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    queued_seconds: float | None
+    duration_seconds: float | None = Field(description="start to end; to now while it runs")
+    stages_total: int
+    counts: dict[str, int] = Field(description="stage runs by state", examples=[{"success": 6, "failed": 1, "skipped": 3}])
+    failed_stage: str | None
+    error: StageErrorBody | None
+    reason: str | None
+    rerun_of: str | None
+    retries: int
+
+
+class ArtifactBody(BaseModel):
+    id: str
+    execution_id: str
+    stage: str
+    index: int
+    attempt: int
+    name: str
+    kind: Literal["table", "quarantine", "file", "result", "report"]
+    media_type: str
+    rows: int | None
+    bytes: int
+    columns: list[dict[str, str]] | None
+    created_at: datetime
+
+
+class StageRunBody(BaseModel):
+    """One stage × foreach index of an execution."""
+
+    stage: str
+    index: int
+    name: str
+    type: str
+    needs: list[str]
+    status: StageState
+    attempt: int
+    max_attempts: int
+    reason: str | None = Field(description="why it waits, was skipped or is retried")
+    error: StageErrorBody | None
+    due_at: datetime | None
+    ready_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_seconds: float | None
+    wait_seconds: float | None = Field(description="from ready to started")
+    usual_seconds: float | None = Field(None, description="median of the last 20 successes of this stage")
+    rows: int | None
+    bytes: int | None
+    artifacts: list[ArtifactBody] = []
+
+
+class AttemptBody(BaseModel):
+    attempt: int
+    status: StageState
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_seconds: float | None
+    error: StageErrorBody | None
+
+
+class StageRunDetail(StageRunBody):
+    config: dict[str, Any]
+    result: Any = Field(None, description="the result, cut to 64 KB")
+    result_truncated: bool = False
+    attempts: list[AttemptBody]
+
+
+class RetryPlan(BaseModel):
+    """What a retry from the failed stages would do, or has done."""
+
+    execution_id: str
+    reused: list[str]
+    to_run: list[str]
+    message: str = Field(examples=["12 stages reused, 3 will run"])
+
+
+class ExecutionDetail(ExecutionSummary):
+    inputs: dict[str, Any]
+    data: Any
+    outputs: dict[str, Any] | None
+    stages: list[StageRunBody]
+    usual_seconds: float | None = Field(description="median of the last 20 successes of this pipeline")
+    last_seq: int
+    retry: RetryPlan | None = Field(description="what a retry would do; None while it cannot be retried")
+    timeout_at: datetime | None
+
+
+class EventBody(BaseModel):
+    seq: int
+    at: datetime
+    type: str
+    execution_id: str
+    pipeline_id: str
+    stage: str | None = None
+    index: int | None = None
+    payload: dict[str, Any] = {}
+
+
+class LogLine(BaseModel):
+    id: int
+    at: datetime
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+    pipeline_id: str | None
+    execution_id: str | None
+    stage: str | None
+    index: int | None
+    attempt: int | None
+    fields: dict[str, Any] = {}
+
+
+class TablePreview(BaseModel):
+    columns: list[dict[str, str]]
+    rows: list[list[Any]]
+    offset: int
+    total_rows: int
+
+
+class ColumnProfile(BaseModel):
+    name: str
+    type: str
+    nulls: int
+    distinct: int | None = Field(description="approximate")
+    min: Any = None
+    max: Any = None
+    mean: float | None = None
+    histogram: list[dict[str, Any]] = Field(default=[], description="buckets {from, to, count} or values {value, count}")
+
+
+class TableProfile(BaseModel):
+    rows: int
+    bytes: int
+    columns: list[ColumnProfile]
+
+
+class StageTypeBody(BaseModel):
+    type: str
+    summary: str
+    description: str
+    config_schema: dict[str, Any]
+    takes_data: bool
+    runs_code: bool
+    enabled: bool = Field(description="false for code stages on a server where they are switched off")
+    examples: list[dict[str, Any]]
+
+
+class MetricsBody(BaseModel):
+    """`success_rate` (0 to 100) and `avg_duration` (seconds) are over the last 24 hours, None without an execution."""
+
+    total_pipelines: int
+    enabled_pipelines: int
+    active_executions: int
+    queued_executions: int
+    executions_24h: int
+    failed_24h: int
+    success_rate: float | None
+    avg_duration: float | None
+    p95_duration: float | None
+    previous_success_rate: float | None = Field(description="over the 24 hours before those")
+    previous_avg_duration: float | None
+
+
+class MetricsBucket(BaseModel):
+    at: datetime
+    started: int
+    success: int
+    failed: int
+    cancelled: int
+    timed_out: int
+    avg_duration: float | None
+
+
+class MetricsHistory(BaseModel):
+    range: str
+    bucket_seconds: int
+    buckets: list[MetricsBucket]
+
+
+class UserBody(BaseModel):
+    id: str
+    email: str
+    role: Role
+
+
+class TokenResponse(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int = Field(description="seconds")
+    user: UserBody
+
+
+class SetupState(BaseModel):
+    needed: bool = Field(description="true until the first account exists")
+
+
+class SetupRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(max_length=200, description="from the one-time link printed at the first start")
+    email: str = Field(max_length=320)
+    password: str = Field(min_length=10, max_length=1024)
+
+
+class About(BaseModel):
+    version: str
+    database: Literal["sqlite", "postgresql"]
+    code_stages: bool
+    data_dirs: list[str]
+
+
+class Message(BaseModel):
+    message: str

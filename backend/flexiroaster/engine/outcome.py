@@ -1,0 +1,45 @@
+"""How an attempt of a stage ends: a closed union. User code never leaks an exception past it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flexiroaster.engine.errors import StageError
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """`result` is a JSON value; `rows` and `bytes` count what the stage handed on, None where it has no table."""
+
+    result: Any = None
+    rows: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: StageError
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The stage is not done and holds no worker: it is run again at `until`, with the same attempt number."""
+
+    until: datetime
+    reason: str
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    reason: str = "cancelled"
+
+
+Outcome = Succeeded | Failed | Skipped | Waiting | Cancelled

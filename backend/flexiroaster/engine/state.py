@@ -1,0 +1,89 @@
+"""Every state an execution and a stage run can be in, and every move allowed between them.
+
+The tables below are the documentation: what is not listed cannot happen. Final states have no way out but one:
+a person's retry takes an execution from `failed`, `timed_out` or `cancelled` back to `running`, and with it the
+stage runs that are to run again back to `pending`.
+
+An execution::
+
+    queued ──> running ──> success
+                 │  ╲───> failed
+                 │   ╲──> timed_out
+                 ╰─> cancelling ──> cancelled
+
+A stage run::
+
+    pending ──> queued ──> running ──> success
+       │           │          ├──────> failed
+       │           │          ├──────> timed_out
+       │           │          ├──────> retrying ──> queued   (after the backoff)
+       │           │          ├──────> waiting  ──> queued   (when it is due)
+       │           │          ╰──────> cancelling ──> cancelled
+       ╰───────────┴──> skipped | cancelled
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ExecutionStatus(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
+class StageStatus(StrEnum):
+    PENDING = "pending"
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    WAITING = "waiting"
+    CANCELLING = "cancelling"
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
+E = ExecutionStatus
+S = StageStatus
+
+EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
+    E.QUEUED: frozenset({E.RUNNING, E.CANCELLING, E.CANCELLED, E.TIMED_OUT, E.SUCCESS, E.FAILED}),
+    E.RUNNING: frozenset({E.SUCCESS, E.FAILED, E.CANCELLING, E.CANCELLED, E.TIMED_OUT, E.PAUSED}),
+    E.PAUSED: frozenset({E.RUNNING, E.CANCELLING, E.CANCELLED, E.TIMED_OUT}),
+    E.CANCELLING: frozenset({E.CANCELLED, E.TIMED_OUT}),
+    E.SUCCESS: frozenset(),
+    E.FAILED: frozenset({E.RUNNING}),
+    E.CANCELLED: frozenset({E.RUNNING}),
+    E.TIMED_OUT: frozenset({E.RUNNING}),
+}
+
+STAGE_MOVES: dict[StageStatus, frozenset[StageStatus]] = {
+    S.PENDING: frozenset({S.QUEUED, S.RUNNING, S.SKIPPED, S.CANCELLED}),
+    S.QUEUED: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED}),
+    S.RUNNING: frozenset(
+        {S.SUCCESS, S.FAILED, S.SKIPPED, S.TIMED_OUT, S.RETRYING, S.WAITING, S.CANCELLING, S.CANCELLED, S.QUEUED}
+    ),
+    S.RETRYING: frozenset({S.QUEUED, S.RUNNING, S.CANCELLED}),
+    S.WAITING: frozenset({S.QUEUED, S.RUNNING, S.CANCELLED, S.TIMED_OUT}),
+    S.CANCELLING: frozenset({S.CANCELLED, S.TIMED_OUT}),
+    S.SUCCESS: frozenset({S.PENDING}),
+    S.FAILED: frozenset({S.PENDING}),
+    S.SKIPPED: frozenset({S.PENDING}),
+    S.CANCELLED: frozenset({S.PENDING}),
+    S.TIMED_OUT: frozenset({S.PENDING}),
+}
+
+EXECUTION_FINAL = frozenset({E.SUCCESS, E.FAILED, E.CANCELLED, E.TIMED_OUT})
+STAGE_FINAL = frozenset({S.SUCCESS, S.FAILED, S.SKIPPED, S.CANCELLED, S.TIMED_OUT})
+"""A success is undone only by an explicit re-run of that stage, never by a late answer."""
+
+RETRYABLE_EXECUTIONS = frozenset({E.FAILED, E.CANCELLED, E.TIMED_OUT})

@@ -1,0 +1,148 @@
+"""What a stage is, and what it is given to work with.
+
+A third party adds a stage type by one class and an entry point in the group `flexiroaster.stages`.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from flexiroaster.engine.outcome import Outcome
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class StageConfig(BaseModel):
+    """Base of every stage type's config: unknown keys are refused, so that a typo is never ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedArtifact:
+    """A file kept for an execution; `id` is what the API calls it by."""
+
+    id: str
+    uri: str
+    bytes: int
+
+
+class StageContext(Protocol):
+    """The world of one attempt. Everything a stage may touch is here; nothing else is."""
+
+    execution_id: str
+    pipeline_id: str
+    stage_id: str
+    index: int
+    attempt: int
+    now: datetime
+    deadline: datetime | None
+    idempotency_key: str
+    """`execution:stage:index`, the same for every attempt: hand it to services that can deduplicate."""
+
+    cancelled: threading.Event
+    """Set on cancel and on timeout; a long stage looks at it or registers `on_cancel`."""
+
+    inputs: Mapping[str, Any]
+    data: Any
+    """What the starter passed as `data` (the specification's `context['data']`)."""
+    upstream: Mapping[str, Any]
+    """The results of the needed stages that succeeded, by stage id, in the order of `needs`."""
+
+    data_dirs: tuple[Path, ...]
+    """Folders that file stages may read and write; the first one resolves relative paths."""
+    artifact_dir: Path
+    """The root of local artifacts: readable, never writable by a stage's own path."""
+    scratch_dir: Path
+    """An empty folder of this attempt, removed afterwards."""
+    state: Mapping[str, Any]
+    """What the stage gave with its last `Waiting`, empty at the first call."""
+    code_stages: bool
+    """Whether this server runs user code (`python`, `shell`)."""
+    http_allow: tuple[str, ...]
+    """`host:port` entries that http stages may reach although they are private."""
+
+    def log(self, level: LogLevel, message: str, **fields: Any) -> None: ...
+
+    def progress(self, done: float, total: float | None = None, unit: str = "rows") -> None: ...
+
+    def on_cancel(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
+        """Call `callback` (from another thread) when the attempt is cancelled or times out while the block runs."""
+        ...
+
+    def artifact(
+        self,
+        name: str,
+        *,
+        kind: Literal["table", "quarantine", "file", "result", "report"],
+        media_type: str,
+        rows: int | None = None,
+        schema: list[dict[str, str]] | None = None,
+    ) -> AbstractContextManager[ArtifactDraft]:
+        """A file to write. On a clean exit of the block it is kept, and listed once the attempt succeeds.
+
+        `rows` and `schema` may also be set on the draft before the block ends, when they are known only then.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class ArtifactDraft:
+    """`path` is where to write. `id` and `uri` are valid already while writing; `bytes` after the block."""
+
+    id: str
+    path: Path
+    uri: str
+    rows: int | None = None
+    schema: list[dict[str, str]] | None = None
+    profile: dict[str, Any] | None = None
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageExample:
+    title: str
+    config: dict[str, Any]
+    note: str = ""
+
+
+class Stage(ABC):
+    """One stage type. `run` is called in a worker thread with a validated config; it may block.
+
+    It returns an `Outcome`, or a plain JSON value (which means `Succeeded`), or raises `StageFailed`. Any other
+    exception becomes a failed attempt of kind `internal` with its traceback.
+    """
+
+    type: ClassVar[str]
+    summary: ClassVar[str]
+    description: ClassVar[str] = ""
+    Config: ClassVar[type[StageConfig]] = StageConfig
+    takes_data: ClassVar[bool] = False
+    """Whether `config.data` may be left out and is then the data of the one needed stage."""
+    runs_code: ClassVar[bool] = False
+    examples: ClassVar[tuple[StageExample, ...]] = ()
+
+    @abstractmethod
+    def run(self, config: Any, context: StageContext) -> Outcome | Mapping[str, Any] | list[Any] | str | int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageType:
+    """What the validator, the API and the docs need to know of a stage type, without its code."""
+
+    type: str
+    summary: str
+    description: str
+    schema: dict[str, Any]
+    takes_data: bool
+    runs_code: bool
+    examples: tuple[StageExample, ...] = field(default=())

@@ -1,0 +1,207 @@
+"""The database: many readers, one writer.
+
+Reads go through SQLAlchemy Core on a pool. Every change goes through `Database.write`, which runs operations in one
+transaction behind a single connection, so that SQLite cannot answer "database is locked", and several operations that
+arrive together share one commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.store.dialects import Dialect, dialect_for
+from flexiroaster.store.json import dumps, loads
+
+T = TypeVar("T")
+
+GROUP_LIMIT = 200
+"""Operations that may share one commit: bounds how long a reader's snapshot and a waiting caller lag behind."""
+
+
+class Transaction:
+    """What an operation writes with: `sa` for SQLAlchemy statements, `run`/`run_many` for the hot path's named ones."""
+
+    __slots__ = ("_dialect", "_raw", "_after_commit", "sa")
+
+    def __init__(self, connection: sa.Connection, dialect: Dialect) -> None:
+        self.sa = connection
+        self._dialect = dialect
+        self._raw = connection.connection.driver_connection
+        self._after_commit: list[Callable[[], None]] = []
+
+    def run(self, name: str, parameters: tuple[Any, ...]) -> int:
+        """Execute a named statement of the dialect's file; answers the number of rows it touched."""
+        return self._dialect.execute(self._raw, name, parameters)
+
+    def run_many(self, name: str, rows: list[tuple[Any, ...]]) -> int:
+        return self._dialect.execute_many(self._raw, name, rows)
+
+    def fetch(self, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return self._dialect.fetch(self._raw, name, parameters)
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call it once what was written is durable; never called when the transaction fails."""
+        self._after_commit.append(callback)
+
+
+class Operation(Protocol[T]):
+    def __call__(self, tx: Transaction, /) -> T: ...
+
+
+class _Ticket(Generic[T]):
+    """An operation waiting for its commit."""
+
+    __slots__ = ("callbacks", "durable", "error", "on_failure", "operation", "result", "settled")
+
+    def __init__(self, operation: Operation[T], durable: bool, on_failure: Callable[[], None] | None) -> None:
+        self.operation = operation
+        self.durable = durable
+        self.on_failure = on_failure
+        self.settled = False
+        self.result: T | None = None
+        self.error: BaseException | None = None
+        self.callbacks: list[Callable[[], None]] = []
+
+
+class Writer:
+    """Runs operations one after the other on one connection; who comes while a commit runs joins the next group.
+
+    There is no writer thread: whoever holds the lock commits for all that wait. A lone caller pays no thread hop, a
+    crowd pays a fraction of a commit each. An operation that fails is rolled back alone: its group is run again one by
+    one. It must therefore be safe to call twice; `on_failure` is where it drops what it remembered outside.
+    """
+
+    def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._lock = threading.Lock()
+        self._waiting: deque[_Ticket[Any]] = deque()
+        self._connection: sa.Connection | None = None
+
+    def run(
+        self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None
+    ) -> T:
+        ticket = _Ticket(operation, durable, on_failure)
+        self._waiting.append(ticket)
+        with self._lock:
+            while not ticket.settled:
+                self._commit_group()
+        for callback in ticket.callbacks:
+            callback()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.result  # type: ignore[return-value]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _commit_group(self) -> None:
+        group: list[_Ticket[Any]] = []
+        while self._waiting and len(group) < GROUP_LIMIT:
+            group.append(self._waiting.popleft())
+        if len(group) > 1 and self._attempt(group) is None:
+            return
+        for ticket in group:
+            if not ticket.settled:
+                ticket.error = self._attempt([ticket])
+                ticket.settled = True
+
+    def _attempt(self, group: list[_Ticket[Any]]) -> BaseException | None:
+        """One transaction for the whole group; answers the error that undid it, None when it is committed."""
+        try:
+            connection = self._connected()
+            self._dialect.begin(connection, durable=any(ticket.durable for ticket in group))
+            for ticket in group:
+                transaction = Transaction(connection, self._dialect)
+                ticket.result = ticket.operation(transaction)
+                ticket.callbacks = transaction._after_commit
+            self._dialect.commit(connection)
+        except BaseException as error:
+            self._undo(group)
+            return error
+        for ticket in group:
+            ticket.settled = True
+        return None
+
+    def _undo(self, group: list[_Ticket[Any]]) -> None:
+        for ticket in group:
+            ticket.result, ticket.callbacks = None, []
+            if ticket.on_failure is not None:
+                ticket.on_failure()
+        connection = self._connection
+        try:
+            if connection is not None:
+                self._dialect.rollback(connection)
+        except Exception:
+            # The connection itself is broken (server restarted): the next operation opens a new one.
+            self._connection = None
+            if connection is not None:
+                connection.invalidate()
+                connection.close()
+
+    def _connected(self) -> sa.Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._dialect.prepare_writer(self._connection)
+        return self._connection
+
+
+class Database:
+    """Open with `Database.open(url)`. Safe to use from any thread; `close` may be called twice."""
+
+    def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
+        self.engine = engine
+        self._dialect = dialect
+        self._writer = Writer(engine, dialect)
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """`sqlite:///path` or `postgresql://…`. Does not create or migrate tables: see `store.migrate`."""
+        try:
+            parsed = sa.make_url(url)
+        except ArgumentError as error:
+            raise ConfigurationError(
+                f"FLEXIROASTER_DATABASE_URL is {url!r}, which is no database URL. "
+                "Write sqlite:////absolute/path.db or postgresql://user:password@host:5432/name."
+            ) from error
+        dialect = dialect_for(parsed)
+        return cls(dialect.create_engine(parsed, dumps, loads), dialect)
+
+    @property
+    def dialect(self) -> Literal["sqlite", "postgresql"]:
+        return self._dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for queries; it sees what is committed."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def write(
+        self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None
+    ) -> T:
+        """Run `operation(tx)` in a transaction and answer its result once it is committed.
+
+        `durable` waits for the disk (power loss included); otherwise a process crash loses nothing, a power loss may
+        lose the last moments. Raises what the operation raised, after rolling back.
+        """
+        return self._writer.run(operation, durable=durable, on_failure=on_failure)
+
+    def to_driver(self, moment: Any) -> Any:
+        """An aware datetime as the hot path's statements take it."""
+        return self._dialect.to_driver(moment)
+
+    def close(self) -> None:
+        self._writer.close()
+        self.engine.dispose()

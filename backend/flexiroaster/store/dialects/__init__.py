@@ -1,0 +1,64 @@
+"""What differs between the databases: connecting, transactions, and the hot path's prepared statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import sqlalchemy as sa
+
+from flexiroaster.engine.errors import ConfigurationError
+
+
+class Dialect(Protocol):
+    name: Literal["sqlite", "postgresql"]
+
+    def create_engine(
+        self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
+    ) -> sa.Engine: ...
+
+    def prepare_writer(self, connection: sa.Connection) -> None: ...
+
+    def begin(self, connection: sa.Connection, *, durable: bool) -> None: ...
+
+    def commit(self, connection: sa.Connection) -> None: ...
+
+    def rollback(self, connection: sa.Connection) -> None: ...
+
+    def execute(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> int: ...
+
+    def execute_many(self, raw: Any, name: str, rows: list[tuple[Any, ...]]) -> int: ...
+
+    def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]: ...
+
+    def to_driver(self, moment: datetime | None) -> Any: ...
+
+
+def dialect_for(url: sa.URL) -> Dialect:
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        from flexiroaster.store.dialects.sqlite import Sqlite
+
+        return Sqlite()
+    if backend in ("postgresql", "postgres"):
+        from flexiroaster.store.dialects.postgres import Postgres
+
+        return Postgres()
+    raise ConfigurationError(
+        f"FLEXIROASTER_DATABASE_URL names the database {backend!r}, which is not supported. "
+        "Write sqlite:////absolute/path.db or postgresql://user:password@host:5432/name."
+    )
+
+
+@cache
+def statements(file: str) -> dict[str, str]:
+    """The statements of a file, by the name in the `-- name:` line above each."""
+    text = (Path(__file__).parent / file).read_text(encoding="utf-8")
+    found: dict[str, str] = {}
+    for block in text.split("-- name:")[1:]:
+        name, _, body = block.partition("\n")
+        found[name.strip()] = " ".join(body.split()).rstrip(";")
+    return found

@@ -1,0 +1,74 @@
+"""SQLite: WAL, one writer, `NORMAL` for progress and `FULL` for what was acknowledged to somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from flexiroaster.store.dialects import statements
+
+READ_CONNECTIONS = 8
+
+
+class Sqlite:
+    name = "sqlite"
+
+    def __init__(self) -> None:
+        self._sql = statements("sqlite.sql")
+        self._full = False
+
+    def create_engine(
+        self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
+    ) -> sa.Engine:
+        engine = sa.create_engine(
+            url,
+            json_serializer=dumps,
+            json_deserializer=loads,
+            poolclass=sa.QueuePool,
+            pool_size=READ_CONNECTIONS,
+            max_overflow=READ_CONNECTIONS,
+            connect_args={"check_same_thread": False, "timeout": 30, "cached_statements": 256},
+        )
+        event.listen(engine, "connect", _set_pragmas)
+        return engine
+
+    def prepare_writer(self, connection: sa.Connection) -> None:
+        self._full = False
+
+    def begin(self, connection: sa.Connection, *, durable: bool) -> None:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        if durable != self._full:  # SQLite refuses this pragma inside a transaction
+            raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._full = durable
+        raw.execute("BEGIN IMMEDIATE")
+
+    def commit(self, connection: sa.Connection) -> None:
+        connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]
+
+    def rollback(self, connection: sa.Connection) -> None:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+
+    def execute(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> int:
+        return int(raw.execute(self._sql[name], parameters).rowcount)
+
+    def execute_many(self, raw: Any, name: str, rows: list[tuple[Any, ...]]) -> int:
+        return int(raw.executemany(self._sql[name], rows).rowcount)
+
+    def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        return list(raw.execute(self._sql[name], parameters).fetchall())
+
+    def to_driver(self, moment: datetime | None) -> str | None:
+        return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _set_pragmas(raw: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        raw.execute(f"PRAGMA {pragma}")

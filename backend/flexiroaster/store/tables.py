@@ -1,0 +1,284 @@
+"""The tables. Alembic's migrations are checked against this file.
+
+Times are aware UTC: TIMESTAMPTZ on PostgreSQL, ISO 8601 text with microseconds on SQLite (it sorts as it reads).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC datetime in both databases."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(String(32))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return moment.astimezone(UTC)
+
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+BigId = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("labels", Json, nullable=False),
+    Column("version", Integer, nullable=False),  # the newest one, which new executions run
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("last_number", Integer, nullable=False, server_default="0"),  # of the newest execution
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("created_by", String(320)),
+    Column("deleted_at", UtcDateTime),
+)
+
+pipeline_versions = Table(
+    "pipeline_versions",
+    metadata,
+    Column("pipeline_id", String(80), ForeignKey("pipelines.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("document", Json, nullable=False),  # normalised
+    Column("source", Text, nullable=False),  # the text as its author wrote it
+    Column("source_format", String(8), nullable=False),  # yaml | json
+    Column("digest", String(64), nullable=False),  # SHA-256 of the normalised document
+    Column("note", Text, nullable=False, server_default=""),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(320)),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("pipeline_id", String(80), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("number", Integer, nullable=False),  # #1, #2, … within its pipeline
+    Column("status", String(16), nullable=False),
+    Column("trigger", String(32), nullable=False),
+    Column("actor", String(320)),
+    Column("inputs", Json, nullable=False),
+    Column("data", Json),
+    Column("outputs", Json),
+    Column("error", Json),
+    Column("failed_stage", String(80)),
+    Column("reason", Text),
+    Column("rerun_of", String(36)),
+    Column("idempotency_key", String(200)),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("stages_total", Integer, nullable=False),
+    Column("stages_left", Integer, nullable=False),  # not yet in a final state
+    Column("retries", Integer, nullable=False, server_default="0"),  # how often a person retried it
+    Column("last_seq", Integer, nullable=False, server_default="0"),  # of its newest event
+    Column("logical_date", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("timeout_at", UtcDateTime),
+    Column("cancel_requested_at", UtcDateTime),
+    ForeignKeyConstraint(["pipeline_id", "version"], ["pipeline_versions.pipeline_id", "pipeline_versions.version"]),
+    UniqueConstraint("pipeline_id", "number"),
+    UniqueConstraint("pipeline_id", "idempotency_key"),
+    Index(None, "pipeline_id", "created_at"),
+    Index(None, "created_at", "id"),
+    Index(
+        "ix_executions_open",
+        "status",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+)
+
+stage_runs = Table(
+    "stage_runs",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),  # of the stage in its version, from 0
+    Column("idx", Integer, primary_key=True, autoincrement=False),  # foreach index, 0 without foreach
+    Column("stage", String(80), nullable=False),
+    Column("type", String(80), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),  # the fencing number: only the current attempt may write
+    Column("lost", Integer, nullable=False, server_default="0"),  # attempts whose worker died
+    Column("needs_left", Integer, nullable=False),
+    Column("needs_ok", Integer, nullable=False),
+    Column("needs_failed", Integer, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until", UtcDateTime),
+    Column("due_at", UtcDateTime),  # of a retry, a wait or a timeout
+    Column("reason", Text),  # why it waits, was skipped, cancelled or retried
+    Column("state", Json),  # what a waiting stage remembers
+    Column("error", Json),
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger),
+    Column("ready_at", UtcDateTime),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Index(
+        "ix_stage_runs_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")
+    ),
+    Index(
+        "ix_stage_runs_lease",
+        "lease_until",
+        sqlite_where=text("lease_until IS NOT NULL"),
+        postgresql_where=text("lease_until IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("value", Json),  # inline up to 64 KB
+    Column("artifact_id", String(36)),  # otherwise the artifact that holds the JSON
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("status", String(16), nullable=False),
+    Column("worker", String(64)),
+    Column("started_at", UtcDateTime),
+    Column("ended_at", UtcDateTime),
+    Column("error", Json),
+)
+"""The attempts before the current one; the current one is the stage run itself."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("stage", String(80)),
+    Column("idx", Integer),
+    Column("payload", Json),
+    sqlite_with_rowid=False,
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("pipeline_id", String(80)),
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE")),
+    Column("stage", String(80)),
+    Column("idx", Integer),
+    Column("attempt", Integer),
+    Column("message", Text, nullable=False),
+    Column("fields", Json),
+    Index(None, "execution_id", "id"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), nullable=False),
+    Column("stage", String(80), nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),  # table | quarantine | file | result | report
+    Column("media_type", String(100), nullable=False),
+    Column("key", String(500), nullable=False),
+    Column("rows", BigInteger),
+    Column("bytes", BigInteger, nullable=False),
+    Column("columns", Json),
+    Column("profile", Json),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "execution_id", "stage"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("email", String(320), nullable=False, unique=True),  # lower case
+    Column("password_hash", String(200), nullable=False),
+    Column("role", String(16), nullable=False),  # viewer | operator | editor | admin
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("token_version", Integer, nullable=False, server_default="0"),  # raised to end every token at once
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_login_at", UtcDateTime),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("user_id", String(36), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("family", String(36), nullable=False, index=True),  # every token that descends from one sign-in
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+)
+
+one_time_links = Table(
+    "one_time_links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("purpose", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
+)
