@@ -5,6 +5,7 @@ A third party adds a stage type by one class and an entry point in the group `fl
 
 from __future__ import annotations
 
+import builtins
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -125,7 +126,7 @@ class Stage(ABC):
     type: ClassVar[str]
     summary: ClassVar[str]
     description: ClassVar[str] = ""
-    Config: ClassVar[type[StageConfig]] = StageConfig
+    Config: ClassVar[builtins.type[StageConfig]] = StageConfig
     takes_data: ClassVar[bool] = False
     """Whether `config.data` may be left out and is then the data of the one needed stage."""
     runs_code: ClassVar[bool] = False
