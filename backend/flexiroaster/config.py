@@ -1,0 +1,280 @@
+"""Settings: one frozen object, read once at the start from FLEXIROASTER_* variables, a `.env` file and options.
+
+Every default is written here and nowhere else. A wrong value raises `ConfigurationError` with one sentence that names
+the variable, the value and the cure.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from flexiroaster.engine.errors import ConfigurationError
+
+PREFIX = "FLEXIROASTER_"
+CLIENT_VARIABLES = ("URL", "TOKEN")
+"""Read by the command line's client commands, not by the server."""
+KEY_BYTES = 32
+
+
+def default_data_folder() -> Path:
+    """`$XDG_DATA_HOME/flexiroaster`, by default `~/.local/share/flexiroaster`."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return Path(base).expanduser() / "flexiroaster" if base else Path.home() / ".local" / "share" / "flexiroaster"
+
+
+def _words(value: object) -> object:
+    return tuple(word for word in value.replace(",", " ").split() if word) if isinstance(value, str) else value
+
+
+def _folders(value: object) -> object:
+    return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """What the server is told. Fields without a value here are derived from the data folder."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    data_folder: Path = Field(
+        default_factory=default_data_folder,
+        description="Everything that is kept: database, keys, artifacts, files.",
+    )
+    database_url: str = Field(
+        default_factory=lambda given: f"sqlite:///{given['data_folder'] / 'flexiroaster.db'}",
+        description="sqlite:////absolute/path.db or postgresql://user:password@host:5432/name.",
+    )
+    artifacts_url: str = Field(
+        default_factory=lambda given: (given["data_folder"] / "artifacts").as_uri(),
+        description="Where results that are too large for the database are kept: file:///absolute/folder.",
+    )
+    broker_url: str | None = Field(None, description="Not available yet: stages run inside the server.")
+    redis_url: str | None = Field(None, description="Not available yet: events stay inside the server.")
+    data_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default_factory=lambda given: (given["data_folder"] / "files",),
+        description="Folders that file stages may read and write, separated by ':'; the first resolves relative paths.",
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    public_url: str | None = Field(
+        None,
+        description="The address people type, where it is not http://host:port: decides hosts, origins and cookies.",
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Signs tokens; at least 32 characters. Without it one is made and kept in the data folder."
+    )
+    admin_email: str | None = Field(None, description="The first administrator, made at the first start.")
+    admin_password: SecretStr | None = Field(None, description="The first administrator's password.")
+    code_stages: bool = Field(False, description="Whether pipelines may run `python` and `shell` stages.")
+    http_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="host:port entries that http stages may reach although they are private addresses."
+    )
+    concurrency: int = Field(
+        default_factory=lambda: 2 * (os.cpu_count() or 1) + 2,
+        ge=1,
+        le=1000,
+        description="Stages that run at the same time.",
+    )
+    grace_seconds: float = Field(
+        10.0, ge=0, le=600, description="How long a stop waits for running stages before it hands them back."
+    )
+    examples: bool = Field(True, description="Whether the first start loads the example pipelines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line shown.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto writes for people on a terminal and JSON elsewhere."
+    )
+
+    @classmethod
+    def load(cls, **options: Any) -> Settings:
+        """Read everything. `options` (from the command line) win over variables; None means not given."""
+        given = {name: value for name, value in options.items() if value is not None}
+        _refuse_typos()
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise ConfigurationError(_sentence(error, given)) from None
+
+    @field_validator("data_folder")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path(value).expanduser().absolute()
+
+    @field_validator("data_dirs")
+    @classmethod
+    def _absolute_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        if not value:
+            raise ValueError("Name at least one folder.")
+        return tuple(Path(folder).expanduser().absolute() for folder in value)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        scheme = value.partition("://")[0]
+        if scheme.partition("+")[0] not in {"sqlite", "postgresql", "postgres"}:
+            raise ValueError(
+                "Write sqlite:////absolute/path.db or postgresql://user:password@host:5432/name, "
+                "or leave it out to keep everything in the data folder."
+            )
+        return "postgresql" + value.removeprefix("postgres") if scheme == "postgres" else value
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def _known_artifacts(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme == "s3":
+            raise ValueError("Artifacts in S3 are not available yet. Leave it out, or write file:///absolute/folder.")
+        if parts.scheme != "file" or not parts.path.startswith("/") or parts.netloc not in {"", "localhost"}:
+            raise ValueError("Write file:///absolute/folder, or leave it out to keep them in the data folder.")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _no_broker(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("Workers behind a broker are not available yet. Unset it: stages run inside the server.")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _no_redis(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("Events through Redis are not available yet. Unset it: one server needs no Redis.")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or parts.query:
+            raise ValueError("Write the address people type, without a path: https://flexiroaster.example.com.")
+        return value.rstrip("/")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < KEY_BYTES:
+            raise ValueError(
+                f"It has fewer than {KEY_BYTES} bytes. Make one with: "
+                "python -c 'import secrets; print(secrets.token_urlsafe(48))', or leave it out."
+            )
+        return value
+
+    @field_validator("http_allow")
+    @classmethod
+    def _host_and_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            host, colon, port = entry.rpartition(":")
+            if not colon or not host or not port.isdigit() or int(port) > 65535:
+                raise ValueError(f"{entry!r} is no host:port. Write entries such as 10.0.0.7:8080,10.0.0.8:80.")
+        return value
+
+    @model_validator(mode="after")
+    def _administrator_in_full(self) -> Settings:
+        if (self.admin_email is None) != (self.admin_password is None):
+            missing = "ADMIN_PASSWORD" if self.admin_password is None else "ADMIN_EMAIL"
+            raise ValueError(
+                f"{PREFIX}ADMIN_EMAIL and {PREFIX}ADMIN_PASSWORD go together: set {PREFIX}{missing} too, or neither."
+            )
+        if self.admin_email is not None and "@" not in self.admin_email:
+            raise ValueError(f"{PREFIX}ADMIN_EMAIL is {self.admin_email!r}: Write an address such as ada@example.com.")
+        return self
+
+    @model_validator(mode="after")
+    def _reachable_on_purpose(self) -> Settings:
+        if not is_loopback(self.host) and self.public_url is None:
+            raise ValueError(
+                f"{PREFIX}HOST is {self.host!r}, which other machines can reach: set {PREFIX}PUBLIC_URL to the address "
+                f"people will type (such as http://192.168.1.20:{self.port}), or listen on 127.0.0.1."
+            )
+        return self
+
+    @property
+    def artifacts_folder(self) -> Path:
+        return Path(unquote(urlsplit(self.artifacts_url).path))
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is SQLite, which one process alone may serve."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def log_json(self) -> bool:
+        return self.log_format == "json" or (self.log_format == "auto" and not os.isatty(2))
+
+    def url(self, port: int | None = None) -> str:
+        """What to type into a browser; `port` where the system chose it."""
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104
+        shown = f"[{host}]" if ":" in host else host
+        return self.public_url or f"http://{shown}:{self.port if port is None else port}"
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _refuse_typos() -> None:
+    """A variable that is nearly one of ours was meant to be one; ignoring it would be worse than stopping."""
+    known = {variable(name) for name in Settings.model_fields} | {PREFIX + name for name in CLIENT_VARIABLES}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            if near:
+                raise ConfigurationError(f"{name} is no setting. Did you mean {near[0]}?")
+
+
+_CURES = {
+    "int_parsing": "Write a whole number.",
+    "float_parsing": "Write a number.",
+    "bool_parsing": "Write true or false.",
+}
+
+
+def _sentence(error: ValidationError, options: dict[str, Any]) -> str:
+    """The first thing wrong, as a sentence for the person who set it."""
+    first = error.errors(include_url=False)[0]
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    if not first["loc"]:
+        return reason
+    field = str(first["loc"][0])
+    name = variable(field) + (f" (--{field.replace('_', '-')})" if field in options else "")
+    cure = _CURES.get(first["type"]) or reason.replace("Input should be", "Write a value").rstrip(".") + "."
+    if field in {"secret_key", "admin_password"}:
+        return f"{name} is not usable: {cure}"
+    given = options.get(field, os.environ.get(variable(field), _in_file(field)))
+    return f"{name} is {_without_password(str(given))!r}: {cure}"
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", value)
+
+
+def _in_file(field: str) -> str | None:
+    from dotenv import dotenv_values
+
+    return dotenv_values(".env").get(variable(field))
