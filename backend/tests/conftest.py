@@ -1,0 +1,75 @@
+"""Databases for the tests: SQLite in the test's own folder, PostgreSQL from a server of this session.
+
+A test that takes `database` runs on both. Where PostgreSQL cannot be started the tests fail: a contract that was not
+checked is not kept.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flexiroaster.store.database import Database
+from flexiroaster.store.migrate import upgrade
+
+from tests.postgres import Postgres
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """The session's PostgreSQL server, with a migrated template."""
+    server = Postgres.start()
+    try:
+        migrated = Database.open(server.create("migrated"))
+        upgrade(migrated)
+        migrated.close()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy: a migration takes a second, a copy a millisecond."""
+    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
+    migrated = Database.open(f"sqlite:///{path}")
+    upgrade(migrated)
+    migrated.close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The URL of a migrated, empty SQLite database of this test."""
+    path = tmp_path / "flexiroaster.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The URL of a migrated, empty PostgreSQL database of this test."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    yield postgres.create(name, template="migrated")
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated, empty database; the test runs once on SQLite and once on PostgreSQL."""
+    fixture = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(fixture))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated, empty database, open; the test runs once on SQLite and once on PostgreSQL."""
+    opened = Database.open(database_url)
+    yield opened
+    opened.close()
