@@ -1,0 +1,21 @@
+"""How events reach those who listen: the dashboard's sockets, alert rules, triggers on another pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from flexiroaster.engine.events import Event
+
+Listener = Callable[[Sequence[Event]], None]
+Unsubscribe = Callable[[], None]
+
+
+class Bus(Protocol):
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand committed events to every listener, in order. Safe from any thread; a listener cannot make it raise."""
+        ...
+
+    def subscribe(self, listener: Listener) -> Unsubscribe:
+        """`listener` is called in a publisher's thread and must return at once. Unsubscribing twice does no harm."""
+        ...

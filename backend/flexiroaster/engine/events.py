@@ -1,0 +1,59 @@
+"""What is announced when something changes: one value, written with the change and streamed after its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EventType(StrEnum):
+    EXECUTION_QUEUED = "execution_queued"
+    EXECUTION_STARTED = "execution_started"
+    STAGE_STARTED = "stage_started"
+    STAGE_COMPLETED = "stage_completed"
+    STAGE_FAILED = "stage_failed"
+    STAGE_RETRYING = "stage_retrying"
+    STAGE_SKIPPED = "stage_skipped"
+    STAGE_WAITING = "stage_waiting"
+    STAGE_CANCELLED = "stage_cancelled"
+    EXECUTION_COMPLETED = "execution_completed"
+    EXECUTION_FAILED = "execution_failed"
+    EXECUTION_CANCELLED = "execution_cancelled"
+    EXECUTION_TIMED_OUT = "execution_timed_out"
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`seq` counts an execution's events from 1 without holes; 0 marks a log line, which is kept elsewhere and is
+    not resumed by `seq`. `index` is the foreach index of `stage`; both are None for the execution as a whole.
+    """
+
+    type: EventType
+    execution_id: str
+    pipeline_id: str
+    seq: int
+    at: datetime
+    stage: str | None = None
+    index: int | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_payload(self) -> dict[str, Any]:
+        """As the browser receives it: flat, without the type, which is the name it is emitted under."""
+        flat = dict(self.payload)
+        flat["seq"] = self.seq
+        flat["at"] = iso_z(self.at)
+        flat["execution_id"] = self.execution_id
+        flat["pipeline_id"] = self.pipeline_id
+        if self.stage is not None:
+            flat["stage"] = self.stage
+            flat["index"] = self.index or 0
+        return flat
+
+
+def iso_z(moment: datetime) -> str:
+    """Aware to ISO 8601 in UTC, with microseconds and a Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
