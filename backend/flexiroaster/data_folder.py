@@ -1,0 +1,156 @@
+"""The folder that keeps everything of one server: private to its owner, used by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from pathlib import Path
+
+from flexiroaster.engine.errors import ConfigurationError
+
+KEY_BYTES = 48
+LOCK_PATIENCE_SECONDS = 0.3
+"""Outlasts a command that only asks who holds the lock (`running_pid`), not a server."""
+
+
+class DataFolder:
+    """Open with `DataFolder.open(path)`; the lock ends with `close` or with the process, however it dies."""
+
+    def __init__(self, path: Path, lock: int | None) -> None:
+        self.path = path
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path) -> DataFolder:
+        """Make the folder where there is none, and take its lock. Raises `ConfigurationError` with one sentence."""
+        _make_private(path)
+        return cls(path, _take_lock(path / "lock"))
+
+    def folder(self, name: str) -> Path:
+        """A private folder inside, made where there is none."""
+        path = self.path / name
+        _make_private(path)
+        return path
+
+    def key(self, name: str) -> str:
+        """A random secret that is made at the first start and kept; only the owner may read its file."""
+        return read_key(self.path, name) or _make_key(_key_file(self.path, name))
+
+    def close(self) -> None:
+        """Let go of the lock. Safe to call twice."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def read_key(folder: Path, name: str) -> str | None:
+    """A key made by a server that used this folder, None where there was none yet. Needs no lock."""
+    path = _key_file(folder, name)
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        key = path.read_text().strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key file {path} cannot be read ({error.strerror}): {_owner_cure(path)}"
+        ) from None
+    if mode & 0o077:
+        raise ConfigurationError(f"The key file {path} is open to others (mode {mode:04o}): run chmod 600 {path}.")
+    if len(key) < KEY_BYTES:
+        raise ConfigurationError(
+            f"The key file {path} is damaged: put back its copy, or delete it and let everybody sign in again."
+        )
+    return key
+
+
+def running_pid(folder: Path) -> int | None:
+    """The process that holds the folder now, None where nobody does."""
+    try:
+        handle = os.open(folder / "lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid_in(handle)
+    finally:
+        os.close(handle)
+    return None
+
+
+def _key_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.key"
+
+
+def _make_key(path: Path) -> str:
+    key = secrets.token_urlsafe(KEY_BYTES)
+    # Written beside and renamed: a crash in between must not leave an empty key behind.
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return key
+
+
+def _make_private(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"The data folder {path} is a file: name a folder with FLEXIROASTER_DATA_FOLDER."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {path} cannot be made ({error.strerror}): name another with FLEXIROASTER_DATA_FOLDER."
+        ) from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise ConfigurationError(f"The data folder {path} cannot be written to: {_owner_cure(path)}")
+
+
+def _owner_cure(path: Path) -> str:
+    return f"give it to the user who starts FlexiRoaster (chown -R {os.geteuid()} {path}), or name another data folder."
+
+
+def _take_lock(path: Path) -> int:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The data folder {path.parent} cannot be written to ({error.strerror}): {_owner_cure(path.parent)}"
+        ) from None
+    if not _locked_within(handle, LOCK_PATIENCE_SECONDS):
+        pid = _pid_in(handle)
+        os.close(handle)
+        raise ConfigurationError(
+            f"The data folder {path.parent} is in use by pid {pid or 'unknown'}: "
+            "stop that process, or name another folder with FLEXIROASTER_DATA_FOLDER (--data)."
+        )
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def _locked_within(handle: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def _pid_in(handle: int) -> int | None:
+    text = os.pread(handle, 20, 0).decode(errors="replace").strip()
+    return int(text) if text.isdigit() else None
