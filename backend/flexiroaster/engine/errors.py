@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 
 class FlexiRoasterError(Exception):
@@ -140,3 +140,12 @@ class StageError:
     traceback: str | None = None
     retry_after_seconds: float | None = None
     details: dict[str, object] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what is known, so that the record stays small."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, {})}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> StageError:
+        location = value.get("location")
+        return cls(**{**value, "location": Location(**location) if location else None})

@@ -21,6 +21,7 @@ class EventType(StrEnum):
     STAGE_CANCELLED = "stage_cancelled"
     EXECUTION_COMPLETED = "execution_completed"
     EXECUTION_FAILED = "execution_failed"
+    EXECUTION_CANCELLING = "execution_cancelling"
     EXECUTION_CANCELLED = "execution_cancelled"
     EXECUTION_TIMED_OUT = "execution_timed_out"
     LOG = "log"

@@ -18,8 +18,9 @@ A stage run::
        │           │          ├──────> timed_out
        │           │          ├──────> retrying ──> queued   (after the backoff)
        │           │          ├──────> waiting  ──> queued   (when it is due)
-       │           │          ╰──────> cancelling ──> cancelled
-       ╰───────────┴──> skipped | cancelled
+       │           │          ╰──────> cancelling ──> cancelled | success  (it finished first)
+       ├──> skipped
+       ╰───────────┴──> cancelled   (as do retrying and waiting)
 """
 
 from __future__ import annotations
@@ -67,14 +68,14 @@ EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 }
 
 STAGE_MOVES: dict[StageStatus, frozenset[StageStatus]] = {
-    S.PENDING: frozenset({S.QUEUED, S.RUNNING, S.SKIPPED, S.CANCELLED}),
-    S.QUEUED: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED}),
+    S.PENDING: frozenset({S.QUEUED, S.SKIPPED, S.CANCELLED}),
+    S.QUEUED: frozenset({S.RUNNING, S.CANCELLED}),
     S.RUNNING: frozenset(
         {S.SUCCESS, S.FAILED, S.SKIPPED, S.TIMED_OUT, S.RETRYING, S.WAITING, S.CANCELLING, S.CANCELLED, S.QUEUED}
     ),
-    S.RETRYING: frozenset({S.QUEUED, S.RUNNING, S.CANCELLED}),
-    S.WAITING: frozenset({S.QUEUED, S.RUNNING, S.CANCELLED, S.TIMED_OUT}),
-    S.CANCELLING: frozenset({S.CANCELLED, S.TIMED_OUT}),
+    S.RETRYING: frozenset({S.QUEUED, S.CANCELLED}),
+    S.WAITING: frozenset({S.QUEUED, S.CANCELLED}),
+    S.CANCELLING: frozenset({S.CANCELLED, S.SUCCESS}),
     S.SUCCESS: frozenset({S.PENDING}),
     S.FAILED: frozenset({S.PENDING}),
     S.SKIPPED: frozenset({S.PENDING}),

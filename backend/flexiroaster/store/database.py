@@ -11,14 +11,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import ArgumentError
 
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.store.dialects import Dialect, dialect_for
 from flexiroaster.store.json import dumps, loads
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -47,8 +51,15 @@ class Transaction:
     def fetch(self, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._dialect.fetch(self._raw, name, parameters)
 
+    def moment(self, value: datetime | None) -> Any:
+        """An aware datetime as `run` takes it."""
+        return self._dialect.to_driver(value)
+
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call it once what was written is durable; never called when the transaction fails."""
+        """Call it once what was written is committed, in the order of commits; never when the transaction fails.
+
+        It runs while the writer is held: it must be quick and must not write.
+        """
         self._after_commit.append(callback)
 
 
@@ -94,8 +105,6 @@ class Writer:
         with self._lock:
             while not ticket.settled:
                 self._commit_group()
-        for callback in ticket.callbacks:
-            callback()
         if ticket.error is not None:
             raise ticket.error
         return ticket.result  # type: ignore[return-value]
@@ -132,6 +141,8 @@ class Writer:
             return error
         for ticket in group:
             ticket.settled = True
+            for callback in ticket.callbacks:
+                _call(callback)
         return None
 
     def _undo(self, group: list[_Ticket[Any]]) -> None:
@@ -155,6 +166,13 @@ class Writer:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._dialect.prepare_writer(self._connection)
         return self._connection
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:  # what was committed stays committed, whatever a listener does
+        log.exception("database.after_commit_failed", callback=repr(callback))
 
 
 class Database:
@@ -197,10 +215,6 @@ class Database:
         lose the last moments. Raises what the operation raised, after rolling back.
         """
         return self._writer.run(operation, durable=durable, on_failure=on_failure)
-
-    def to_driver(self, moment: Any) -> Any:
-        """An aware datetime as the hot path's statements take it."""
-        return self._dialect.to_driver(moment)
 
     def close(self) -> None:
         self._writer.close()

@@ -123,6 +123,7 @@ executions = Table(
     Column("ended_at", UtcDateTime),
     Column("timeout_at", UtcDateTime),
     Column("cancel_requested_at", UtcDateTime),
+    Column("stopping_as", String(16)),  # the final state a cancelling execution will get
     ForeignKeyConstraint(["pipeline_id", "version"], ["pipeline_versions.pipeline_id", "pipeline_versions.version"]),
     UniqueConstraint("pipeline_id", "number"),
     UniqueConstraint("pipeline_id", "idempotency_key"),
@@ -146,6 +147,7 @@ stage_runs = Table(
     Column("type", String(80), nullable=False),
     Column("status", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),  # the fencing number: only the current attempt may write
+    Column("spent", Integer, nullable=False, server_default="0"),  # attempts that do not count against the retry budget
     Column("lost", Integer, nullable=False, server_default="0"),  # attempts whose worker died
     Column("needs_left", Integer, nullable=False),
     Column("needs_ok", Integer, nullable=False),

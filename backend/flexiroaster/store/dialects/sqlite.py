@@ -66,7 +66,9 @@ class Sqlite:
         return list(raw.execute(self._sql[name], parameters).fetchall())
 
     def to_driver(self, moment: datetime | None) -> str | None:
-        return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
+        if moment is None:
+            return None
+        return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:

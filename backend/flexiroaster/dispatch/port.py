@@ -1,0 +1,25 @@
+"""How workers learn of work. Hints only: the database decides who gets what, so a lost or doubled hint does no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
+
+from flexiroaster.engine.runs import Key
+
+
+class Work(NamedTuple):
+    execution_id: str
+    key: Key
+
+
+class Dispatch(Protocol):
+    def announce(self, work: Iterable[Work]) -> None:
+        """These stage runs are ready."""
+        ...
+
+    def stop(self, work: Iterable[Work]) -> None:
+        """Whoever runs these must stop."""
+        ...
+
+    def on_stop(self, callback: Callable[[Work], None]) -> None: ...

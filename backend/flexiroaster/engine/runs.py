@@ -1,0 +1,93 @@
+"""An execution and its stage runs as values. A change is a new value; the store writes what differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
+
+
+class Key(NamedTuple):
+    """A stage run within its execution: the stage's position in its version, and the foreach index."""
+
+    position: int
+    index: int = 0
+
+
+class StageRun(NamedTuple):
+    """One stage × foreach index of an execution.
+
+    `attempt` is the fencing number: it rises with every claim, and only its holder may record an outcome. `spent`
+    attempts do not count against the retry budget: those before a person's last retry, and those whose worker died. The `needs_*` counters hold how
+    many needed stages have not ended, succeeded, and failed; what is left over was skipped.
+    """
+
+    key: Key
+    status: StageStatus = StageStatus.PENDING
+    attempt: int = 0
+    spent: int = 0
+    lost: int = 0
+    needs_left: int = 0
+    needs_ok: int = 0
+    needs_failed: int = 0
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+    due_at: datetime | None = None
+    reason: str | None = None
+    state: dict[str, Any] | None = None
+    error: StageError | None = None
+    rows: int | None = None
+    bytes: int | None = None
+    ready_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.status in STAGE_FINAL
+
+
+class Execution(NamedTuple):
+    """What the planner reads and changes of an execution; its inputs and outputs are not its business."""
+
+    id: str
+    pipeline_id: str
+    version: int
+    number: int
+    status: ExecutionStatus
+    stages_left: int
+    created_at: datetime
+    last_seq: int = 0
+    retries: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    timeout_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    stopping_as: ExecutionStatus | None = None
+    """The final state a cancelling execution will get: `cancelled`, or `timed_out`."""
+    failed_stage: str | None = None
+    error: StageError | None = None
+    reason: str | None = None
+
+
+class EndedAttempt(NamedTuple):
+    """An attempt that another one follows: kept in the history of its stage run."""
+
+    key: Key
+    attempt: int
+    status: StageStatus
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime
+    error: StageError | None
+
+
+@dataclass(slots=True)
+class ExecutionState:
+    """An execution with its stage runs, as last committed."""
+
+    execution: Execution
+    runs: dict[Key, StageRun] = field(default_factory=dict)

@@ -1,0 +1,338 @@
+"""Writing what the planner decided, and reading an execution back: the hot path.
+
+Statements are prepared and named (`dialects/*.sql`); the tuples below are in the order of their parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
+from flexiroaster.engine.state import ExecutionStatus, StageStatus
+from flexiroaster.store.database import Transaction
+from flexiroaster.store.json import dumps
+from flexiroaster.store.tables import executions, results, stage_runs
+
+
+class StaleState(Exception):
+    """The execution was changed elsewhere since it was read: nothing was written, read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """What an execution is started with; its state comes from the draft."""
+
+    id: str
+    pipeline_id: str
+    version: int
+    number: int
+    trigger: str
+    actor: str | None
+    inputs: dict[str, Any]
+    data: Any
+    idempotency_key: str | None
+    rerun_of: str | None
+    logical_date: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeptArtifact:
+    """An artifact of an attempt that succeeded; `key` is where the artifact store has it."""
+
+    id: str
+    stage: str
+    index: int
+    attempt: int
+    name: str
+    kind: str
+    media_type: str
+    key: str
+    rows: int | None
+    bytes: int
+    columns: list[dict[str, str]] | None
+    profile: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    at: datetime
+    level: str
+    message: str
+    pipeline_id: str | None = None
+    execution_id: str | None = None
+    stage: str | None = None
+    index: int | None = None
+    attempt: int | None = None
+    fields: dict[str, Any] | None = None
+
+
+def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
+    """A new execution with all its stage runs and first events."""
+    execution = draft.execution
+    tx.run(
+        "insert_execution",
+        (
+            new.id,
+            new.pipeline_id,
+            new.version,
+            new.number,
+            execution.status.value,
+            new.trigger,
+            new.actor,
+            dumps(new.inputs),
+            None if new.data is None else dumps(new.data),
+            new.idempotency_key,
+            new.rerun_of,
+            0,
+            len(draft.plan.stages),
+            execution.stages_left,
+            execution.last_seq,
+            tx.moment(new.logical_date),
+            tx.moment(execution.created_at),
+            tx.moment(execution.timeout_at),
+        ),
+    )
+    stages = draft.plan.stages
+    tx.run_many(
+        "insert_stage_run",
+        [
+            (new.id, *run.key, stages[run.key.position].id, stages[run.key.position].type, *_run_values(tx, run))
+            for run in draft.runs.values()
+        ],
+    )
+    _insert_events(tx, draft)
+
+
+def save(tx: Transaction, draft: Draft) -> None:
+    """Write what a draft changed. Raises StaleState when the present is no longer what the draft was based on."""
+    before, after = draft.state.execution, draft.execution
+    if tx.run("update_execution", (*_execution_values(tx, after), after.id, before.last_seq)) != 1:
+        raise StaleState(after.id)
+    rows = []
+    for key, run in draft.runs.items():
+        old = draft.state.runs[key]
+        rows.append((*_run_values(tx, run), after.id, *key, old.status.value, old.attempt))
+    if _update_runs(tx, rows) != len(rows):
+        raise StaleState(after.id)
+    if draft.attempts:
+        tx.run_many("insert_attempt", [_attempt_values(tx, after.id, attempt) for attempt in draft.attempts])
+    _insert_events(tx, draft)
+
+
+def put_result(
+    tx: Transaction, execution_id: str, key: Key, value: str | None, artifact_id: str | None = None
+) -> None:
+    """`value` is JSON text; a result that was spilled has its artifact's id instead."""
+    tx.run("put_result", (execution_id, *key, value, artifact_id))
+
+
+def set_outputs(tx: Transaction, execution_id: str, outputs: dict[str, Any]) -> None:
+    tx.run("set_outputs", (dumps(outputs), execution_id))
+
+
+def insert_artifacts(tx: Transaction, execution_id: str, kept: Sequence[KeptArtifact], at: datetime) -> None:
+    tx.run_many(
+        "insert_artifact",
+        [
+            (
+                artifact.id,
+                execution_id,
+                artifact.stage,
+                artifact.index,
+                artifact.attempt,
+                artifact.name,
+                artifact.kind,
+                artifact.media_type,
+                artifact.key,
+                artifact.rows,
+                artifact.bytes,
+                _json(artifact.columns),
+                _json(artifact.profile),
+                tx.moment(at),
+            )
+            for artifact in kept
+        ],
+    )
+
+
+def insert_logs(tx: Transaction, entries: Sequence[LogEntry]) -> None:
+    tx.run_many(
+        "insert_log",
+        [
+            (
+                tx.moment(entry.at),
+                entry.level,
+                entry.pipeline_id,
+                entry.execution_id,
+                entry.stage,
+                entry.index,
+                entry.attempt,
+                entry.message,
+                _json(entry.fields),
+            )
+            for entry in entries
+        ],
+    )
+
+
+def next_number(tx: Transaction, pipeline_id: str) -> int | None:
+    """The number of the pipeline's next execution; None when there is no such pipeline (any more)."""
+    found = tx.fetch("next_number", (pipeline_id,))
+    return int(found[0][0]) if found else None
+
+
+def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> tuple[str, int] | None:
+    """Id and number of the execution that this key started."""
+    found = tx.fetch("execution_of_key", (pipeline_id, idempotency_key))
+    return (str(found[0][0]), int(found[0][1])) if found else None
+
+
+def renew_leases(tx: Transaction, owner: str, until: datetime) -> int:
+    return tx.run("renew_leases", (tx.moment(until), owner))
+
+
+def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
+    row = connection.execute(sa.select(executions).where(executions.c.id == execution_id)).mappings().one_or_none()
+    if row is None:
+        return None
+    runs = connection.execute(sa.select(stage_runs).where(stage_runs.c.execution_id == execution_id)).mappings()
+    return ExecutionState(_execution(row), {run.key: run for run in map(_stage_run, runs)})
+
+
+def open_executions(connection: sa.Connection) -> list[str]:
+    """Ids of the executions that have not ended, oldest first."""
+    query = sa.select(executions.c.id).where(executions.c.ended_at.is_(None)).order_by(executions.c.created_at)
+    return list(connection.scalars(query))
+
+
+def load_results(connection: sa.Connection, execution_id: str) -> dict[Key, tuple[Any, str | None]]:
+    """Results by stage run: the inline value, and the artifact's id where it was spilled."""
+    query = sa.select(results).where(results.c.execution_id == execution_id)
+    return {Key(row.position, row.idx): (row.value, row.artifact_id) for row in connection.execute(query)}
+
+
+def _update_runs(tx: Transaction, rows: list[tuple[Any, ...]]) -> int:
+    if len(rows) == 1:
+        return tx.run("update_stage_run", rows[0])
+    return tx.run_many("update_stage_run", rows) if rows else 0
+
+
+def _insert_events(tx: Transaction, draft: Draft) -> None:
+    tx.run_many(
+        "insert_event",
+        [
+            (
+                event.execution_id,
+                event.seq,
+                tx.moment(event.at),
+                event.type.value,
+                event.stage,
+                event.index,
+                dumps(event.payload) if event.payload else None,
+            )
+            for event in draft.events
+        ],
+    )
+
+
+def _run_values(tx: Transaction, run: StageRun) -> tuple[Any, ...]:
+    return (
+        run.status.value,
+        run.attempt,
+        run.spent,
+        run.lost,
+        run.needs_left,
+        run.needs_ok,
+        run.needs_failed,
+        run.lease_owner,
+        tx.moment(run.lease_until),
+        tx.moment(run.due_at),
+        run.reason,
+        _json(run.state),
+        _error(run.error),
+        run.rows,
+        run.bytes,
+        tx.moment(run.ready_at),
+        tx.moment(run.started_at),
+        tx.moment(run.ended_at),
+    )
+
+
+def _execution_values(tx: Transaction, execution: Execution) -> tuple[Any, ...]:
+    return (
+        execution.status.value,
+        execution.stages_left,
+        execution.last_seq,
+        execution.retries,
+        tx.moment(execution.started_at),
+        tx.moment(execution.ended_at),
+        tx.moment(execution.timeout_at),
+        tx.moment(execution.cancel_requested_at),
+        execution.stopping_as and execution.stopping_as.value,
+        execution.failed_stage,
+        _error(execution.error),
+        execution.reason,
+    )
+
+
+def _attempt_values(tx: Transaction, execution_id: str, attempt: EndedAttempt) -> tuple[Any, ...]:
+    return (
+        execution_id,
+        *attempt.key,
+        attempt.attempt,
+        attempt.status.value,
+        attempt.worker,
+        tx.moment(attempt.started_at),
+        tx.moment(attempt.ended_at),
+        _error(attempt.error),
+    )
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else dumps(value)
+
+
+def _error(error: StageError | None) -> str | None:
+    return None if error is None else dumps(error.to_json())
+
+
+def _execution(row: sa.RowMapping) -> Execution:
+    stopping_as = row["stopping_as"]
+    return Execution(
+        id=row["id"],
+        pipeline_id=row["pipeline_id"],
+        version=row["version"],
+        number=row["number"],
+        status=ExecutionStatus(row["status"]),
+        stages_left=row["stages_left"],
+        created_at=row["created_at"],
+        last_seq=row["last_seq"],
+        retries=row["retries"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        timeout_at=row["timeout_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        stopping_as=ExecutionStatus(stopping_as) if stopping_as else None,
+        failed_stage=row["failed_stage"],
+        error=StageError.from_json(row["error"]) if row["error"] else None,
+        reason=row["reason"],
+    )
+
+
+def _stage_run(row: sa.RowMapping) -> StageRun:
+    return StageRun(
+        key=Key(row["position"], row["idx"]),
+        status=StageStatus(row["status"]),
+        error=StageError.from_json(row["error"]) if row["error"] else None,
+        **{name: row[name] for name in _PLAIN_COLUMNS},
+    )
+
+
+_PLAIN_COLUMNS = tuple(name for name in StageRun._fields if name not in ("key", "status", "error"))
