@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from flexiroaster.store.database import Database
 from flexiroaster.store.migrate import upgrade
-
 from tests.postgres import Postgres
 
 _numbers = itertools.count(1)
