@@ -1,0 +1,340 @@
+"""Reading executions, their stage runs, attempts, results and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from flexiroaster.store.expressions import seconds_between
+from flexiroaster.store.tables import attempts, events, executions, pipelines, results, stage_runs
+
+USUAL = 20
+"""Successes that a median is taken of."""
+SEARCHED = 40
+"""Executions back from one that are looked through for successes: bounds the cost for pipelines that always fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    id: str
+    number: int
+    pipeline_id: str
+    pipeline_name: str
+    version: int
+    status: str
+    trigger: str
+    actor: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    stages_total: int
+    failed_stage: str | None
+    error: Any
+    reason: str | None
+    rerun_of: str | None
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class FullExecutionRow(ExecutionRow):
+    inputs: dict[str, Any]
+    data: Any
+    outputs: dict[str, Any] | None
+    last_seq: int
+    timeout_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """None, and an empty sequence, take every value; `since` is included, `until` is not."""
+
+    statuses: Sequence[str] = ()
+    pipeline_id: str | None = None
+    triggers: Sequence[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRunRow:
+    position: int
+    index: int
+    stage: str
+    type: str
+    status: str
+    attempt: int
+    reason: str | None
+    error: Any
+    due_at: datetime | None
+    ready_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    rows: int | None
+    bytes: int | None
+    worker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    attempt: int
+    status: str
+    worker: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    error: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """`artifact_id` where the value was too large to be kept inline."""
+
+    value: Any
+    artifact_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    seq: int
+    at: datetime
+    type: str
+    execution_id: str
+    pipeline_id: str
+    stage: str | None
+    index: int | None
+    payload: dict[str, Any]
+
+
+_summary = sa.select(
+    executions.c.id,
+    executions.c.number,
+    executions.c.pipeline_id,
+    pipelines.c.name.label("pipeline_name"),
+    executions.c.version,
+    executions.c.status,
+    executions.c.trigger,
+    executions.c.actor,
+    executions.c.created_at,
+    executions.c.started_at,
+    executions.c.ended_at,
+    executions.c.stages_total,
+    executions.c.failed_stage,
+    executions.c.error,
+    executions.c.reason,
+    executions.c.rerun_of,
+    executions.c.retries,
+).join_from(executions, pipelines, pipelines.c.id == executions.c.pipeline_id)
+
+_stage_run = sa.select(
+    stage_runs.c.position,
+    stage_runs.c.idx.label("index"),
+    stage_runs.c.stage,
+    stage_runs.c.type,
+    stage_runs.c.status,
+    stage_runs.c.attempt,
+    stage_runs.c.reason,
+    stage_runs.c.error,
+    stage_runs.c.due_at,
+    stage_runs.c.ready_at,
+    stage_runs.c.started_at,
+    stage_runs.c.ended_at,
+    stage_runs.c.rows,
+    stage_runs.c.bytes,
+    stage_runs.c.lease_owner.label("worker"),
+)
+
+
+def page(
+    connection: sa.Connection, wanted: ExecutionFilter, *, before: tuple[datetime, str] | None = None, limit: int
+) -> list[ExecutionRow]:
+    """The newest first; `before` is `created_at` and `id` of the last one already seen."""
+    query = _filtered(wanted).order_by(executions.c.created_at.desc(), executions.c.id.desc()).limit(limit)
+    if before is not None:
+        position = sa.tuple_(executions.c.created_at, executions.c.id)
+        query = query.where(position < sa.tuple_(*before, types=[executions.c.created_at.type, executions.c.id.type]))
+    return [ExecutionRow(**row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
+    query = _summary.add_columns(
+        executions.c.inputs,
+        executions.c.data,
+        executions.c.outputs,
+        executions.c.last_seq,
+        executions.c.timeout_at,
+    ).where(executions.c.id == id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else FullExecutionRow(**row)
+
+
+def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Stage runs by state, by execution."""
+    query = (
+        sa.select(stage_runs.c.execution_id, stage_runs.c.status, sa.func.count())
+        .where(stage_runs.c.execution_id.in_(ids))
+        .group_by(stage_runs.c.execution_id, stage_runs.c.status)
+    )
+    found: dict[str, dict[str, int]] = {id: {} for id in ids}
+    for id, status, count in connection.execute(query):
+        found[id][status] = count
+    return found
+
+
+def stage_page(
+    connection: sa.Connection,
+    execution_id: str,
+    *,
+    statuses: Sequence[str] = (),
+    after: tuple[int, int] | None = None,
+    limit: int,
+) -> list[StageRunRow]:
+    """In the order of the definition, then of the foreach index; `after` is the last position and index seen."""
+    query = _stage_run.where(stage_runs.c.execution_id == execution_id)
+    if statuses:
+        query = query.where(stage_runs.c.status.in_(statuses))
+    if after is not None:
+        position = sa.tuple_(stage_runs.c.position, stage_runs.c.idx)
+        query = query.where(position > sa.tuple_(*after, types=[stage_runs.c.position.type, stage_runs.c.idx.type]))
+    query = query.order_by(stage_runs.c.position, stage_runs.c.idx).limit(limit)
+    return [StageRunRow(**row) for row in connection.execute(query).mappings()]
+
+
+def stage_run(connection: sa.Connection, execution_id: str, stage: str, index: int) -> StageRunRow | None:
+    query = _stage_run.where(
+        stage_runs.c.execution_id == execution_id, stage_runs.c.stage == stage, stage_runs.c.idx == index
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else StageRunRow(**row)
+
+
+def earlier_attempts(connection: sa.Connection, execution_id: str, position: int, index: int) -> list[AttemptRow]:
+    """The attempts before the current one, oldest first."""
+    query = (
+        sa.select(
+            attempts.c.attempt,
+            attempts.c.status,
+            attempts.c.worker,
+            attempts.c.started_at,
+            attempts.c.ended_at,
+            attempts.c.error,
+        )
+        .where(attempts.c.execution_id == execution_id, attempts.c.position == position, attempts.c.idx == index)
+        .order_by(attempts.c.attempt)
+    )
+    return [AttemptRow(**row) for row in connection.execute(query).mappings()]
+
+
+def result(connection: sa.Connection, execution_id: str, position: int, index: int) -> ResultRow | None:
+    query = sa.select(results.c.value, results.c.artifact_id).where(
+        results.c.execution_id == execution_id, results.c.position == position, results.c.idx == index
+    )
+    row = connection.execute(query).mappings().first()
+    return None if row is None else ResultRow(**row)
+
+
+def event_page(connection: sa.Connection, execution_id: str, *, after: int = 0, limit: int) -> list[EventRow]:
+    """Those with a `seq` above `after`, in order."""
+    query = (
+        sa.select(
+            events.c.seq,
+            events.c.at,
+            events.c.type,
+            events.c.execution_id,
+            executions.c.pipeline_id,
+            events.c.stage,
+            events.c.idx.label("index"),
+            events.c.payload,
+        )
+        .join_from(events, executions, executions.c.id == events.c.execution_id)
+        .where(events.c.execution_id == execution_id, events.c.seq > after)
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [EventRow(**{**row, "payload": row["payload"] or {}}) for row in connection.execute(query).mappings()]
+
+
+def usual_seconds(connection: sa.Connection, pipeline_id: str, before_number: int) -> float | None:
+    """The median duration of the last `USUAL` successes before an execution."""
+    recent = (
+        sa.select(seconds_between(executions.c.started_at, executions.c.ended_at).label("seconds"))
+        .where(
+            executions.c.pipeline_id == pipeline_id,
+            executions.c.number < before_number,
+            executions.c.number >= before_number - SEARCHED,
+            executions.c.status == "success",
+            executions.c.started_at.is_not(None),
+        )
+        .order_by(executions.c.number.desc())
+        .limit(USUAL)
+        .subquery()
+    )
+    ranked = sa.select(
+        recent.c.seconds,
+        sa.func.row_number().over(order_by=recent.c.seconds).label("rank"),
+        sa.func.count().over().label("total"),
+    ).subquery()
+    return connection.scalar(sa.select(sa.func.avg(ranked.c.seconds)).where(_middle(ranked)))
+
+
+def usual_stage_seconds(
+    connection: sa.Connection, pipeline_id: str, before_number: int, stage: str | None = None
+) -> dict[str, float]:
+    """By stage the median duration of its last `USUAL` successes in executions before one."""
+    seconds = seconds_between(stage_runs.c.started_at, stage_runs.c.ended_at)
+    newest_first = sa.func.row_number().over(
+        partition_by=stage_runs.c.stage, order_by=(executions.c.number.desc(), stage_runs.c.idx)
+    )
+    successes = (
+        sa.select(stage_runs.c.stage, seconds.label("seconds"), newest_first.label("age"))
+        .join_from(executions, stage_runs, stage_runs.c.execution_id == executions.c.id)
+        .where(
+            executions.c.pipeline_id == pipeline_id,
+            executions.c.number < before_number,
+            executions.c.number >= before_number - SEARCHED,
+            stage_runs.c.status == "success",
+            stage_runs.c.started_at.is_not(None),
+        )
+    )
+    if stage is not None:
+        successes = successes.where(stage_runs.c.stage == stage)
+    recent = successes.subquery()
+    ranked = (
+        sa.select(
+            recent.c.stage,
+            recent.c.seconds,
+            sa.func.row_number().over(partition_by=recent.c.stage, order_by=recent.c.seconds).label("rank"),
+            sa.func.count().over(partition_by=recent.c.stage).label("total"),
+        )
+        .where(recent.c.age <= USUAL)
+        .subquery()
+    )
+    query = sa.select(ranked.c.stage, sa.func.avg(ranked.c.seconds)).where(_middle(ranked)).group_by(ranked.c.stage)
+    return dict(connection.execute(query).all())
+
+
+def _middle(ranked: sa.Subquery) -> sa.ColumnElement[bool]:
+    """The one or two rows whose mean is the median."""
+    return ranked.c.rank.in_([(ranked.c.total + 1) // 2, (ranked.c.total + 2) // 2])
+
+
+def _filtered(wanted: ExecutionFilter) -> sa.Select[Any]:
+    query = _summary
+    if wanted.statuses:
+        query = query.where(executions.c.status.in_(wanted.statuses))
+    if wanted.pipeline_id is not None:
+        query = query.where(executions.c.pipeline_id == wanted.pipeline_id)
+    if wanted.triggers:
+        query = query.where(executions.c.trigger.in_(wanted.triggers))
+    if wanted.since is not None:
+        query = query.where(executions.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(executions.c.created_at < wanted.until)
+    if wanted.text:
+        message = executions.c.error["message"].as_string()
+        searched = (message, executions.c.failed_stage)
+        query = query.where(sa.or_(*(column.icontains(wanted.text, autoescape=True) for column in searched)))
+    return query
