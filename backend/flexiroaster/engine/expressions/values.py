@@ -1,0 +1,113 @@
+"""Values on their way into and out of an expression."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from flexiroaster.engine.duration import format_duration
+
+MAX_DEPTH = 64
+_INT64 = range(-(2**63), 2**63)
+
+
+class UnfitValue(ValueError):
+    """A value that expressions cannot hold or JSON cannot say; the message is for people."""
+
+
+class Measure:
+    """How large the scope of an evaluation is: the longest collection and the characters of all text."""
+
+    def __init__(self) -> None:
+        self.longest = 1
+        self.characters = 0
+
+
+def into_cel(value: Any, measure: Measure, depth: int = 0) -> Any:
+    """Raises `UnfitValue`. Dates become timestamps; integers beyond 64 bits are refused, not rounded."""
+    if depth > MAX_DEPTH:
+        raise UnfitValue(f"it is nested deeper than {MAX_DEPTH} levels")
+    match value:
+        case None | bool() | float() | timedelta():
+            return value
+        case int():
+            if value not in _INT64:
+                raise UnfitValue(f"the number {str(value)[:30]} does not fit into 64 bits")
+            return int(value)
+        case str():
+            measure.characters += len(value)
+            return str(value)
+        case datetime():
+            return value if value.tzinfo else value.replace(tzinfo=UTC)
+        case date():
+            return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        case Mapping():
+            measure.longest = max(measure.longest, len(value))
+            return {str(key): into_cel(item, measure, depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            measure.longest = max(measure.longest, len(value))
+            return [into_cel(item, measure, depth + 1) for item in value]
+        case _:
+            raise UnfitValue(f"a {type(value).__name__} cannot be used in an expression")
+
+
+def to_json(value: Any, *, sort: bool, depth: int = 0) -> Any:
+    """A JSON value. Raises `UnfitValue`. Timestamps become ISO 8601 in UTC, durations text such as `1h30m`.
+
+    `sort` the keys of what CEL made: it keeps no order, and the same expression must give the same text twice.
+    """
+    if depth > MAX_DEPTH:
+        raise UnfitValue(f"it is nested deeper than {MAX_DEPTH} levels")
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise UnfitValue("it is not a finite number (a division by zero?)")
+            return value
+        case datetime():
+            return timestamp_text(value)
+        case date():
+            return value.isoformat()
+        case timedelta():
+            return duration_text(value)
+        case Mapping():
+            keys = sorted(value, key=key_text) if sort else value
+            return {key_text(key): to_json(value[key], sort=sort, depth=depth + 1) for key in keys}
+        case list() | tuple():
+            return [to_json(item, sort=sort, depth=depth + 1) for item in value]
+        case bytes():
+            raise UnfitValue("bytes cannot be written as JSON: write string(…) around it")
+        case _:
+            raise UnfitValue(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def as_text(value: Any) -> str:
+    """A JSON value inside a longer text; null is empty, as in a form that was not filled in."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def timestamp_text(moment: datetime) -> str:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def duration_text(duration: timedelta) -> str:
+    return f"-{format_duration(-duration)}" if duration < timedelta(0) else format_duration(duration)
+
+
+def key_text(key: Any) -> str:
+    return key if isinstance(key, str) else as_text(key)
