@@ -1,0 +1,33 @@
+"""Numbers, durations and moments as people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def moment(iso: str | None) -> str:
+    """An ISO 8601 moment in the local time zone, to the second."""
+    return "" if iso is None else datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def cell(value: object) -> str:
+    """A value of a table on one line."""
+    if value is None:
+        return "∅"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= 40 else shown[:39] + "…"
