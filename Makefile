@@ -46,7 +46,7 @@ check: setup-tests check-backend check-frontend check-generated ## Lint, format,
 
 .PHONY: check-backend
 check-backend:
-	cd backend && ruff check . ../bench && ruff format --check . ../bench
+	cd backend && ruff check . ../bench ../scripts && ruff format --check . ../bench ../scripts
 	cd backend && mypy
 	cd backend && lint-imports --no-logo
 
@@ -64,7 +64,7 @@ generate: $(STAMPS)/development $(STAMPS)/frontend ## Write openapi.json, the AP
 
 .PHONY: format
 format: $(STAMPS)/development $(STAMPS)/frontend ## Format and fix what can be fixed
-	cd backend && ruff check --fix . ../bench && ruff format . ../bench
+	cd backend && ruff check --fix . ../bench ../scripts && ruff format . ../bench ../scripts
 	cd frontend && npm run --silent format
 
 # --- Tests -----------------------------------------------------------------------------------------------------------
