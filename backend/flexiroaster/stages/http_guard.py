@@ -81,9 +81,7 @@ class Guard:
     def check_url(self, url: str) -> None:
         """Refuse what can be refused by reading alone: scheme, credentials, odd characters and notations."""
         if _CONTROL.search(url):
-            raise AddressRefused(
-                f"The URL {_short(url)!r} holds a backslash or a control character: percent-encode it."
-            )
+            raise AddressRefused(f"The URL {_short(url)!r} holds a backslash or control character: percent-encode it.")
         parts = urlsplit(url)
         if parts.scheme.lower() not in {"http", "https"}:
             raise AddressRefused(
@@ -95,7 +93,7 @@ class Guard:
             )
         if not _AUTHORITY.match(url):
             raise AddressRefused(
-                f"The URL {_short(url)!r} names no plain host: write it in ASCII (xn--… for other letters), without spaces."
+                f"The URL {_short(url)!r} names no plain host: write it in ASCII (xn--… for other letters)."
             )
 
     def addresses(self, host: str, port: int) -> list[str]:
