@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 
@@ -31,6 +32,18 @@ class Conflict(FlexiRoasterError):
     def __init__(self, message: str, code: str = "conflict") -> None:
         self.code = code
         super().__init__(message)
+
+
+class VersionChanged(Conflict):
+    """The pipeline is no longer at the version that the change was made for."""
+
+    def __init__(self, pipeline_id: str, version: int, by: str | None, at: datetime) -> None:
+        self.version = version
+        super().__init__(
+            f"Pipeline {pipeline_id!r} is at version {version} now, changed by {by or 'somebody'} at "
+            f"{at:%Y-%m-%d %H:%M:%S} UTC: read it again and repeat the change there.",
+            "version_changed",
+        )
 
 
 class InvalidRequest(FlexiRoasterError):
