@@ -1,0 +1,114 @@
+"""`flexiroaster user …`: accounts, on the machine that keeps them."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flexiroaster.cli.db import DataOption
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from flexiroaster.services.accounts import Accounts
+
+app = typer.Typer(help="Accounts, on the machine that keeps them.", no_args_is_help=True)
+
+EmailArgument = Annotated[str, typer.Argument(help="The account's e-mail address.")]
+StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+GenerateOption = Annotated[bool, typer.Option("--generate", help="Make a password and print it once.")]
+
+
+class RoleName(StrEnum):
+    """Each may do what the one before may, and more."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    EDITOR = "editor"
+    ADMIN = "admin"
+
+
+@app.callback()
+def _group() -> None:
+    """Accounts, on the machine that keeps them."""
+
+
+@app.command()
+def create(
+    email: EmailArgument,
+    role: Annotated[RoleName, typer.Option(help="What the account may do.")] = RoleName.VIEWER,
+    password_stdin: StdinOption = False,
+    generate: GenerateOption = False,
+    data: DataOption = None,
+) -> None:
+    """Make an account."""
+    from flexiroaster.auth.permissions import Role
+
+    password = _password(stdin=password_stdin, generate=generate)
+    with _accounts(data) as accounts:
+        made = accounts.create_user(email, password, Role(role.value))
+    typer.echo(f"Made the account {made.email} ({made.role}).")
+    _show(password, generate)
+
+
+@app.command("reset-password")
+def reset_password(
+    email: EmailArgument, password_stdin: StdinOption = False, generate: GenerateOption = False, data: DataOption = None
+) -> None:
+    """Give an account a new password. Wherever it is signed in, it is signed out."""
+    password = _password(stdin=password_stdin, generate=generate)
+    with _accounts(data) as accounts:
+        found = accounts.user_named(email)
+        accounts.set_password(found.id, password)
+    typer.echo(f"{found.email} has a new password and is signed out everywhere.")
+    _show(password, generate)
+
+
+@app.command("list")
+def list_(data: DataOption = None) -> None:
+    """List the accounts."""
+    from flexiroaster.cli.table import print_table
+    from flexiroaster.cli.words import moment
+
+    with _accounts(data) as accounts:
+        found = accounts.list_users()
+    print_table(
+        ("e-mail", "role", "state", "last sign-in"),
+        [
+            (
+                account.email,
+                account.role,
+                "disabled" if account.disabled else "active",
+                moment(account.last_login_at.isoformat() if account.last_login_at else None) or "never",
+            )
+            for account in found
+        ],
+        nothing="There is no account yet: start the server and follow the one-time link it prints.",
+    )
+
+
+def _accounts(data: Path | None) -> AbstractContextManager[Accounts]:
+    from flexiroaster.cli.local_accounts import local_accounts
+    from flexiroaster.config import Settings
+
+    return local_accounts(Settings.load(data_folder=data))
+
+
+def _password(*, stdin: bool, generate: bool) -> str:
+    if generate:
+        return secrets.token_urlsafe(15)
+    if stdin:
+        return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("there is no terminal to ask for a password: add --password-stdin or --generate.")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+def _show(password: str, generated: bool) -> None:
+    if generated:
+        typer.echo(f"Password: {password}")
