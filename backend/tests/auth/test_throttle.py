@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from flexiroaster.auth import throttle as module
+from flexiroaster.auth.errors import Throttled
+from flexiroaster.auth.throttle import LoginThrottle
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock: Clock) -> LoginThrottle:
+    return LoginThrottle(clock)
+
+
+def admitted(throttle: LoginThrottle, account: str, address: str) -> bool:
+    try:
+        throttle.admit(account, address)
+    except Throttled:
+        return False
+    return True
+
+
+def wait(throttle: LoginThrottle, account: str, address: str) -> int:
+    with pytest.raises(Throttled) as caught:
+        throttle.admit(account, address)
+    return caught.value.retry_after_seconds
+
+
+def test_five_failures_are_free_then_waits_double(throttle: LoginThrottle, clock: Clock) -> None:
+    assert all(admitted(throttle, "ada", "10.0.0.1") for _ in range(5))
+    waits = []
+    for _ in range(9):
+        waits.append(wait(throttle, "ada", "10.0.0.1"))
+        clock.now += waits[-1]
+        throttle.admit("ada", "10.0.0.1")
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_refused_attempt_does_not_lengthen_the_wait(throttle: LoginThrottle, clock: Clock) -> None:
+    for _ in range(5):
+        throttle.admit("ada", "10.0.0.1")
+    assert [wait(throttle, "ada", "10.0.0.1") for _ in range(50)] == [1] * 50
+
+
+def test_success_forgets_the_failures(throttle: LoginThrottle) -> None:
+    for _ in range(20):
+        for _ in range(4):
+            throttle.admit("ada", "10.0.0.1")
+        throttle.succeeded("ada", "10.0.0.1")
+    assert admitted(throttle, "ada", "10.0.0.1")
+
+
+def test_failures_are_forgotten_after_an_hour(throttle: LoginThrottle, clock: Clock) -> None:
+    for _ in range(5):
+        throttle.admit("ada", "10.0.0.1")
+    clock.now += module.FORGET_SECONDS + 1
+    assert all(admitted(throttle, "ada", "10.0.0.1") for _ in range(5))
+
+
+def test_one_address_cannot_try_many_accounts(throttle: LoginThrottle) -> None:
+    tried = [admitted(throttle, f"user{number}", "10.0.0.1") for number in range(100)]
+    assert tried == [True] * 20 + [False] * 80
+    assert admitted(throttle, "user1", "10.0.0.2")
+
+
+def test_ipv6_neighbours_and_mapped_addresses_count_as_one(throttle: LoginThrottle) -> None:
+    tried = [admitted(throttle, f"user{number}", f"2001:db8::{number:x}") for number in range(100)]
+    assert tried.count(True) == 20
+    for _ in range(5):
+        throttle.admit("ada", "::ffff:10.0.0.9")
+    assert not admitted(throttle, "ada", "10.0.0.9")
+
+
+def test_attempts_at_once_are_counted_before_their_result(throttle: LoginThrottle) -> None:
+    admissions: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: admissions.append(admitted(throttle, "ada", "10.0.0.1"))) for _ in range(30)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert admissions.count(True) == 5
+
+
+def flood(throttle: LoginThrottle, account: str, addresses: int) -> int:
+    return sum(admitted(throttle, account, f"10.1.{number // 250}.{number % 250}") for number in range(addresses))
+
+
+def test_a_crowd_of_addresses_is_slowed_down(throttle: LoginThrottle) -> None:
+    assert flood(throttle, "ada", 1000) == module.CROWD_PER_ACCOUNT
+
+
+def test_others_cannot_lock_the_owner_out(throttle: LoginThrottle, clock: Clock) -> None:
+    flood(throttle, "ada", 1000)
+    seconds = wait(throttle, "ada", "192.0.2.7")
+    assert seconds <= module.CROWD_WAIT
+    flood(throttle, "ada", 1000)
+    clock.now += seconds
+    flood(throttle, "ada", 1000)
+    assert admitted(throttle, "ada", "192.0.2.7")
+
+
+def test_an_address_that_signed_in_before_is_not_slowed_by_the_crowd(throttle: LoginThrottle) -> None:
+    throttle.admit("ada", "192.0.2.7")
+    throttle.succeeded("ada", "192.0.2.7")
+    flood(throttle, "ada", 1000)
+    for number in range(100):
+        admitted(throttle, f"user{number}", "192.0.2.7")
+    assert admitted(throttle, "ada", "192.0.2.7")
+
+
+def test_memory_is_bounded(throttle: LoginThrottle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBERED", 50)
+    for number in range(500):
+        admitted(throttle, f"user{number}", f"10.{number % 200}.0.{number // 200}")
+        throttle.succeeded(f"user{number}", f"10.{number % 200}.0.{number // 200}")
+    assert len(throttle._known) <= 50
+    assert len(throttle._accounts._counts) <= 50
