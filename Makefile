@@ -95,15 +95,17 @@ lock: $(STAMPS)/uv ## Choose versions anew: the requirements locks and package-l
 
 .PHONY: clean
 clean: ## Remove everything that was built or installed here; your data folder stays
-	rm -rf $(VENV) frontend/node_modules frontend/dist backend/flexiroaster/web/dist bench/results.json
+	rm -rf $(VENV) frontend/node_modules frontend/dist dist bench/results.json
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf backend/.mypy_cache backend/.ruff_cache backend/.pytest_cache backend/.import_linter_cache backend/.hypothesis
 
 .PHONY: wheel
 wheel: setup ## Build a wheel that carries the dashboard, into dist/
-	rm -rf backend/flexiroaster/web/dist && cp -r frontend/dist backend/flexiroaster/web/dist
+	rm -rf backend/flexiroaster/web/dist backend/flexiroaster/examples
+	cp -r frontend/dist backend/flexiroaster/web/dist
+	cp -r backend/pipelines backend/flexiroaster/examples
 	$(UV) build --quiet --wheel --out-dir dist backend
-	rm -rf backend/flexiroaster/web/dist
+	rm -rf backend/flexiroaster/web/dist backend/flexiroaster/examples
 
 # --- What the targets above stand on ---------------------------------------------------------------------------------
 
