@@ -29,6 +29,11 @@ class InProcessDispatch:
         """What was taken but could not be claimed because the transaction failed."""
         self._queue.extendleft(work)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is queued."""
+        return bool(self._queue)
+
     def take(self) -> Work | None:
         try:
             return self._queue.popleft()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +72,14 @@ class Draft:
                 payload=payload,
             )
         )
+
+    def tell_more(self, type: EventType, **payload: Any) -> None:
+        """Add to the newest event of a type what the planner could not know."""
+        for position in range(len(self.events) - 1, -1, -1):
+            event = self.events[position]
+            if event.type is type:
+                self.events[position] = replace(event, payload={**event.payload, **payload})
+                return
 
     def apply(self) -> None:
         """Make the state what this draft says; called once the draft is written."""

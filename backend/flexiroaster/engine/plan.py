@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from flexiroaster.engine.pipeline import Join, Pipeline, Retry, StageSpec
+from flexiroaster.engine.pipeline import Join, Pipeline, Retry
 
 NO_RETRY = Retry(max_attempts=1)
 
@@ -34,8 +34,8 @@ class Plan:
     positions: dict[str, int]
 
     @classmethod
-    def of(cls, pipeline: Pipeline) -> Plan:
-        """The pipeline must be valid: known needs, no cycle."""
+    def of(cls, pipeline: Pipeline, default_timeout: timedelta | None = None) -> Plan:
+        """The pipeline must be valid: known needs, no cycle. `default_timeout` is for stages that name none."""
         positions = {stage.id: position for position, stage in enumerate(pipeline.stages)}
         needs = [tuple(positions[name] for name in stage.needs) for stage in pipeline.stages]
         successors: list[list[int]] = [[] for _ in pipeline.stages]
@@ -52,7 +52,7 @@ class Plan:
                 successors=tuple(successors[position]),
                 join=stage.join,
                 retry=stage.retry or pipeline.defaults.retry or NO_RETRY,
-                timeout=_timeout(stage, pipeline),
+                timeout=stage.timeout or pipeline.defaults.timeout or default_timeout,
                 rank=ranks[position],
             )
             for position, stage in enumerate(pipeline.stages)
@@ -72,10 +72,6 @@ class Plan:
                     found.add(successor)
                     open_.append(successor)
         return found
-
-
-def _timeout(stage: StageSpec, pipeline: Pipeline) -> timedelta | None:
-    return stage.timeout if stage.timeout is not None else pipeline.defaults.timeout
 
 
 def _ranks(needs: list[tuple[int, ...]], successors: list[list[int]]) -> list[int]:

@@ -30,6 +30,7 @@ __all__ = [
     "IllegalMove",
     "cancel",
     "claim",
+    "fail_outputs",
     "is_current",
     "lose",
     "needing_another_run",
@@ -168,6 +169,14 @@ def time_out(draft: Draft) -> None:
     _stop(draft, E.TIMED_OUT, reason)
 
 
+def fail_outputs(draft: Draft, error: StageError) -> None:
+    """The stages succeeded, but what the execution was to answer cannot be made: it ends as failed instead."""
+    completed = draft.events.pop()
+    draft.execution = draft.execution._replace(status=E.FAILED, error=error, last_seq=completed.seq - 1)
+    payload = {**completed.payload, "status": E.FAILED.value, "error": error.to_json()}
+    draft.emit(EventType.EXECUTION_FAILED, **payload)
+
+
 def needing_another_run(plan: Plan, state: ExecutionState) -> set[int]:
     """Positions that a retry runs again: what did not succeed, and all that depends on it."""
     unsuccessful = {run.key.position for run in state.runs.values() if run.status in _FAILED or not run.final}
@@ -237,7 +246,13 @@ def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: floa
     reason = f"attempt {tries} of {policy.max_attempts} failed, next try in {_spoken(delay)}"
     draft.change(run, status=S.RETRYING, reason=reason, error=error, due_at=due, state=None, **_RELEASED)
     draft.emit(
-        EventType.STAGE_RETRYING, run.key, attempt=run.attempt, status=S.RETRYING.value, reason=reason, error=error.to_json(), due_at=due.isoformat()
+        EventType.STAGE_RETRYING,
+        run.key,
+        attempt=run.attempt,
+        status=S.RETRYING.value,
+        reason=reason,
+        error=error.to_json(),
+        due_at=due.isoformat(),
     )
 
 
@@ -258,9 +273,7 @@ def _again(draft: Draft, run: StageRun, error: StageError, reason: str, *, lost:
 
 def _keep_attempt(draft: Draft, run: StageRun, status: StageStatus, error: StageError | None) -> None:
     draft.attempts.append(
-        EndedAttempt(
-            run.key, run.attempt, status, run.lease_owner, run.started_at, run.ended_at or draft.now, error
-        )
+        EndedAttempt(run.key, run.attempt, status, run.lease_owner, run.started_at, run.ended_at or draft.now, error)
     )
 
 
@@ -431,4 +444,4 @@ def _finish_if_done(draft: Draft) -> bool:
 
 def _spoken(delay: timedelta) -> str:
     seconds = delay.total_seconds()
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

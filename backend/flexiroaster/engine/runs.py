@@ -14,15 +14,15 @@ class Key(NamedTuple):
     """A stage run within its execution: the stage's position in its version, and the foreach index."""
 
     position: int
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # tuple.index is not missed
 
 
 class StageRun(NamedTuple):
     """One stage × foreach index of an execution.
 
     `attempt` is the fencing number: it rises with every claim, and only its holder may record an outcome. `spent`
-    attempts do not count against the retry budget: those before a person's last retry, and those whose worker died. The `needs_*` counters hold how
-    many needed stages have not ended, succeeded, and failed; what is left over was skipped.
+    attempts do not count against the retry budget: those before a person's last retry, and those whose worker died.
+    The `needs_*` counters hold how many needed stages have not ended, succeeded, and failed; the others were skipped.
     """
 
     key: Key

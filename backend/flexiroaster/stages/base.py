@@ -56,15 +56,22 @@ class StageContext(Protocol):
     inputs: Mapping[str, Any]
     data: Any
     """What the starter passed as `data` (the specification's `context['data']`)."""
-    upstream: Mapping[str, Any]
-    """The results of the needed stages that succeeded, by stage id, in the order of `needs`."""
+
+    @property
+    def upstream(self) -> Mapping[str, Any]:
+        """The results of the needed stages that succeeded, by stage id, in the order of `needs`."""
+        ...
 
     data_dirs: tuple[Path, ...]
     """Folders that file stages may read and write; the first one resolves relative paths."""
     artifact_dir: Path
     """The root of local artifacts: readable, never writable by a stage's own path."""
-    scratch_dir: Path
-    """An empty folder of this attempt, removed afterwards."""
+
+    @property
+    def scratch_dir(self) -> Path:
+        """An empty folder of this attempt, removed afterwards."""
+        ...
+
     state: Mapping[str, Any]
     """What the stage gave with its last `Waiting`, empty at the first call."""
     code_stages: bool

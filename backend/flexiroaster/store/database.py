@@ -12,19 +12,26 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import ArgumentError
 
-from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.engine.errors import ConfigurationError, FlexiRoasterError
 from flexiroaster.store.dialects import Dialect, dialect_for
 from flexiroaster.store.json import dumps, loads
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+
+class StoreUnavailable(FlexiRoasterError):
+    """The database does not take a write now: it is unreachable, locked by another program, or its disk is full."""
+
+    code = "database_unavailable"
+
 
 GROUP_LIMIT = 200
 """Operations that may share one commit: bounds how long a reader's snapshot and a waiting caller lag behind."""
@@ -33,7 +40,7 @@ GROUP_LIMIT = 200
 class Transaction:
     """What an operation writes with: `sa` for SQLAlchemy statements, `run`/`run_many` for the hot path's named ones."""
 
-    __slots__ = ("_dialect", "_raw", "_after_commit", "sa")
+    __slots__ = ("_after_commit", "_dialect", "_raw", "sa")
 
     def __init__(self, connection: sa.Connection, dialect: Dialect) -> None:
         self.sa = connection
@@ -63,8 +70,7 @@ class Transaction:
         self._after_commit.append(callback)
 
 
-class Operation(Protocol[T]):
-    def __call__(self, tx: Transaction, /) -> T: ...
+Operation = Callable[[Transaction], T]
 
 
 class _Ticket(Generic[T]):
@@ -97,9 +103,7 @@ class Writer:
         self._waiting: deque[_Ticket[Any]] = deque()
         self._connection: sa.Connection | None = None
 
-    def run(
-        self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None
-    ) -> T:
+    def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
         ticket = _Ticket(operation, durable, on_failure)
         self._waiting.append(ticket)
         with self._lock:
@@ -138,7 +142,8 @@ class Writer:
             self._dialect.commit(connection)
         except BaseException as error:
             self._undo(group)
-            return error
+            reason = self._dialect.unavailable(error)
+            return error if reason is None else _unavailable(reason, error)
         for ticket in group:
             ticket.settled = True
             for callback in ticket.callbacks:
@@ -166,6 +171,12 @@ class Writer:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._dialect.prepare_writer(self._connection)
         return self._connection
+
+
+def _unavailable(reason: str, cause: BaseException) -> StoreUnavailable:
+    error = StoreUnavailable(reason)
+    error.__cause__ = cause
+    return error
 
 
 def _call(callback: Callable[[], None]) -> None:

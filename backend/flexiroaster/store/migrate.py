@@ -38,7 +38,8 @@ def revision(database: Database) -> str | None:
     with database.read() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
-        return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        return found
 
 
 def alembic_config() -> Config:

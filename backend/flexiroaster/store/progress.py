@@ -126,9 +126,7 @@ def save(tx: Transaction, draft: Draft) -> None:
     _insert_events(tx, draft)
 
 
-def put_result(
-    tx: Transaction, execution_id: str, key: Key, value: str | None, artifact_id: str | None = None
-) -> None:
+def put_result(tx: Transaction, execution_id: str, key: Key, value: str | None, artifact_id: str | None = None) -> None:
     """`value` is JSON text; a result that was spilled has its artifact's id instead."""
     tx.run("put_result", (execution_id, *key, value, artifact_id))
 

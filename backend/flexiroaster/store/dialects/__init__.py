@@ -36,6 +36,10 @@ class Dialect(Protocol):
 
     def to_driver(self, moment: datetime | None) -> Any: ...
 
+    def unavailable(self, error: BaseException) -> str | None:
+        """A sentence when the error says that the database cannot take a write now, None for any other error."""
+        ...
+
 
 def dialect_for(url: sa.URL) -> Dialect:
     backend = url.get_backend_name()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+import psycopg
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from flexiroaster.store.dialects import statements
 
@@ -14,14 +16,12 @@ READ_CONNECTIONS = 8
 
 
 class Postgres:
-    name = "postgresql"
+    name: Literal["sqlite", "postgresql"] = "postgresql"
 
     def __init__(self) -> None:
         self._sql = statements("postgres.sql")
 
-    def create_engine(
-        self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
-    ) -> sa.Engine:
+    def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
         return sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             json_serializer=dumps,
@@ -54,6 +54,14 @@ class Postgres:
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return list(raw.execute(self._sql[name], parameters).fetchall())
+
+    def unavailable(self, error: BaseException) -> str | None:
+        error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+            return (
+                f"The database does not answer ({type(error).__name__}): check that PostgreSQL runs and is reachable."
+            )
+        return None
 
     def to_driver(self, moment: datetime | None) -> datetime | None:
         return moment

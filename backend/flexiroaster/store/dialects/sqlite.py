@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from flexiroaster.store.dialects import statements
 
@@ -15,15 +17,13 @@ READ_CONNECTIONS = 8
 
 
 class Sqlite:
-    name = "sqlite"
+    name: Literal["sqlite", "postgresql"] = "sqlite"
 
     def __init__(self) -> None:
         self._sql = statements("sqlite.sql")
         self._full = False
 
-    def create_engine(
-        self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
-    ) -> sa.Engine:
+    def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
         engine = sa.create_engine(
             url,
             json_serializer=dumps,
@@ -69,6 +69,20 @@ class Sqlite:
         if moment is None:
             return None
         return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
+
+    def unavailable(self, error: BaseException) -> str | None:
+        error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        if not isinstance(error, sqlite3.OperationalError):
+            return None
+        match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+            case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+                return "The disk that holds the database is full: free some space; nothing needs a restart."
+            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+                return "Another program has locked the database file: close it."
+            case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+                return "The database file cannot be written: check its folder's owner and rights."
+            case _:
+                return None
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:

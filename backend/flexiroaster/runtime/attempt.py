@@ -1,0 +1,209 @@
+"""One attempt of a stage as the stage sees it: the implementation of `StageContext`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+import structlog
+
+from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.runtime.timers import Timer
+from flexiroaster.services.executions import Claimed
+from flexiroaster.services.live import Live, Spilled
+from flexiroaster.services.scope import ReadSpilled
+from flexiroaster.stages.base import ArtifactDraft, LogLevel
+from flexiroaster.store.progress import KeptArtifact, LogEntry
+
+log = structlog.get_logger(__name__)
+
+LINE_LIMIT = 16_000
+"""Characters of one log line."""
+LOG_LIMIT = 10_000_000
+"""Characters of one attempt's log."""
+
+Why = Literal["cancel", "timeout", "shutdown"]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What every attempt in this process shares."""
+
+    artifacts: ArtifactStore
+    artifact_dir: Path
+    data_dirs: tuple[Path, ...]
+    scratch_root: Path
+    read_spilled: ReadSpilled
+    code_stages: bool = False
+    http_allow: tuple[str, ...] = ()
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class Attempt:
+    """Made for a claim, thrown away after its record. `stop` may come from any thread, more than once."""
+
+    def __init__(self, claimed: Claimed, world: World, *, on_log: Callable[[Attempt], None]) -> None:
+        self.claimed = claimed
+        self._world = world
+        self._on_log = on_log
+        live, run = claimed.live, claimed.run
+        self.execution_id = claimed.execution_id
+        self.pipeline_id = live.state.execution.pipeline_id
+        self.stage_id = live.version.plan.stages[claimed.key.position].id
+        self.index = claimed.key.index
+        self.attempt = run.attempt
+        self.now = world.clock()
+        self.deadline = None if claimed.timeout is None or run.started_at is None else run.started_at + claimed.timeout
+        self.idempotency_key = f"{self.execution_id}:{self.stage_id}:{self.index}"
+        self.cancelled = threading.Event()
+        self.inputs: Mapping[str, Any] = live.inputs
+        self.data = live.data
+        self.state: Mapping[str, Any] = run.state or {}
+        self.data_dirs = world.data_dirs
+        self.artifact_dir = world.artifact_dir
+        self.code_stages = world.code_stages
+        self.http_allow = world.http_allow
+        self.kept: list[KeptArtifact] = []
+        self.why: Why | None = None
+        self.abandoned = False
+        self.timer: Timer | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._lines: deque[LogEntry] = deque()
+        self._logged = 0
+        self._omitted = 0
+        self._scratch: Path | None = None
+
+    # ── what a stage uses ───────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def upstream(self) -> Mapping[str, Any]:
+        return needed_results(self.claimed.live, self.claimed.key.position, self._world.read_spilled)
+
+    @property
+    def scratch_dir(self) -> Path:
+        if self._scratch is None:
+            self._world.scratch_root.mkdir(parents=True, exist_ok=True)
+            self._scratch = Path(tempfile.mkdtemp(prefix=f"{self.stage_id}-", dir=self._world.scratch_root))
+        return self._scratch
+
+    def log(self, level: LogLevel, message: str, **fields: Any) -> None:
+        text = message if len(message) <= LINE_LIMIT else f"{message[:LINE_LIMIT]}… (line cut)"
+        if self._logged + len(text) > LOG_LIMIT:
+            self._omitted += 1
+            return
+        self._logged += len(text)
+        first = not self._lines
+        self._lines.append(self._entry(level, text, fields or None))
+        if first:
+            self._on_log(self)
+
+    def progress(self, done: float, total: float | None = None, unit: str = "rows") -> None:
+        of = f" of {total:,.0f}" if total is not None else ""
+        self.log("debug", f"{done:,.0f}{of} {unit}", done=done, total=total, unit=unit)
+
+    @contextmanager
+    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
+        self._callbacks.append(callback)
+        if self.cancelled.is_set():
+            self._call(callback)
+        try:
+            yield
+        finally:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+    @contextmanager
+    def artifact(
+        self,
+        name: str,
+        *,
+        kind: Literal["table", "quarantine", "file", "result", "report"],
+        media_type: str,
+        rows: int | None = None,
+        schema: list[dict[str, str]] | None = None,
+    ) -> Iterator[ArtifactDraft]:
+        key = f"{self.execution_id}/{self.stage_id}/{self.index}/{self.attempt}/{name}"
+        store = self._world.artifacts
+        with store.write(key) as path:
+            draft = ArtifactDraft(id=str(uuid4()), path=path, uri=store.uri(key), rows=rows, schema=schema)
+            yield draft
+        draft.bytes = store.size(key)
+        self.kept.append(
+            KeptArtifact(
+                id=draft.id,
+                stage=self.stage_id,
+                index=self.index,
+                attempt=self.attempt,
+                name=name,
+                kind=kind,
+                media_type=media_type,
+                key=key,
+                rows=draft.rows,
+                bytes=draft.bytes,
+                columns=draft.schema,
+                profile=draft.profile,
+            )
+        )
+
+    # ── what the worker uses ────────────────────────────────────────────────────────────────────────────────────
+
+    def stop(self, why: Why) -> None:
+        """Tell the stage to end; the first reason counts."""
+        if self.why is None:
+            self.why = why
+        self.cancelled.set()
+        for callback in tuple(self._callbacks):
+            self._call(callback)
+
+    def take_lines(self, *, last: bool = False) -> list[LogEntry]:
+        """The lines since the last call; `last` adds how many were left out."""
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if last and self._omitted:
+            lines.append(self._entry("warning", f"… {self._omitted:,} lines omitted", None))
+            self._omitted = 0
+        return lines
+
+    def clean(self) -> None:
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _entry(self, level: LogLevel, message: str, fields: dict[str, Any] | None) -> LogEntry:
+        return LogEntry(
+            at=self._world.clock(),
+            level=level,
+            message=message,
+            pipeline_id=self.pipeline_id,
+            execution_id=self.execution_id,
+            stage=self.stage_id,
+            index=self.index,
+            attempt=self.attempt,
+            fields=fields,
+        )
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        try:
+            callback()
+        except Exception:  # a stage's callback must not keep others from being told
+            log.exception("attempt.on_cancel_failed", execution=self.execution_id, stage=self.stage_id)
+
+
+def needed_results(live: Live, position: int, read_spilled: ReadSpilled) -> dict[str, Any]:
+    """The results of the needed stages that succeeded, in the order of `needs`."""
+    plan = live.version.plan
+    found: dict[str, Any] = {}
+    for need in plan.stages[position].needs:
+        name = plan.stages[need].id
+        if name in live.results:
+            value = live.results[name]
+            found[name] = read_spilled(value.artifact_id) if isinstance(value, Spilled) else value
+    return found

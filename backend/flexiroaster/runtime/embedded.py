@@ -1,0 +1,108 @@
+"""The engine in one process: everything between a database and the work, wired together."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+
+from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.bus.port import Bus
+from flexiroaster.dispatch.inprocess import InProcessDispatch
+from flexiroaster.engine.errors import NotFound
+from flexiroaster.runtime.attempt import World
+from flexiroaster.runtime.executor import Executor
+from flexiroaster.runtime.logbook import Logbook
+from flexiroaster.runtime.timers import Timers
+from flexiroaster.runtime.worker import Worker
+from flexiroaster.services.executions import Executions
+from flexiroaster.services.scope import ReadSpilled
+from flexiroaster.stages.registry import StageRegistry
+from flexiroaster.store import artifacts as artifact_rows
+from flexiroaster.store.database import Database
+
+DEFAULT_TIMEOUT = timedelta(hours=24)
+"""Of a stage that names none: nothing runs for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What stages may touch."""
+
+    artifact_dir: Path
+    data_dirs: tuple[Path, ...]
+    scratch_root: Path
+    code_stages: bool = False
+    http_allow: tuple[str, ...] = ()
+    concurrency: int = 6
+
+
+class Embedded:
+    """`start` takes up what an earlier process left, then works; `stop` may be called twice."""
+
+    def __init__(
+        self, database: Database, bus: Bus, artifacts: ArtifactStore, registry: StageRegistry, limits: Limits
+    ) -> None:
+        read_spilled = spilled_reader(database, artifacts)
+        world = World(
+            artifacts=artifacts,
+            artifact_dir=limits.artifact_dir,
+            data_dirs=limits.data_dirs,
+            scratch_root=limits.scratch_root,
+            read_spilled=read_spilled,
+            code_stages=limits.code_stages,
+            http_allow=limits.http_allow,
+        )
+        self._scratch_root = limits.scratch_root
+        self._timers = Timers()
+        self.dispatch = InProcessDispatch()
+        self.executions = Executions(
+            database,
+            bus,
+            self.dispatch,
+            self._timers,
+            owner=str(uuid4()),
+            read_spilled=read_spilled,
+            default_timeout=DEFAULT_TIMEOUT,
+        )
+        self._logbook = Logbook(self.executions.add_logs)
+        self.worker = Worker(
+            self.executions,
+            self.dispatch,
+            Executor(registry, world),
+            self._timers,
+            world,
+            self._logbook,
+            concurrency=limits.concurrency,
+        )
+
+    def start(self) -> int:
+        """Answers how many executions of an earlier process were taken up."""
+        shutil.rmtree(self._scratch_root, ignore_errors=True)  # of attempts whose process died
+        self._timers.start()
+        self._logbook.start()
+        recovered = self.executions.recover()
+        self.worker.start()
+        return recovered
+
+    def stop(self, grace_seconds: float = 10.0) -> None:
+        self.worker.stop(grace_seconds)
+        self._logbook.stop()
+        self._timers.stop()
+
+
+def spilled_reader(database: Database, artifacts: ArtifactStore) -> ReadSpilled:
+    """Reads a result back that was too large for the database."""
+
+    def read(artifact_id: str) -> object:
+        with database.read() as connection:
+            row = artifact_rows.find(connection, artifact_id)
+        if row is None:
+            raise NotFound("artifact", artifact_id)
+        return orjson.loads(artifacts.local_path(row.key).read_bytes())
+
+    return read

@@ -1,0 +1,187 @@
+"""Runs one attempt and says how it ended. Never raises: whatever user code does becomes an `Outcome` here, once."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from flexiroaster.engine.errors import Location, StageError, StageFailed
+from flexiroaster.engine.expressions import ExpressionError
+from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
+from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.services.executions import Produced
+from flexiroaster.services.live import Version
+from flexiroaster.services.scope import scope
+from flexiroaster.stages.base import Stage, StageConfig
+from flexiroaster.stages.registry import StageRegistry
+
+INLINE_BYTES = 64 * 1024
+"""A result whose JSON is larger is kept as an artifact."""
+NO_CONFIG: dict[str, Any] = {}
+OWN_FRAMES = "flexiroaster/runtime/executor.py"
+
+
+class Executor:
+    """`run` is called from many threads at once."""
+
+    def __init__(self, registry: StageRegistry, world: World) -> None:
+        self._registry = registry
+        self._world = world
+        self._static = lru_cache(maxsize=2000)(self._static_config)
+
+    def run(self, attempt: Attempt) -> tuple[Outcome, Produced]:
+        try:
+            outcome = self._outcome(attempt)
+            outcome, produced = self._produced(attempt, outcome)
+        except Exception as error:
+            outcome, produced = Failed(_stage_error(error)), Produced()
+        outcome = _as_stopped(attempt, outcome)
+        produced.artifacts = attempt.kept
+        attempt.clean()
+        return outcome, produced
+
+    def _outcome(self, attempt: Attempt) -> Outcome:
+        live, position = attempt.claimed.live, attempt.claimed.key.position
+        version = live.version
+        stage = self._registry.get(version.plan.stages[position].type)
+        when, template = version.whens[position], version.configs[position]
+        if when is None and template.is_static and not stage.takes_data:
+            config = self._static(version, position)
+        else:
+            visible = scope(live, self._world.read_spilled)
+            if when is not None and not _truth(when.render(visible)):
+                return Skipped(f"when is false: {when.value}")
+            config = _config(stage, self._given(stage, attempt, template.render(visible)))
+        answer = stage.run(config, attempt)
+        return answer if isinstance(answer, _OUTCOMES) else Succeeded(answer)
+
+    def _static_config(self, version: Version, position: int) -> StageConfig:
+        return _config(self._registry.get(version.plan.stages[position].type), version.configs[position].value)
+
+    def _given(self, stage: Stage, attempt: Attempt, config: dict[str, Any]) -> dict[str, Any]:
+        """The rendered config; a stage that takes data and names none gets that of the one stage it needs."""
+        if not stage.takes_data or "data" in config or len(attempt.upstream) != 1:
+            return config
+        (result,) = attempt.upstream.values()
+        data = result["data"] if isinstance(result, dict) and "data" in result else result
+        return {**config, "data": data}
+
+    def _produced(self, attempt: Attempt, outcome: Outcome) -> tuple[Outcome, Produced]:
+        if not isinstance(outcome, Succeeded) or outcome.result is None:
+            return outcome, Produced()
+        text = _as_json(outcome.result)
+        result = orjson.loads(text)
+        outcome = replace(outcome, result=result, rows=_rows(outcome), bytes=_bytes(outcome))
+        if len(text) <= INLINE_BYTES:
+            return outcome, Produced(result=result, result_json=text.decode())
+        with attempt.artifact("result.json", kind="result", media_type="application/json") as draft:
+            draft.path.write_bytes(text)
+        return outcome, Produced(result=result, spilled_to=draft.id)
+
+
+_OUTCOMES = (Succeeded, Failed, Skipped, Waiting, Cancelled)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise StageFailed(
+            f"`when` gave {value!r}, which is neither true nor false.",
+            code="when_not_boolean",
+            suggestion="Compare it, for example with == or != or > 0.",
+        )
+    return value
+
+
+def _config(stage: Stage, given: dict[str, Any]) -> StageConfig:
+    try:
+        return stage.Config.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(["config", *(str(part) for part in first["loc"])])
+        raise StageFailed(f"{path}: {first['msg']}.", code="invalid_config") from error
+
+
+def _as_json(result: Any) -> bytes:
+    try:
+        return orjson.dumps(result, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z | orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        raise StageFailed(
+            f"The stage's result is not JSON: {error}.",
+            code="result_not_json",
+            suggestion="Answer dictionaries, lists, texts, numbers, true, false or null.",
+        ) from error
+
+
+def _rows(outcome: Succeeded) -> int | None:
+    """What the stage says, or the `rows` of its result."""
+    if outcome.rows is not None:
+        return outcome.rows
+    rows = outcome.result.get("rows") if isinstance(outcome.result, dict) else None
+    return rows if isinstance(rows, int) else None
+
+
+def _bytes(outcome: Succeeded) -> int | None:
+    if outcome.bytes is not None:
+        return outcome.bytes
+    data = outcome.result.get("data") if isinstance(outcome.result, dict) else None
+    size = data.get("bytes") if isinstance(data, dict) else None
+    return size if isinstance(size, int) else None
+
+
+def _as_stopped(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """An attempt that was told to stop and did not finish ended because of that, whatever it says."""
+    if attempt.why is None or isinstance(outcome, Succeeded):
+        return outcome
+    if attempt.why == "timeout":
+        return Failed(timeout_error(attempt))
+    return Cancelled()
+
+
+def timeout_error(attempt: Attempt) -> StageError:
+    seconds = attempt.claimed.timeout.total_seconds() if attempt.claimed.timeout else 0
+    return StageError(
+        f"{attempt.stage_id} ran longer than its timeout of {seconds:g} s and was stopped.",
+        code="timeout",
+        kind="timeout",
+        suggestion="Raise the stage's timeout, or look at its log for what it was waiting for.",
+    )
+
+
+def _stage_error(error: Exception) -> StageError:
+    if isinstance(error, StageFailed):
+        return StageError(
+            message=str(error),
+            code=error.code,
+            kind=error.kind,
+            location=error.location,
+            suggestion=error.suggestion,
+            traceback=error.details.pop("traceback", None),  # type: ignore[arg-type]
+            retry_after_seconds=error.retry_after_seconds,
+            details=error.details,
+        )
+    if isinstance(error, ExpressionError):
+        return StageError(str(error), code="expression")
+    if isinstance(error, OSError) and error.errno == _NO_SPACE:
+        return StageError(
+            "No space is left on the disk.", code="disk_full", kind="transient", suggestion="Free some and retry."
+        )
+    return StageError(
+        message=f"{type(error).__name__}: {error}",
+        code="exception",
+        kind="internal",
+        location=_where(error),
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+_NO_SPACE = 28
+
+
+def _where(error: Exception) -> Location | None:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OWN_FRAMES not in frame.filename]
+    return Location(file=frames[-1].filename, line=frames[-1].lineno) if frames else None

@@ -1,0 +1,68 @@
+"""Stages' log lines on their way to the database: a few times a second while a stage runs, the rest with its record."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from flexiroaster.runtime.attempt import Attempt
+from flexiroaster.store.progress import LogEntry
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 0.2
+"""Seconds between two writes: what a reader of a live log waits at most."""
+
+
+class Logbook:
+    """`watch` is called by an attempt with its first unwritten line. `stop` may be called twice."""
+
+    def __init__(self, write: Callable[[list[LogEntry]], None]) -> None:
+        self._write = write
+        self._attempts: set[Attempt] = set()
+        self._lock = threading.Lock()
+        self._waiting = threading.Event()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="logbook", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._waiting.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def watch(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._attempts.add(attempt)
+        self._waiting.set()
+
+    def take(self, attempt: Attempt) -> list[LogEntry]:
+        """What is left of an attempt that has ended: written together with its outcome."""
+        with self._lock:
+            self._attempts.discard(attempt)
+            return attempt.take_lines(last=True)
+
+    def _loop(self) -> None:
+        while not self._stopped.is_set():
+            self._waiting.wait()
+            self._stopped.wait(PAUSE)
+            self._waiting.clear()
+            self._flush()
+
+    def _flush(self) -> None:
+        # Written under the lock, so that the lines of an attempt that ends meanwhile come after these.
+        with self._lock:
+            entries = [line for attempt in self._attempts for line in attempt.take_lines()]
+            self._attempts.clear()
+            if not entries:
+                return
+            try:
+                self._write(entries)
+            except Exception:
+                log.exception("logbook.write_failed", lines=len(entries))

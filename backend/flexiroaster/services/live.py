@@ -1,0 +1,123 @@
+"""Executions in memory: a cache of what is committed, thrown away and read again whenever a write fails."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from flexiroaster.engine.errors import NotFound
+from flexiroaster.engine.expressions import Template
+from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.plan import Plan
+from flexiroaster.engine.runs import ExecutionState, Key
+from flexiroaster.store import progress
+from flexiroaster.store.tables import executions, pipeline_versions
+
+VERSIONS_KEPT = 500
+"""Compiled versions in memory: more than are in use at once, small enough to forget about."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """A version ready to run. `whens` and `configs` are in the order of its stages."""
+
+    pipeline: Pipeline
+    plan: Plan
+    whens: tuple[Template | None, ...]
+    configs: tuple[Template, ...]
+    outputs: Template | None
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, default_timeout: timedelta | None) -> Version:
+        return cls(
+            pipeline=pipeline,
+            plan=Plan.of(pipeline, default_timeout),
+            whens=tuple(None if stage.when is None else Template.parse(stage.when) for stage in pipeline.stages),
+            configs=tuple(Template.parse(stage.config) for stage in pipeline.stages),
+            outputs=Template.parse(pipeline.outputs) if pipeline.outputs else None,
+        )
+
+
+@dataclass(slots=True)
+class Spilled:
+    """A result too large to keep here: its JSON lies in an artifact."""
+
+    artifact_id: str
+
+
+@dataclass(slots=True)
+class Live:
+    """An execution under way. `results` are by stage id; what is inside is never changed."""
+
+    state: ExecutionState
+    version: Version
+    inputs: dict[str, Any]
+    data: Any
+    trigger: str
+    actor: str | None
+    logical_date: datetime
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+class LiveExecutions:
+    """Use from operations of the writer only, which run one after the other."""
+
+    def __init__(self, default_timeout: timedelta | None) -> None:
+        self._default_timeout = default_timeout
+        self._live: dict[str, Live] = {}
+        self._versions: OrderedDict[tuple[str, int], Version] = OrderedDict()
+
+    def get(self, connection: sa.Connection, execution_id: str) -> Live:
+        """From memory, or as the database has it. Raises NotFound."""
+        live = self._live.get(execution_id)
+        if live is None:
+            live = self._live[execution_id] = self._load(connection, execution_id)
+        return live
+
+    def keep(self, live: Live) -> None:
+        self._live[live.state.execution.id] = live
+
+    def forget(self, execution_id: str) -> None:
+        self._live.pop(execution_id, None)
+
+    def version(self, connection: sa.Connection, pipeline_id: str, number: int) -> Version:
+        """Raises NotFound. Safe from any thread: a version never changes."""
+        known = self._versions.get((pipeline_id, number))
+        if known is not None:
+            return known
+        table = pipeline_versions.c
+        document = connection.scalar(
+            sa.select(table.document).where(table.pipeline_id == pipeline_id, table.version == number)
+        )
+        if document is None:
+            raise NotFound("version", f"{pipeline_id} v{number}")
+        version = Version.of(Pipeline.from_document(document), self._default_timeout)
+        self._versions[pipeline_id, number] = version
+        if len(self._versions) > VERSIONS_KEPT:
+            self._versions.popitem(last=False)
+        return version
+
+    def _load(self, connection: sa.Connection, execution_id: str) -> Live:
+        state = progress.load(connection, execution_id)
+        if state is None:
+            raise NotFound("execution", execution_id)
+        execution = state.execution
+        version = self.version(connection, execution.pipeline_id, execution.version)
+        table = executions.c
+        row = connection.execute(
+            sa.select(table.inputs, table.data, table.trigger, table.actor, table.logical_date).where(
+                table.id == execution_id
+            )
+        ).one()
+        live = Live(state, version, row.inputs, row.data, row.trigger, row.actor, row.logical_date)
+        for key, (value, artifact_id) in progress.load_results(connection, execution_id).items():
+            live.results[stage_id(version, key)] = value if artifact_id is None else Spilled(artifact_id)
+        return live
+
+
+def stage_id(version: Version, key: Key) -> str:
+    return version.plan.stages[key.position].id

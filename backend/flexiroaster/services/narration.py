@@ -1,0 +1,93 @@
+"""Events as log lines, so that the log of an execution reads as a story even where its stages say nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flexiroaster.engine.events import Event, EventType
+from flexiroaster.store.progress import LogEntry
+
+
+def narrate(events: Iterable[Event], number: int) -> Iterator[LogEntry]:
+    """`number` is the execution's."""
+    for event in events:
+        told = _TELLERS.get(event.type)
+        if told is None:
+            continue
+        level, message = told(event, number)
+        yield LogEntry(
+            at=event.at,
+            level=level,
+            message=message,
+            pipeline_id=event.pipeline_id,
+            execution_id=event.execution_id,
+            stage=event.stage,
+            index=event.index,
+            attempt=event.payload.get("attempt"),
+        )
+
+
+def _started(event: Event, number: int) -> tuple[str, str]:
+    retry = event.payload.get("retry")
+    again = f" again (retry {retry}, {event.payload['stages']} stages to run)" if retry else ""
+    return "info", f"execution #{number} started{again}"
+
+
+def _stage_completed(event: Event, _number: int) -> tuple[str, str]:
+    payload = event.payload
+    rows = f", {payload['rows']:,} rows" if payload.get("rows") is not None else ""
+    return "info", f"{event.stage} succeeded in {_seconds(payload)}{rows}"
+
+
+def _stage_failed(event: Event, _number: int) -> tuple[str, str]:
+    word = "timed out" if event.payload.get("status") == "timed_out" else "failed"
+    return "error", f"{event.stage} {word}: {_message(event)}"
+
+
+def _stage_retrying(event: Event, _number: int) -> tuple[str, str]:
+    message = _message(event)
+    cause = f": {message}" if message else ""
+    return "warning", f"{event.stage}: {event.payload.get('reason', 'trying again')}{cause}"
+
+
+def _stage_skipped(event: Event, _number: int) -> tuple[str, str]:
+    return "info", f"{event.stage} not run: {event.payload.get('reason', '')}"
+
+
+def _stage_cancelled(event: Event, _number: int) -> tuple[str, str]:
+    return "info", f"{event.stage} cancelled"
+
+
+def _ended(event: Event, number: int) -> tuple[str, str]:
+    status = event.payload["status"]
+    word = {"success": "succeeded", "timed_out": "timed out"}.get(status, status)
+    level = "info" if status in ("success", "cancelled") else "error"
+    stage = event.payload.get("failed_stage")
+    at = f" at {stage}" if stage else ""
+    cause = f": {_message(event)}" if _message(event) else ""
+    return level, f"execution #{number} {word}{at} after {_seconds(event.payload)}{cause}"
+
+
+_TELLERS = {
+    EventType.EXECUTION_STARTED: _started,
+    EventType.STAGE_COMPLETED: _stage_completed,
+    EventType.STAGE_FAILED: _stage_failed,
+    EventType.STAGE_RETRYING: _stage_retrying,
+    EventType.STAGE_SKIPPED: _stage_skipped,
+    EventType.STAGE_CANCELLED: _stage_cancelled,
+    EventType.EXECUTION_COMPLETED: _ended,
+    EventType.EXECUTION_FAILED: _ended,
+    EventType.EXECUTION_CANCELLED: _ended,
+    EventType.EXECUTION_TIMED_OUT: _ended,
+}
+
+
+def _message(event: Event) -> str:
+    error: dict[str, Any] = event.payload.get("error") or {}
+    return str(error.get("message", ""))
+
+
+def _seconds(payload: Any) -> str:
+    seconds = float(payload.get("duration_seconds") or 0)
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
