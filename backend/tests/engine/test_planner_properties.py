@@ -1,0 +1,184 @@
+"""Random graphs, random outcomes, random accidents: whatever happens, every execution ends, once and rightly."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flexiroaster.engine.join import Verdict, verdict
+from flexiroaster.engine.outcome import Cancelled, Skipped, Succeeded, Waiting
+from flexiroaster.engine.pipeline import Join
+from flexiroaster.engine.plan import Plan
+from flexiroaster.engine.runs import Key
+from flexiroaster.engine.state import EXECUTION_FINAL, STAGE_FINAL, StageStatus
+from tests.engine.simulation import Simulation, failed, pipeline
+
+JOINS = [join.value for join in Join]
+
+
+@st.composite
+def graphs(draw: st.DrawFn, joins: list[str] = JOINS) -> dict[str, Any]:
+    size = draw(st.integers(1, 9))
+    stages: dict[str, Any] = {}
+    for position in range(size):
+        earlier = [f"s{other}" for other in range(position)]
+        stage: dict[str, Any] = {"needs": draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []}
+        if stage["needs"]:
+            stage["join"] = draw(st.sampled_from(joins))
+        if draw(st.booleans()):
+            stage["retry"] = {"max_attempts": draw(st.integers(1, 3)), "delay": "1s"}
+        stages[f"s{position}"] = stage
+    return stages
+
+
+def drive(run: Simulation, data: st.DataObject, *, accidents: bool = True) -> None:
+    """Let random things happen until the execution has ended."""
+    for _ in range(1_000):
+        if run.execution.status in EXECUTION_FINAL:
+            return
+        moves: list[tuple[str, Key | None]] = [("claim", key) for key in run.ready]
+        moves += [("end", key) for key in run.held()]
+        moves += [("wake", key) for key in run.waiting()]
+        if accidents:
+            moves += [("lose", key) for key in run.held()]
+            moves += [("cancel", None), ("time_out", None)] if data.draw(st.integers(0, 12)) == 0 else []
+        assert moves, f"stuck: {run.statuses()}"
+        _step(run, data, *data.draw(st.sampled_from(moves)))
+    raise AssertionError("it does not end")
+
+
+def _step(run: Simulation, data: st.DataObject, move: str, key: Key | None) -> None:
+    match move, key:
+        case "claim", Key():
+            run.claim(key)
+        case "end", Key():
+            run.record(key, _outcome(run, data), data.draw(st.floats(0, 0.99)))
+        case "wake", Key():
+            run.wake(key)
+        case "lose", Key():
+            run.lose(key)
+        case "cancel", _:
+            run.cancel()
+        case "time_out", _:
+            run.time_out()
+
+
+def _outcome(run: Simulation, data: st.DataObject) -> Any:
+    return data.draw(
+        st.sampled_from(
+            [
+                Succeeded(),
+                Succeeded({"rows": 1}, rows=1),
+                Skipped("when is false"),
+                Cancelled(),
+                failed("permanent"),
+                failed("transient"),
+                failed("timeout"),
+                Waiting(run.now + timedelta(seconds=5), "waiting"),
+            ]
+        )
+    )
+
+
+def _check(run: Simulation) -> None:
+    execution = run.execution
+    assert all(stage.status in STAGE_FINAL for stage in run.state.runs.values())
+    assert execution.stages_left == 0
+    assert execution.ended_at is not None
+    assert [event.seq for event in run.history] == list(range(1, len(run.history) + 1))
+    ends = [event for event in run.history if event.type.value in ENDS]
+    assert len(ends) == 1 + execution.retries
+    broken = {StageStatus.FAILED, StageStatus.TIMED_OUT}
+    if execution.status.value == "success":
+        assert not any(stage.status in broken for stage in run.state.runs.values())
+    if execution.status.value == "failed":
+        assert execution.failed_stage is not None
+        assert run.stage(execution.failed_stage).status in broken
+    for stage in run.state.runs.values():
+        assert stage.lease_owner is None
+        assert stage.due_at is None
+
+
+ENDS = {"execution_completed", "execution_failed", "execution_cancelled", "execution_timed_out"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(graphs(), st.data())
+def test_every_execution_ends_exactly_once(stages: dict[str, Any], data: st.DataObject) -> None:
+    run = Simulation(Plan.of(pipeline(stages, timeout="1h")))
+    drive(run, data)
+    _check(run)
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs(), st.data())
+def test_retry_keeps_successes_and_ends_again(stages: dict[str, Any], data: st.DataObject) -> None:
+    run = Simulation(Plan.of(pipeline(stages)))
+    drive(run, data)
+    if run.status == "success":
+        return
+    from flexiroaster.engine.planner import needing_another_run
+
+    again = needing_another_run(run.plan, run.state)
+    kept = {key: stage for key, stage in run.state.runs.items() if key.position not in again}
+    run.ready.clear()
+    run.retry()
+    drive(run, data)
+    _check(run)
+    for key, stage in kept.items():
+        assert run.state.runs[key]._replace(needs_left=0, needs_ok=0, needs_failed=0) == stage._replace(
+            needs_left=0, needs_ok=0, needs_failed=0
+        )
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs(joins=["no_failure"]), st.data())
+def test_a_stage_runs_only_after_all_it_needs_and_never_after_a_failure(
+    stages: dict[str, Any], data: st.DataObject
+) -> None:
+    run = Simulation(Plan.of(pipeline(stages)))
+    drive(run, data, accidents=False)
+    ended: dict[str, str] = {}
+    for event in run.history:
+        if event.stage is None:
+            continue
+        if event.type.value == "stage_started":
+            needs = stages[event.stage]["needs"]
+            assert all(ended.get(need) in ("success", "skipped") for need in needs)
+            assert not needs or any(ended[need] == "success" for need in needs)
+        elif event.payload["status"] in {"success", "failed", "timed_out", "skipped", "cancelled"}:
+            ended[event.stage] = event.payload["status"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(graphs(), st.data())
+def test_the_events_alone_rebuild_every_stage(stages: dict[str, Any], data: st.DataObject) -> None:
+    run = Simulation(Plan.of(pipeline(stages)))
+    drive(run, data)
+    rebuilt = dict.fromkeys(run.statuses(), "pending")
+    for event in run.history:
+        if event.stage is not None:
+            rebuilt[event.stage] = event.payload["status"]
+    assert rebuilt == run.statuses()
+
+
+@given(st.sampled_from(list(Join)), st.lists(st.sampled_from(["left", "ok", "failed", "skipped"]), max_size=6))
+def test_join_decides_once_all_have_ended(join: Join, ends: list[str]) -> None:
+    result = verdict(join, len(ends), ends.count("left"), ends.count("ok"), ends.count("failed"))
+    if "left" not in ends:
+        assert result is not Verdict.WAIT
+
+
+@given(st.sampled_from(list(Join)), st.lists(st.sampled_from(["left", "ok", "failed", "skipped"]), max_size=5))
+def test_join_never_changes_its_mind(join: Join, ends: list[str]) -> None:
+    """Whatever the missing ones do, a decision that was made early stands."""
+    early = verdict(join, len(ends), ends.count("left"), ends.count("ok"), ends.count("failed"))
+    if early is Verdict.WAIT or "left" not in ends:
+        return
+    for end in ("ok", "failed", "skipped"):
+        later = [end if one == "left" else one for one in ends]
+        late = verdict(join, len(later), 0, later.count("ok"), later.count("failed"))
+        assert late is early
