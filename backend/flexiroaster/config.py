@@ -75,6 +75,9 @@ class Settings(BaseSettings):
         None,
         description="The address people type, where it is not http://host:port: decides hosts, origins and cookies.",
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
     secret_key: SecretStr | None = Field(
         None, description="Signs tokens; at least 32 characters. Without it one is made and kept in the data folder."
     )
@@ -183,6 +186,18 @@ class Settings(BaseSettings):
             host, colon, port = entry.rpartition(":")
             if not colon or not host or not port.isdigit() or int(port) > 65535:
                 raise ValueError(f"{entry!r} is no host:port. Write entries such as 10.0.0.7:8080,10.0.0.8:80.")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            try:
+                ipaddress.ip_network(entry)
+            except ValueError:
+                raise ValueError(
+                    f"{entry!r} is no address or network. Write entries such as 127.0.0.1,10.1.0.0/16."
+                ) from None
         return value
 
     @model_validator(mode="after")

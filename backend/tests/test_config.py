@@ -64,6 +64,7 @@ def test_lists_are_split_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
         ("PUBLIC_URL", "example.com", "FLEXIROASTER_PUBLIC_URL is 'example.com': Write the address people type"),
         ("PUBLIC_URL", "https://a/b", "FLEXIROASTER_PUBLIC_URL is 'https://a/b': Write the address people type"),
         ("HTTP_ALLOW", "a:1,b", "FLEXIROASTER_HTTP_ALLOW is 'a:1,b': 'b' is no host:port."),
+        ("TRUSTED_PROXIES", "nginx", "FLEXIROASTER_TRUSTED_PROXIES is 'nginx': 'nginx' is no address or network."),
         ("SECRET_KEY", "short", "FLEXIROASTER_SECRET_KEY is not usable: It has fewer than 32 bytes."),
         (
             "HOST",
