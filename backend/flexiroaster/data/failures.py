@@ -220,7 +220,9 @@ def _unknown(kind: str, text: str, shown: Mapping[str, str]) -> StageFailed:
     first = re.sub(r"^\w+(?: \w+)? Error: ", "", first)
     for path, name in shown.items():
         first = first.replace(path, name)
-    return StageFailed(f"The query failed: {_lower_first(first).rstrip('.')}.", code="query_failed")
+    candidates = re.search(r"Candidate bindings: (.+)", text)
+    known = f". There are: {candidates[1].strip()}" if candidates else ""
+    return StageFailed(f"The query failed: {_lower_first(first).rstrip('.!')}{known}.", code="query_failed")
 
 
 def _shown_file(found: re.Match[str] | None, shown: Mapping[str, str]) -> str:
@@ -237,4 +239,4 @@ def _name(path: str, shown: Mapping[str, str]) -> str:
 
 
 def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

@@ -20,7 +20,6 @@ from flexiroaster.engine.outcome import Succeeded
 from flexiroaster.stages.base import Stage, StageConfig, StageContext, StageExample
 from flexiroaster.stages.tables import as_table, confinement, keep, keep_inline, result_of
 
-
 _UNSAID = ("paths", "parts", "casts", "file_column")
 
 

@@ -1,0 +1,478 @@
+"""Operations become one SQL query: each is a step (`WITH step_1 AS (…)`) over the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, assert_never
+
+from sqlglot import exp
+
+from flexiroaster.data import expressions
+from flexiroaster.data import operations as ops
+from flexiroaster.data.quoting import did_you_mean
+from flexiroaster.data.table import Column
+from flexiroaster.data.types import duckdb_type
+from flexiroaster.engine.errors import Location, StageFailed
+
+INPUT = "input"
+_ORDER = "_order"
+_MAX_PIVOT_COLUMNS = 1_000
+
+
+class Binder(Protocol):
+    """What compiling needs to know of the data; a session answers it."""
+
+    def columns(self, sql: str) -> tuple[Column, ...]:
+        """The columns of a query, without running it. Raises StageFailed where it does not make sense."""
+        ...
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """`sql` reads the tables by their names; `group` is the column of a final `group` operation."""
+
+    sql: str
+    columns: tuple[Column, ...]
+    group: str | None = None
+
+    @property
+    def pretty(self) -> str:
+        import sqlglot
+
+        return sqlglot.parse_one(self.sql, read="duckdb").sql(dialect="duckdb", pretty=True)
+
+
+def compile_operations(
+    operations: Sequence[ops.Operation], others: Mapping[int, Mapping[str, str]], binder: Binder
+) -> Compiled:
+    """Compile operations over the table `input`.
+
+    `others` gives per operation (by index) the names under which its further tables can be read: `with` → table name,
+    for `sql` each name of its `with`.
+    """
+    compiler = _Compiler(binder)
+    for index, operation in enumerate(operations):
+        if isinstance(operation, ops.Group) and index != len(operations) - 1:
+            raise StageFailed(
+                f"Operation {index + 1} (group) must be the last one: it splits the result.", code="bad_operation"
+            )
+        compiler.add(index, operation, others.get(index, {}))
+    return compiler.compiled()
+
+
+class _Compiler:
+    def __init__(self, binder: Binder) -> None:
+        self._binder = binder
+        self._steps: list[tuple[str, exp.Query]] = []
+        self._current = INPUT
+        self._columns = binder.columns(f'SELECT * FROM "{INPUT}"')
+        self._group: str | None = None
+        self._where = ""
+        self._others: Mapping[str, str] = {}
+
+    def add(self, index: int, operation: ops.Operation, others: Mapping[str, str]) -> None:
+        self._where = f"Operation {index + 1} ({operation.op})"
+        self._others = others
+        query = self._query(operation)
+        if query is None:
+            return
+        name = f"step_{index + 1}"
+        self._steps.append((name, query))
+        self._current = name
+        self._columns = self._bound(operation)
+
+    def compiled(self) -> Compiled:
+        return Compiled(self._sql(), self._columns, self._group)
+
+    def _sql(self) -> str:
+        if not self._steps:
+            return f'SELECT * FROM "{INPUT}"'
+        *before, (_, last) = self._steps
+        if isinstance(last, exp.Select) and not before:
+            return last.sql(dialect="duckdb")
+        query = exp.select("*").from_(_table(self._current))
+        for name, step in self._steps:
+            query = query.with_(exp.to_identifier(name), as_=step, copy=False)
+        return query.sql(dialect="duckdb")
+
+    def _bound(self, operation: ops.Operation) -> tuple[Column, ...]:
+        try:
+            columns = self._binder.columns(self._sql())
+        except StageFailed as error:
+            reason = str(error).removeprefix("The query failed: ")
+            raise StageFailed(
+                f"{self._where}: {reason}",
+                code=error.code,
+                kind=error.kind,
+                location=error.location,
+                suggestion=error.suggestion,
+            ) from error
+        seen: set[str] = set()
+        for column in columns:
+            if column.name.lower() in seen:
+                raise StageFailed(
+                    f"{self._where} gives two columns named '{column.name}': rename one first.",
+                    code="duplicate_column",
+                    location=Location(column=column.name),
+                )
+            seen.add(column.name.lower())
+        return columns
+
+    def _query(self, operation: ops.Operation) -> exp.Query | None:
+        match operation:
+            case ops.Filter():
+                return self._all().where(self._value(operation.expr))
+            case ops.Select():
+                return self._select(operation)
+            case ops.Rename():
+                return self._rename(operation)
+            case ops.Cast():
+                return self._cast(operation)
+            case ops.Derive():
+                return self._with_columns({name: self._value(text) for name, text in operation.columns.items()})
+            case ops.Sort():
+                return self._all().order_by(*self._ordered(operation.by))
+            case ops.Limit():
+                return self._all().limit(operation.rows).offset(operation.offset)
+            case ops.Sample():
+                return self._sample(operation)
+            case ops.Dedupe():
+                return self._dedupe(operation)
+            case ops.Aggregate():
+                return self._aggregate(operation)
+            case ops.Join():
+                return self._join(operation)
+            case ops.Union():
+                return self._union(operation)
+            case ops.Pivot():
+                return self._pivot(operation)
+            case ops.Unpivot():
+                return self._unpivot(operation)
+            case ops.Window():
+                return self._window(operation)
+            case ops.FillNull():
+                filled = {
+                    self._column(name): exp.func("coalesce", _col(self._column(name)), exp.convert(value))
+                    for name, value in operation.columns.items()
+                }
+                return self._with_columns(filled)
+            case ops.Split():
+                return self._split(operation)
+            case ops.Explode():
+                return self._explode(operation)
+            case ops.Sql():
+                return self._user_query(operation)
+            case ops.Group():
+                self._group = self._column(operation.by)
+                return None
+            case _:
+                assert_never(operation)
+
+    # Pieces
+
+    @property
+    def _names(self) -> list[str]:
+        return [column.name for column in self._columns]
+
+    def _all(self) -> exp.Select:
+        return exp.select("*").from_(_table(self._current))
+
+    def _value(self, text: str) -> exp.Expr:
+        return expressions.value(text, self._names, self._where)
+
+    def _column(self, wanted: str, known: Iterable[str] | None = None, of: str = "") -> str:
+        """The column's name as the table spells it."""
+        names = list(known) if known is not None else self._names
+        found = {name.lower(): name for name in names}.get(wanted.lower())
+        if found is None:
+            raise StageFailed(
+                f"{self._where}: there is no column '{wanted}'{of}.{did_you_mean(wanted, names)}",
+                code="unknown_column",
+                location=Location(column=wanted),
+            )
+        return found
+
+    def _resolved(self, wanted: Iterable[str]) -> list[str]:
+        return [self._column(name) for name in wanted]
+
+    def _ordered(self, by: Iterable[str]) -> list[exp.Expr]:
+        """`-amount` → `amount DESC NULLS LAST`, unless a column is really called so."""
+        names = {name.lower() for name in self._names}
+        result: list[exp.Expr] = []
+        for text in by:
+            descending = text.startswith("-") and text.lower() not in names
+            column = self._column(text[1:] if descending else text)
+            result.append(exp.Ordered(this=_col(column), desc=descending, nulls_first=False))
+        return result
+
+    def _with_columns(self, values: Mapping[str, exp.Expr]) -> exp.Select:
+        """Every column, with some replaced in place and new ones at the end."""
+        by_lower = {name.lower(): value for name, value in values.items()}
+        chosen = [_as(by_lower[name.lower()], name) if name.lower() in by_lower else _col(name) for name in self._names]
+        present = {name.lower() for name in self._names}
+        chosen += [_as(value, name) for name, value in values.items() if name.lower() not in present]
+        return exp.select(*chosen).from_(_table(self._current))
+
+    # One method for each operation that is more than a line
+
+    def _select(self, operation: ops.Select) -> exp.Select:
+        left_out = {name.lower() for name in self._resolved(operation.exclude)}
+        chosen = self._resolved(operation.columns) or [name for name in self._names if name.lower() not in left_out]
+        if not chosen:
+            raise StageFailed(f"{self._where} would leave no column.", code="bad_operation")
+        return exp.select(*map(_col, chosen)).from_(_table(self._current))
+
+    def _rename(self, operation: ops.Rename) -> exp.Select:
+        new = {self._column(old): name for old, name in operation.columns.items()}
+        return exp.select(*(_as(_col(name), new.get(name, name)) for name in self._names)).from_(_table(self._current))
+
+    def _cast(self, operation: ops.Cast) -> exp.Select:
+        make: Callable[..., exp.Expr] = exp.Cast if operation.on_error == "fail" else exp.TryCast
+        casts = {}
+        for wanted, text in operation.columns.items():
+            column = self._column(wanted)
+            type_name = duckdb_type(text, f"{self._where}: ")
+            casts[column] = make(this=_col(column), to=exp.DataType.build(type_name, dialect="duckdb"))
+        return self._with_columns(casts)
+
+    def _sample(self, operation: ops.Sample) -> exp.Select:
+        # A hash of the row's number: unlike TABLESAMPLE, the same rows whatever the number of threads.
+        number = f"hash(row_number() OVER () + {operation.seed} * 1000003)"
+        numbered = exp.select("*", f"{number} AS {_ORDER}").from_(_table(self._current)).subquery("numbered")
+        columns = exp.select(*map(_col, self._names)).from_(numbered)
+        if operation.percent is not None:
+            share = f"{_ORDER} % 1000000 < {round(operation.percent * 10_000)}"
+            return columns.where(exp.condition(share, dialect="duckdb"))
+        return columns.order_by(_ORDER).limit(operation.rows or 0)
+
+    def _dedupe(self, operation: ops.Dedupe) -> exp.Select:
+        keys = self._resolved(operation.keys) or self._names
+        numbered = exp.select("*", f"row_number() OVER () AS {_ORDER}").from_(_table(self._current))
+        position = exp.Ordered(this=exp.column(_ORDER), desc=operation.keep == "last", nulls_first=False)
+        by = self._ordered(operation.order_by)
+        if by and operation.keep == "last":
+            by = [exp.Ordered(this=o.this, desc=not o.args["desc"], nulls_first=False) for o in by]
+        ranked = exp.Window(
+            this=exp.RowNumber(),
+            partition_by=[_col(key) for key in keys],
+            order=exp.Order(expressions=[*by, position]),
+        )
+        return (
+            exp.select(*map(_col, self._names))
+            .from_(numbered.subquery("numbered"))
+            .qualify(exp.EQ(this=ranked, expression=exp.Literal.number(1)))
+            .order_by(_ORDER)
+        )
+
+    def _aggregate(self, operation: ops.Aggregate) -> exp.Select:
+        keys = self._resolved(operation.by)
+        values = [_as(self._value(text), name) for name, text in operation.values.items()]
+        query = exp.select(*map(_col, keys), *values).from_(_table(self._current))
+        return query.group_by(*map(_col, keys)) if keys else query
+
+    def _join(self, operation: ops.Join) -> exp.Select:
+        other = self._others["with"]
+        theirs = [column.name for column in self._binder.columns(f'SELECT * FROM "{other}"')]
+        pairs = operation.on if isinstance(operation.on, dict) else {key: key for key in operation.on}
+        on = {self._column(own): self._column(their, theirs, " in the other table") for own, their in pairs.items()}
+        condition = exp.and_(*(exp.EQ(this=_col(own, "l"), expression=_col(their, "r")) for own, their in on.items()))
+        chosen = [self._joined_key(name, on, operation.how) for name in self._names]
+        if operation.how not in ("semi", "anti"):
+            chosen += self._their_columns(theirs, set(on.values()), operation.suffix)
+        return (
+            exp.select(*chosen)
+            .from_(_table(self._current, "l"))
+            .join(_table(other, "r"), on=condition, join_type=operation.how)
+        )
+
+    @staticmethod
+    def _joined_key(name: str, on: Mapping[str, str], how: str) -> exp.Expr:
+        if name in on and how in ("right", "full"):
+            return _as(exp.func("coalesce", _col(name, "l"), _col(on[name], "r")), name)
+        return _col(name, "l")
+
+    def _their_columns(self, theirs: Sequence[str], keys: set[str], suffix: str) -> list[exp.Expr]:
+        own = {name.lower() for name in self._names}
+        return [
+            _as(_col(name, "r"), name + suffix) if name.lower() in own else _col(name, "r")
+            for name in theirs
+            if name not in keys
+        ]
+
+    def _union(self, operation: ops.Union) -> exp.Query:
+        query: exp.Query = self._all()
+        for other in self._others.values():
+            further = exp.select("*").from_(_table(other))
+            query = exp.Union(this=query, expression=further, distinct=operation.distinct, by_name=True)
+        return query
+
+    def _pivot(self, operation: ops.Pivot) -> exp.Select:
+        column, keys = self._column(operation.column), self._resolved(operation.by)
+        values = operation.values if operation.values is not None else self._found_values(column)
+        cell = self._value(operation.value)
+        aggregates = [node for node in cell.find_all(exp.AggFunc) if not isinstance(node.parent, exp.Filter)]
+        if not aggregates:
+            raise StageFailed(
+                f"{self._where}: `value` must be an aggregate such as sum(amount), not `{operation.value}`.",
+                code="bad_operation",
+            )
+        cells = [_as(_only_where(cell, column, value), _as_name(value)) for value in values]
+        query = exp.select(*map(_col, keys), *cells).from_(_table(self._current))
+        return query.group_by(*map(_col, keys)).order_by(*map(_col, keys)) if keys else query
+
+    def _found_values(self, column: str) -> list[Any]:
+        """The pivot's columns must be known before it runs: one look at the data."""
+        distinct = (
+            exp.select(_col(column)).distinct().from_(exp.Subquery(this=_parsed(self._sql()), alias="rows_so_far"))
+        )
+        query = distinct.order_by(_col(column)).limit(_MAX_PIVOT_COLUMNS + 1).sql(dialect="duckdb")
+        values = [row[0] for row in self._binder.rows(query)]
+        if len(values) > _MAX_PIVOT_COLUMNS:
+            raise StageFailed(
+                f"{self._where}: '{column}' has more than {_MAX_PIVOT_COLUMNS} values: list those needed in `values`.",
+                code="too_many_columns",
+                location=Location(column=column),
+            )
+        return values
+
+    def _unpivot(self, operation: ops.Unpivot) -> exp.Query:
+        turned = self._resolved(operation.columns)
+        kept = [name for name in self._names if name not in turned]
+        nulls = "INCLUDE NULLS " if operation.keep_empty else ""
+        sql = (
+            f"SELECT * FROM (SELECT * FROM {_quoted(self._current)}) UNPIVOT {nulls}"
+            f"({_quoted(operation.value)} FOR {_quoted(operation.name)} IN ({', '.join(map(_quoted, turned))}))"
+        )
+        query = _parsed(sql)
+        assert isinstance(query, exp.Query)
+        wanted = [*kept, operation.name, operation.value]
+        return exp.select(*map(_col, wanted)).from_(query.subquery("unpivoted"))
+
+    def _window(self, operation: ops.Window) -> exp.Select:
+        partition = self._resolved(operation.partition_by)
+        order = self._ordered(operation.order_by)
+        columns = {}
+        for name, text in operation.columns.items():
+            function = self._value(text)
+            columns[name] = exp.Window(
+                this=function,
+                partition_by=[_col(key) for key in partition],
+                order=exp.Order(expressions=[item.copy() for item in order]) if order else None,
+                spec=_frame(operation.rows),
+            )
+        return self._with_columns(columns)
+
+    def _split(self, operation: ops.Split) -> exp.Select:
+        column = self._column(operation.column)
+        text = exp.cast(_col(column), "VARCHAR", dialect="duckdb")
+        separator = exp.Literal.string(operation.separator)
+        parts = {
+            name: exp.func(
+                "nullif", exp.func("split_part", text.copy(), separator.copy(), exp.convert(position)), exp.convert("")
+            )
+            for position, name in enumerate(operation.into, 1)
+        }
+        query = self._with_columns(parts)
+        if operation.keep or column.lower() in {name.lower() for name in operation.into}:
+            return query
+        query.set("expressions", [e for e in query.expressions if e.alias_or_name != column])
+        return query
+
+    def _explode(self, operation: ops.Explode) -> exp.Select:
+        column = self._column(operation.column)
+        items: exp.Expr = _col(column)
+        if operation.separator is not None:
+            items = exp.Anonymous(this="string_split", expressions=[items, exp.Literal.string(operation.separator)])
+        return self._with_columns({column: exp.Anonymous(this="unnest", expressions=[items])})
+
+    def _user_query(self, operation: ops.Sql) -> exp.Query:
+        query = expressions.query(operation.query, [INPUT, *self._others], self._where)
+        names = {INPUT: self._current, **self._others}
+        by_lower = {name.lower(): target for name, target in names.items()}
+        ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
+        for table in query.find_all(exp.Table):
+            called = table.name
+            target = by_lower.get(called.lower()) if called.lower() not in ctes else None
+            if target is not None and target != called:
+                table.set("this", exp.to_identifier(target, quoted=True))
+                if not table.alias:
+                    table.set("alias", exp.TableAlias(this=exp.to_identifier(called, quoted=True)))
+        return query
+
+
+def _table(name: str, alias: str | None = None) -> exp.Table:
+    return exp.Table(
+        this=exp.to_identifier(name, quoted=True),
+        alias=exp.TableAlias(this=exp.to_identifier(alias)) if alias else None,
+    )
+
+
+def _col(name: str, table: str | None = None) -> exp.Column:
+    return exp.Column(this=exp.to_identifier(name, quoted=True), table=exp.to_identifier(table) if table else None)
+
+
+def _as(value: exp.Expr, name: str) -> exp.Alias:
+    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+
+
+def _parsed(sql: str) -> exp.Expr:
+    import sqlglot
+
+    return sqlglot.parse_one(sql, read="duckdb")
+
+
+def _only_where(cell: exp.Expr, column: str, value: Any) -> exp.Expr:
+    """`sum(x)` → `sum(x) FILTER (WHERE column IS NOT DISTINCT FROM value)`, for every aggregate in the cell."""
+    same = exp.NullSafeEQ(this=_col(column), expression=exp.convert(value))
+
+    def narrowed(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.AggFunc):
+            return exp.Filter(this=node.copy(), expression=exp.Where(this=same.copy()))
+        if isinstance(node, exp.Filter):
+            both = exp.and_(node.expression.this.copy(), same.copy())
+            return exp.Filter(this=node.this.copy(), expression=exp.Where(this=both))
+        return node
+
+    return _transform_top(cell, narrowed)
+
+
+def _transform_top(node: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """Like `transform`, but not into what was changed."""
+    changed = change(node)
+    if changed is not node:
+        return changed
+    copy = node.copy()
+    for child in list(copy.iter_expressions()):
+        child.replace(_transform_top(child, change))
+    return copy
+
+
+def _as_name(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _frame(rows: tuple[int | None, int | None] | None) -> exp.WindowSpec | None:
+    if rows is None:
+        return None
+
+    def bound(offset: int | None, unbounded: str) -> tuple[str | exp.Expr, str | None]:
+        if offset is None:
+            return "UNBOUNDED", unbounded
+        if offset == 0:
+            return "CURRENT ROW", None
+        return exp.Literal.number(abs(offset)), "PRECEDING" if offset < 0 else "FOLLOWING"
+
+    start, start_side = bound(rows[0], "PRECEDING")
+    end, end_side = bound(rows[1], "FOLLOWING")
+    return exp.WindowSpec(kind="ROWS", start=start, start_side=start_side, end=end, end_side=end_side)
