@@ -34,7 +34,7 @@ class Forbidden(FlexiRoasterError):
 class Throttled(FlexiRoasterError):
     """Too many attempts; `retry_after_seconds` is when the next one is looked at."""
 
-    code = "too_many_attempts"
+    code = "too_many_requests"
 
     def __init__(self, retry_after_seconds: float, what: str = "sign-in attempts") -> None:
         self.retry_after_seconds = max(1, math.ceil(retry_after_seconds))
