@@ -27,7 +27,7 @@ from flexiroaster.engine.runs import Execution, ExecutionState, Key, StageRun
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, StageStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.live import Live, LiveExecutions, Spilled, Version, stage_id
-from flexiroaster.services.narration import narrate
+from flexiroaster.services.narration import as_events, narrate
 from flexiroaster.services.scope import ReadSpilled, scope
 from flexiroaster.store import progress
 from flexiroaster.store.database import Database, Transaction
@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 LEASE = timedelta(seconds=30)
 """How long a worker that does not renew it keeps a stage run; renewed every third of it."""
+STALE_TRIES = 3
 
 
 class Timers(Protocol):
@@ -265,7 +266,13 @@ class Executions:
         self._database.write(lambda tx: progress.renew_leases(tx, self._owner, until))
 
     def add_logs(self, entries: Sequence[LogEntry]) -> None:
-        self._database.write(lambda tx: progress.insert_logs(tx, entries))
+        """Lines of stages that still run."""
+
+        def operation(tx: Transaction) -> None:
+            progress.insert_logs(tx, entries)
+            tx.after_commit(lambda: self._bus.publish(as_events(entries)))
+
+        self._database.write(operation)
 
     def _keep(self, tx: Transaction, live: Live, claimed: Claimed, produced: Produced, draft: Draft) -> None:
         name = stage_id(live.version, claimed.key)
@@ -403,6 +410,11 @@ class Executions:
             tally.executions.clear()
             tally.taken.clear()
 
+        for _ in range(STALE_TRIES):
+            try:
+                return self._database.write(operation, durable=durable, on_failure=on_failure)
+            except progress.StaleState:
+                continue  # another process was first; memory is dropped, so the next try sees what it did
         return self._database.write(operation, durable=durable, on_failure=on_failure)
 
     def _save(self, tx: Transaction, live: Live, draft: Draft, logs: Sequence[LogEntry] = ()) -> None:
@@ -440,9 +452,9 @@ class Executions:
         progress.insert_logs(tx, entries)
         timeout_is_new = is_new or draft.execution.timeout_at != live.state.execution.timeout_at
         draft.apply()
-        tx.after_commit(lambda: self._announce(draft, timeout_is_new))
+        tx.after_commit(lambda: self._announce(draft, entries, timeout_is_new))
 
-    def _announce(self, draft: Draft, timeout_is_new: bool) -> None:
+    def _announce(self, draft: Draft, logs: Sequence[LogEntry], timeout_is_new: bool) -> None:
         execution_id = draft.execution.id
         if draft.ready:
             self._dispatch.announce([Work(execution_id, key) for key in draft.ready])
@@ -454,7 +466,7 @@ class Executions:
         timeout_at = draft.execution.timeout_at
         if timeout_at is not None and timeout_is_new:
             self._timers.at(timeout_at, partial(self.time_out, execution_id))
-        self._bus.publish(draft.events)
+        self._bus.publish([*draft.events, *as_events(logs)])
 
     def _wake(self, execution_id: str, key: Key) -> None:
         def decide(live: Live, draft: Draft) -> None:

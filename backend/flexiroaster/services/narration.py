@@ -28,6 +28,24 @@ def narrate(events: Iterable[Event], number: int) -> Iterator[LogEntry]:
         )
 
 
+def as_events(entries: Iterable[LogEntry]) -> list[Event]:
+    """Log lines of executions as they are streamed."""
+    return [
+        Event(
+            type=EventType.LOG,
+            execution_id=entry.execution_id,
+            pipeline_id=entry.pipeline_id or "",
+            seq=0,
+            at=entry.at,
+            stage=entry.stage,
+            index=entry.index,
+            payload={"level": entry.level, "message": entry.message, "attempt": entry.attempt},
+        )
+        for entry in entries
+        if entry.execution_id is not None
+    ]
+
+
 def _started(event: Event, number: int) -> tuple[str, str]:
     retry = event.payload.get("retry")
     again = f" again (retry {retry}, {event.payload['stages']} stages to run)" if retry else ""

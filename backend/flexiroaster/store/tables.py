@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -52,7 +53,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return moment.astimezone(UTC)
 
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+class JsonText(JSON):
+    """JSON kept as TEXT: a column that SQLite knows as `JSON` has numeric affinity and turns `"3"` into 3."""
+
+
+@compiles(JsonText, "sqlite")
+def _as_text(_type: JsonText, _compiler: object, **_options: object) -> str:
+    return "TEXT"
+
+
+Json = JsonText(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
@@ -164,7 +174,10 @@ stage_runs = Table(
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Index(
-        "ix_stage_runs_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")
+        "ix_stage_runs_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
     ),
     Index(
         "ix_stage_runs_lease",
