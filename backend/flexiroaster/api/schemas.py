@@ -78,7 +78,7 @@ class RunBar(BaseModel):
 
 
 class PipelineStats(BaseModel):
-    """Over the last 100 ended executions."""
+    """Over the last 100 ended executions; cancelled ones count for nothing."""
 
     executions: int
     success_rate: float = Field(description="0 to 100")
@@ -97,7 +97,7 @@ class PipelineSummary(BaseModel):
     created_at: datetime
     updated_at: datetime
     recent: list[RunBar] = Field(description="the last 20 executions, oldest first")
-    stats: PipelineStats | None = Field(description="None until one execution has ended")
+    stats: PipelineStats | None = Field(description="None until one execution has ended by itself")
 
 
 class StageOutline(BaseModel):
@@ -132,6 +132,25 @@ class PipelineVersionDetail(PipelineVersion):
     source: str
     source_format: Literal["yaml", "json"]
     stages: list[StageOutline]
+
+
+class StageChangeBody(BaseModel):
+    stage: str
+    keys: list[str] = Field(description="dotted", examples=[["config.path", "retry.max_attempts"]])
+
+
+class PipelineDiff(BaseModel):
+    """What changed from version `old` to version `new`."""
+
+    pipeline_id: str
+    old: int
+    new: int
+    identical: bool = Field(description="true when nothing but the wording of the text differs")
+    added: list[str] = Field(description="stages")
+    removed: list[str] = Field(description="stages")
+    changed: list[StageChangeBody]
+    settings: list[str] = Field(description="dotted keys outside of stages that changed", examples=[["inputs.day.default"]])
+    text: str = Field(description="unified diff of the texts; of their normalised YAML unless both were written as YAML")
 
 
 class ValidationReport(BaseModel):
@@ -216,7 +235,7 @@ class StageRunBody(BaseModel):
     ended_at: datetime | None
     duration_seconds: float | None
     wait_seconds: float | None = Field(description="from ready to started")
-    usual_seconds: float | None = Field(None, description="median of the last 20 successes of this stage")
+    usual_seconds: float | None = Field(None, description="median of the last 20 successes of this stage before this execution")
     rows: int | None
     bytes: int | None
     artifacts: list[ArtifactBody] = []
@@ -252,8 +271,8 @@ class ExecutionDetail(ExecutionSummary):
     inputs: dict[str, Any]
     data: Any
     outputs: dict[str, Any] | None
-    stages: list[StageRunBody]
-    usual_seconds: float | None = Field(description="median of the last 20 successes of this pipeline")
+    stages: list[StageRunBody] = Field(description="the first 2,000; the rest in pages from `/stages`")
+    usual_seconds: float | None = Field(description="median of the last 20 successes before this execution")
     last_seq: int
     retry: RetryPlan | None = Field(description="what a retry would do; None while it cannot be retried")
     timeout_at: datetime | None
@@ -319,7 +338,10 @@ class StageTypeBody(BaseModel):
 
 
 class MetricsBody(BaseModel):
-    """`success_rate` (0 to 100) and `avg_duration` (seconds) are over the last 24 hours, None without an execution."""
+    """Of the executions created in the last 24 hours and ended by now, cancelled ones left out; None without any.
+
+    `success_rate` is 0 to 100, durations are seconds.
+    """
 
     total_pipelines: int
     enabled_pipelines: int
@@ -335,6 +357,8 @@ class MetricsBody(BaseModel):
 
 
 class MetricsBucket(BaseModel):
+    """Executions created from `at` for the width of a bucket, and how those ended."""
+
     at: datetime
     started: int
     success: int
@@ -384,3 +408,10 @@ class About(BaseModel):
 
 class Message(BaseModel):
     message: str
+
+
+class Health(BaseModel):
+    status: Literal["healthy", "degraded"]
+    version: str
+    instance: str = Field(description="chosen anew by every server process")
+    detail: str | None = Field(None, description="what is wrong while degraded")

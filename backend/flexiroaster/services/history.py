@@ -1,0 +1,248 @@
+"""What happened: executions, their stage runs, attempts, results and events, as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+
+from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
+from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.state import RETRYABLE_EXECUTIONS
+from flexiroaster.services.paging import Page, cut, decode, decode_moment
+from flexiroaster.services.pipelines import every_stage
+from flexiroaster.store import artifacts as artifact_store
+from flexiroaster.store import executions as store
+from flexiroaster.store import pipelines as pipeline_store
+from flexiroaster.store.artifacts import ArtifactRow
+from flexiroaster.store.database import Database
+from flexiroaster.store.executions import (
+    AttemptRow,
+    EventRow,
+    ExecutionFilter,
+    ExecutionRow,
+    FullExecutionRow,
+    StageRunRow,
+)
+
+MOST_STAGE_RUNS = 2_000
+"""Stage runs that an execution is shown with at once; more are read in pages."""
+RESULT_BYTES = 64 * 1024
+
+
+class RetryPlan(Protocol):
+    """What a retry would do, by stage ids."""
+
+    @property
+    def reused(self) -> list[str]: ...
+
+    @property
+    def to_run(self) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutline:
+    """What a version says of a stage."""
+
+    name: str
+    needs: list[str]
+    config: dict[str, Any]
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionEntry:
+    """An execution in a list; `counts` are its stage runs by state."""
+
+    row: ExecutionRow
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StageRunEntry:
+    row: StageRunRow
+    outline: StageOutline
+    usual_seconds: float | None
+    artifacts: list[ArtifactRow]
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionPicture:
+    row: FullExecutionRow
+    counts: Mapping[str, int]
+    stages: list[StageRunEntry]
+    usual_seconds: float | None
+    retry: RetryPlan | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageRunPicture:
+    entry: StageRunEntry
+    attempts: list[AttemptRow]
+    result: Any
+    result_truncated: bool
+
+
+class History:
+    """`retry_plan` raises Conflict for an execution that cannot be retried."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: ArtifactStore,
+        retry_plan: Callable[[str], RetryPlan],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._retry_plan = retry_plan
+        self.now = clock
+
+    def executions(self, wanted: ExecutionFilter, *, limit: int, cursor: str | None = None) -> Page[ExecutionEntry]:
+        """The newest first. Raises NotFound when one pipeline is wanted that never was."""
+        before = _execution_position(cursor) if cursor else None
+        with self._database.read() as connection:
+            rows = store.page(connection, wanted, before=before, limit=limit + 1)
+            page = cut(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
+            counts = store.counts(connection, [row.id for row in page.items]) if page.items else {}
+        return Page([ExecutionEntry(row, counts[row.id]) for row in page.items], page.next_cursor)
+
+    def of_pipeline(
+        self, pipeline_id: str, *, statuses: Sequence[str] = (), limit: int, cursor: str | None = None
+    ) -> Page[ExecutionEntry]:
+        """Also of a deleted pipeline. Raises NotFound for one that never was."""
+        page = self.executions(ExecutionFilter(pipeline_id=pipeline_id, statuses=statuses), limit=limit, cursor=cursor)
+        if not page.items:
+            with self._database.read() as connection:
+                if pipeline_store.find(connection, pipeline_id) is None:
+                    raise NotFound("pipeline", pipeline_id)
+        return page
+
+    def entry(self, id: str) -> ExecutionEntry:
+        with self._database.read() as connection:
+            row = _found(connection, id)
+            return ExecutionEntry(row, store.counts(connection, [id])[id])
+
+    def execution(self, id: str) -> ExecutionPicture:
+        """With its first `MOST_STAGE_RUNS` stage runs."""
+        with self._database.read() as connection:
+            row = _found(connection, id)
+            runs = store.stage_page(connection, id, limit=MOST_STAGE_RUNS)
+            stages = self._entries(connection, row, runs)
+            counts = store.counts(connection, [id])[id]
+            usual = store.usual_seconds(connection, row.pipeline_id, row.number)
+        return ExecutionPicture(row, counts, stages, usual, self._retry_of(row))
+
+    def stages(
+        self, id: str, *, statuses: Sequence[str] = (), limit: int, cursor: str | None = None
+    ) -> Page[StageRunEntry]:
+        after = None
+        if cursor:
+            position, index = decode(cursor, [int, int])
+            after = (int(position), int(index))
+        with self._database.read() as connection:
+            row = _found(connection, id)
+            rows = store.stage_page(connection, id, statuses=statuses, after=after, limit=limit + 1)
+            page = cut(rows, limit, lambda run: [run.position, run.index])
+            return Page(self._entries(connection, row, page.items), page.next_cursor)
+
+    def stage(self, id: str, stage: str, index: int) -> StageRunPicture:
+        with self._database.read() as connection:
+            row = _found(connection, id)
+            run = store.stage_run(connection, id, stage, index)
+            if run is None:
+                raise NotFound("stage run", f"{stage}[{index}]" if index else stage)
+            (entry,) = self._entries(connection, row, [run], stage=stage)
+            attempts = store.earlier_attempts(connection, id, run.position, index)
+            result = store.result(connection, id, run.position, index)
+            spilled = result and result.artifact_id and artifact_store.find(connection, result.artifact_id)
+        value, truncated = (None, False) if result is None else (result.value, False)
+        if spilled:
+            value, truncated = self._start_of(spilled), True
+        elif result is not None and result.artifact_id is not None:
+            raise NotFound("artifact", result.artifact_id)
+        return StageRunPicture(entry, attempts, value, truncated)
+
+    def events(self, id: str, *, after: int, limit: int) -> list[EventRow]:
+        with self._database.read() as connection:
+            events = store.event_page(connection, id, after=after, limit=limit)
+            if not events:
+                _found(connection, id)
+        return events
+
+    # Details
+
+    def _entries(
+        self,
+        connection: sa.Connection,
+        execution: ExecutionRow,
+        runs: Sequence[StageRunRow],
+        stage: str | None = None,
+    ) -> list[StageRunEntry]:
+        if not runs:
+            return []
+        version = pipeline_store.version(connection, execution.pipeline_id, execution.version)
+        outlines = outline(version.document) if version else {}
+        usual = store.usual_stage_seconds(connection, execution.pipeline_id, execution.number, stage)
+        kept: dict[tuple[str, int], list[ArtifactRow]] = {}
+        for artifact in artifact_store.of_execution(connection, execution.id, stage=stage):
+            kept.setdefault((artifact.stage, artifact.index), []).append(artifact)
+        return [
+            StageRunEntry(
+                row=run,
+                outline=outlines.get(run.stage) or StageOutline(run.stage, [], {}, 1),
+                usual_seconds=usual.get(run.stage),
+                artifacts=kept.get((run.stage, run.index), []),
+            )
+            for run in runs
+        ]
+
+    def _retry_of(self, row: ExecutionRow) -> RetryPlan | None:
+        if row.status not in RETRYABLE_EXECUTIONS:
+            return None
+        try:
+            return self._retry_plan(row.id)
+        except Conflict:
+            return None  # it was retried since we read it
+
+    def _start_of(self, artifact: ArtifactRow) -> str:
+        """The first bytes of a large result, as text."""
+        chunk = next(iter(self._artifacts.read(artifact.key, RESULT_BYTES)), b"")
+        return chunk[:RESULT_BYTES].decode(errors="ignore")
+
+
+def outline(document: Mapping[str, Any]) -> dict[str, StageOutline]:
+    """By stage id. A document that this release cannot read still names its stages."""
+    plain = {
+        stage["id"]: StageOutline(
+            name=stage.get("name") or stage["id"],
+            needs=list(stage.get("needs") or []),
+            config=stage.get("config") or {},
+            max_attempts=1,
+        )
+        for stage in every_stage(document)
+    }
+    try:
+        pipeline = Pipeline.from_document(document)
+    except (ValidationError, FlexiRoasterError):
+        return plain
+    for stage in pipeline.every_stage():
+        plain[stage.id] = replace(plain[stage.id], max_attempts=pipeline.retry_for(stage).max_attempts)
+    return plain
+
+
+def _found(connection: sa.Connection, id: str) -> FullExecutionRow:
+    row = store.find(connection, id)
+    if row is None:
+        raise NotFound("execution", id)
+    return row
+
+
+def _execution_position(cursor: str) -> tuple[datetime, str]:
+    moment, id = decode(cursor, [str, str])
+    return decode_moment(moment, cursor), str(id)

@@ -1,0 +1,141 @@
+"""Numbers for the dashboard, counted from the executions themselves whenever they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from flexiroaster.store import metrics as store
+from flexiroaster.store.database import Database
+from flexiroaster.store.metrics import BucketCount
+
+Range = Literal["1h", "24h", "7d", "30d"]
+DAY = timedelta(days=1)
+BUCKETS: dict[Range, tuple[timedelta, int]] = {
+    "1h": (timedelta(minutes=1), 60),
+    "24h": (timedelta(minutes=15), 96),
+    "7d": (timedelta(hours=2), 84),
+    "30d": (timedelta(hours=6), 120),
+}
+"""Width and number of the buckets of a range."""
+JUDGED = ("success", "failed", "timed_out")
+"""What counts for a success rate or a duration: a person's cancel says nothing about the pipeline."""
+ACTIVE = ("running", "paused", "cancelling")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """`success_rate` is 0 to 100; None where nothing has ended."""
+
+    executions: int
+    failed: int
+    success_rate: float | None
+    avg_duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """`last` are the executions created in the last 24 hours, `previous` those of the 24 hours before."""
+
+    total_pipelines: int
+    enabled_pipelines: int
+    active_executions: int
+    queued_executions: int
+    last: Numbers
+    previous: Numbers
+    p95_duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """`started` counts the executions created in it; the others say how those ended."""
+
+    at: datetime
+    started: int
+    success: int
+    failed: int
+    cancelled: int
+    timed_out: int
+    avg_duration: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RangeHistory:
+    range: Range
+    bucket_seconds: int
+    buckets: list[Bucket]
+
+
+class Metrics:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._clock = clock
+
+    def current(self) -> Current:
+        now = self._clock()
+        start = (now - 2 * DAY).replace(microsecond=0)
+        with self._database.read() as connection:
+            total, enabled = store.pipeline_counts(connection)
+            open_ = store.open_counts(connection)
+            counts = store.buckets(connection, since=start, until=now, size=DAY)
+            p95 = store.duration_percentile(connection, 95, since=start + DAY, until=now, statuses=JUDGED)
+        return Current(
+            total_pipelines=total,
+            enabled_pipelines=enabled,
+            active_executions=sum(open_.get(status, 0) for status in ACTIVE),
+            queued_executions=open_.get("queued", 0),
+            last=numbers(count for count in counts if count.bucket >= 1),
+            previous=numbers(count for count in counts if count.bucket == 0),
+            p95_duration=p95,
+        )
+
+    def history(self, wanted: Range) -> RangeHistory:
+        """Buckets begin at whole multiples of their width in UTC; the last one holds this moment."""
+        width, count = BUCKETS[wanted]
+        now = self._clock()
+        seconds = int(width.total_seconds())
+        end = datetime.fromtimestamp((int(now.timestamp()) // seconds + 1) * seconds, UTC)
+        since = end - count * width
+        with self._database.read() as connection:
+            counts = store.buckets(connection, since=since, until=end, size=width)
+        by_bucket: dict[int, list[BucketCount]] = {}
+        for row in counts:
+            by_bucket.setdefault(row.bucket, []).append(row)
+        return RangeHistory(
+            range=wanted,
+            bucket_seconds=seconds,
+            buckets=[_bucket(since + index * width, by_bucket.get(index, [])) for index in range(count)],
+        )
+
+
+def numbers(counts: Iterable[BucketCount]) -> Numbers:
+    rows = list(counts)
+    judged = [row for row in rows if row.status in JUDGED]
+    ended = sum(row.count for row in judged)
+    succeeded = sum(row.count for row in judged if row.status == "success")
+    return Numbers(
+        executions=sum(row.count for row in rows),
+        failed=ended - succeeded,
+        success_rate=round(100 * succeeded / ended, 2) if ended else None,
+        avg_duration=_average(judged),
+    )
+
+
+def _bucket(at: datetime, rows: list[BucketCount]) -> Bucket:
+    by_status = {row.status: row.count for row in rows}
+    return Bucket(
+        at=at,
+        started=sum(by_status.values()),
+        success=by_status.get("success", 0),
+        failed=by_status.get("failed", 0),
+        cancelled=by_status.get("cancelled", 0),
+        timed_out=by_status.get("timed_out", 0),
+        avg_duration=_average([row for row in rows if row.status in JUDGED]),
+    )
+
+
+def _average(rows: list[BucketCount]) -> float | None:
+    timed = sum(row.timed for row in rows)
+    return round(sum(row.seconds for row in rows) / timed, 3) if timed else None

@@ -1,0 +1,280 @@
+"""Pipelines: make, change, delete, compare. A change is a new version; what runs keeps the one it started with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import orjson
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
+
+from flexiroaster.auth.errors import Forbidden
+from flexiroaster.auth.permissions import may
+from flexiroaster.engine import definition
+from flexiroaster.engine.errors import (
+    Conflict,
+    InvalidDefinition,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    VersionChanged,
+)
+from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.services.paging import Page, cut, decode
+from flexiroaster.services.version_diff import VersionDiff, compare
+from flexiroaster.stages.base import StageType
+from flexiroaster.store import pipelines as store
+from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.pipelines import NewVersion, PipelineRow, RunRow, VersionRow, VersionText
+
+log = structlog.get_logger(__name__)
+
+WRITE_CODE = "pipelines:write_code"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A definition as it was sent."""
+
+    text: str
+    format: Literal["yaml", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    email: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineEntry:
+    """A pipeline in a list. `runs` are its latest executions, oldest first (see `store.pipelines.latest_runs`)."""
+
+    row: PipelineRow
+    runs: list[RunRow]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePicture(PipelineEntry):
+    """`pipeline` is None when this release cannot read the stored document; `problems` then says why."""
+
+    version: VersionText
+    pipeline: Pipeline | None
+    problems: list[Problem]
+    code_stages: list[str]
+
+
+class Pipelines:
+    def __init__(
+        self,
+        database: Database,
+        stage_types: Callable[[], Mapping[str, StageType]],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._stage_types = stage_types
+        self._clock = clock
+
+    # Reading
+
+    def page(
+        self,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        text: str | None = None,
+        labels: Mapping[str, str | None] | None = None,
+        enabled: bool | None = None,
+    ) -> Page[PipelineEntry]:
+        after = str(decode(cursor, [str])[0]) if cursor else None
+        with self._database.read() as connection:
+            rows = store.page(connection, after=after, limit=limit + 1, text=text, labels=labels, enabled=enabled)
+            page = cut(rows, limit, lambda row: [row.id])
+            runs = store.latest_runs(connection, [row.id for row in page.items])
+        by_pipeline: dict[str, list[RunRow]] = {}
+        for run in runs:
+            by_pipeline.setdefault(run.pipeline_id, []).append(run)
+        return Page([PipelineEntry(row, by_pipeline.get(row.id, [])) for row in page.items], page.next_cursor)
+
+    def get(self, id: str) -> PipelinePicture:
+        """Raises NotFound, also for a deleted one."""
+        with self._database.read() as connection:
+            row = store.find(connection, id)
+            if row is None or row.deleted_at is not None:
+                raise NotFound("pipeline", id)
+            version = store.version(connection, id, row.version)
+            runs = store.latest_runs(connection, [id])
+        assert version is not None, "a pipeline points at a version of its own"
+        pipeline, problems = self._read(version)
+        return PipelinePicture(row, runs, version, pipeline, problems, self._code_stages(version.document))
+
+    def versions(self, id: str, *, limit: int, cursor: str | None = None) -> Page[VersionRow]:
+        """The newest first, also of a deleted pipeline."""
+        before = int(decode(cursor, [int])[0]) if cursor else None
+        with self._database.read() as connection:
+            rows = store.versions(connection, id, before=before, limit=limit + 1)
+        if not rows and before is None:
+            raise NotFound("pipeline", id)
+        return cut(rows, limit, lambda row: [row.version])
+
+    def version(self, id: str, number: int) -> VersionText:
+        """Also of a deleted pipeline."""
+        with self._database.read() as connection:
+            found = store.version(connection, id, number)
+            if found is None and store.find(connection, id) is None:
+                raise NotFound("pipeline", id)
+        if found is None:
+            raise NotFound("version", f"{id} v{number}")
+        return found
+
+    def diff(self, id: str, old: int, new: int) -> VersionDiff:
+        return compare(self.version(id, old), self.version(id, new))
+
+    def validate(self, source: Source) -> definition.Report:
+        return definition.validate(source.text, format=source.format, stage_types=self._stage_types())
+
+    # Writing
+
+    def create(self, source: Source, author: Author, note: str = "") -> PipelinePicture:
+        """Raises InvalidDefinition, Conflict when the id is taken. A deleted pipeline of that id comes back with it."""
+        pipeline, new = self._checked(source, author, note, id=None)
+        now = self._clock()
+
+        def operation(tx: Transaction) -> int:
+            head = store.head(tx.sa, pipeline.id)
+            if head is None:
+                store.insert(tx.sa, pipeline.id, new, now)
+                return 1
+            if head.deleted_at is None:
+                raise taken(pipeline.id)
+            store.add_version(tx.sa, pipeline.id, head.newest + 1, new, now)
+            return head.newest + 1
+
+        try:
+            version = self._database.write(operation, durable=True)
+        except IntegrityError as error:  # another server made it between our look and our insert
+            raise taken(pipeline.id) from error
+        log.info("pipeline.created", pipeline=pipeline.id, version=version, by=author.email)
+        return self.get(pipeline.id)
+
+    def update(
+        self, id: str, source: Source, author: Author, *, expected: Sequence[int] | None = None, note: str = ""
+    ) -> PipelinePicture:
+        """A new version, unless nothing but the wording of the text changed.
+
+        Raises NotFound, InvalidDefinition, and VersionChanged when the newest version is none of `expected`.
+        """
+        with self._database.read() as connection:
+            present = store.find(connection, id)
+        if present is None or present.deleted_at is not None:
+            raise NotFound("pipeline", id)
+        _, new = self._checked(source, author, note, id=id)
+        now = self._clock()
+
+        def operation(tx: Transaction) -> int | None:
+            head = store.head(tx.sa, id)
+            if head is None or head.deleted_at is not None:
+                raise NotFound("pipeline", id)
+            if expected is not None and head.version not in expected:
+                raise VersionChanged(id, head.version, head.updated_by, head.updated_at)
+            if head.digest == new.digest:
+                return None
+            store.add_version(tx.sa, id, head.newest + 1, new, now)
+            return head.newest + 1
+
+        version = self._database.write(operation, durable=True)
+        if version is not None:
+            log.info("pipeline.updated", pipeline=id, version=version, by=author.email)
+        return self.get(id)
+
+    def delete(self, id: str, by: str) -> None:
+        """Its history stays readable. Raises Conflict while executions are under way."""
+        now = self._clock()
+
+        def operation(tx: Transaction) -> None:
+            head = store.head(tx.sa, id)
+            if head is None or head.deleted_at is not None:
+                raise NotFound("pipeline", id)
+            active = store.open_executions(tx.sa, id)
+            if active:
+                executions = "1 execution has" if active == 1 else f"{active} executions have"
+                raise Conflict(
+                    f"{executions} of pipeline {id!r} not ended yet: wait for the end or cancel, then delete again.",
+                    "executions_active",
+                )
+            store.mark_deleted(tx.sa, id, now)
+
+        self._database.write(operation, durable=True)
+        log.info("pipeline.deleted", pipeline=id, by=by)
+
+    # Details
+
+    def _checked(self, source: Source, author: Author, note: str, id: str | None) -> tuple[Pipeline, NewVersion]:
+        report = definition.validate(source.text, format=source.format, stage_types=self._stage_types(), id=id)
+        errors = [problem for problem in report.problems if problem.severity == "error"]
+        if errors or report.pipeline is None or report.document is None:
+            raise InvalidDefinition(errors, source.text)
+        if id is not None and report.pipeline.id != id:
+            raise InvalidRequest(
+                f"The definition calls itself {report.pipeline.id!r}, but this is pipeline {id!r}: write `id: {id}`, "
+                "or create it as a new pipeline.",
+                "id_mismatch",
+            )
+        code = self._code_stages(report.document)
+        if code and not may(author.role, WRITE_CODE):
+            raise Forbidden(author.role, f"{WRITE_CODE} (stage {code[0]!r} runs code)", "admin")
+        new = NewVersion(
+            name=report.pipeline.name,
+            description=report.pipeline.description,
+            labels=report.pipeline.labels,
+            document=report.document,
+            source=source.text,
+            source_format=source.format,
+            digest=digest(report.document),
+            note=note,
+            by=author.email,
+        )
+        return report.pipeline, new
+
+    def _read(self, version: VersionText) -> tuple[Pipeline | None, list[Problem]]:
+        """The stored document, and what is worth a warning today. A document that no longer fits still shows."""
+        try:
+            pipeline = Pipeline.from_document(version.document)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            return None, [Problem("unreadable", f"This release cannot read version {version.version}: {reason}.")]
+        report = definition.validate(version.document, format=None, stage_types=self._stage_types())
+        return pipeline, report.problems
+
+    def _code_stages(self, document: Mapping[str, Any]) -> list[str]:
+        types = self._stage_types()
+        return [
+            stage["id"]
+            for stage in every_stage(document)
+            if (known := types.get(stage.get("type", ""))) is not None and known.runs_code
+        ]
+
+
+def every_stage(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The stages of a normalised document with those of its handlers."""
+    found: list[dict[str, Any]] = []
+    for key in ("stages", "on_failure", "on_success", "finally"):
+        found += [stage for stage in document.get(key) or [] if isinstance(stage, dict) and "id" in stage]
+    return found
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """Of what the document means: the order of keys, comments and layout do not count."""
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def taken(id: str) -> Conflict:
+    return Conflict(
+        f"There is a pipeline {id!r} already: choose another id, or change that one with PUT /api/pipelines/{id}.",
+        "already_exists",
+    )
