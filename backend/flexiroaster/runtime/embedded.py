@@ -57,6 +57,7 @@ class Embedded:
             code_stages=limits.code_stages,
             http_allow=limits.http_allow,
         )
+        self._database = database
         self._scratch_root = limits.scratch_root
         self._timers = Timers()
         self.dispatch = InProcessDispatch()
@@ -82,6 +83,7 @@ class Embedded:
 
     def start(self) -> int:
         """Answers how many executions of an earlier process were taken up."""
+        self._database.become_only_server()
         shutil.rmtree(self._scratch_root, ignore_errors=True)  # of attempts whose process died
         self._timers.start()
         self._logbook.start()

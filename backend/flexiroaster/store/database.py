@@ -193,6 +193,7 @@ class Database:
         self.engine = engine
         self._dialect = dialect
         self._writer = Writer(engine, dialect)
+        self._server: sa.Connection | None = None
 
     @classmethod
     def open(cls, url: str) -> Database:
@@ -227,6 +228,22 @@ class Database:
         """
         return self._writer.run(operation, durable=durable, on_failure=on_failure)
 
+    def become_only_server(self) -> None:
+        """Raises ConfigurationError when another server works on this database; safe to call twice."""
+        if self._server is None:
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if not self._dialect.lock_for_server(connection):
+                connection.close()
+                raise ConfigurationError(
+                    "Another FlexiRoaster server works on the database of FLEXIROASTER_DATABASE_URL. "
+                    "Stop it first, or give this one a database of its own."
+                )
+            self._server = connection
+
     def close(self) -> None:
+        if self._server is not None:
+            self._server.invalidate()  # closes it for good: the server's lock goes with it
+            self._server.close()
+            self._server = None
         self._writer.close()
         self.engine.dispose()

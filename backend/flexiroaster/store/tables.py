@@ -179,12 +179,6 @@ stage_runs = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
-    Index(
-        "ix_stage_runs_lease",
-        "lease_until",
-        sqlite_where=text("lease_until IS NOT NULL"),
-        postgresql_where=text("lease_until IS NOT NULL"),
-    ),
     sqlite_with_rowid=False,
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flexiroaster.engine.errors import Conflict, InvalidInputs, NotFound, StageFailed
+from flexiroaster.engine.errors import ConfigurationError, Conflict, InvalidInputs, NotFound, StageFailed
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
 from tests.runtime.engine import Gate, TestEngine, running
@@ -328,3 +328,13 @@ def test_stage_that_ignores_its_timeout_is_recorded_without_it(
     assert engine.stage(execution, "a")["status"] == "timed_out"
     release.set()
     assert engine.run({"a": []}) == "success"
+
+
+def test_second_server_on_one_postgresql_is_refused(postgres_url: str, tmp_path: Path) -> None:
+    first, second = Database.open(postgres_url), Database.open(postgres_url)
+    first.become_only_server()
+    with pytest.raises(ConfigurationError, match="Another FlexiRoaster server"):
+        second.become_only_server()
+    first.close()
+    second.become_only_server()
+    second.close()

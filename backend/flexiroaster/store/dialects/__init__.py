@@ -36,6 +36,10 @@ class Dialect(Protocol):
 
     def to_driver(self, moment: datetime | None) -> Any: ...
 
+    def lock_for_server(self, connection: sa.Connection) -> bool:
+        """Hold the server's lock for as long as this connection is open; False when another one has it."""
+        ...
+
     def unavailable(self, error: BaseException) -> str | None:
         """A sentence when the error says that the database cannot take a write now, None for any other error."""
         ...

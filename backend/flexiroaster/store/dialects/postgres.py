@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from flexiroaster.store.dialects import statements
 
 READ_CONNECTIONS = 8
+SERVER_LOCK = 0x666C657869  # "flexi"
 
 
 class Postgres:
@@ -54,6 +55,9 @@ class Postgres:
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return list(raw.execute(self._sql[name], parameters).fetchall())
+
+    def lock_for_server(self, connection: sa.Connection) -> bool:
+        return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(SERVER_LOCK))))
 
     def unavailable(self, error: BaseException) -> str | None:
         error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

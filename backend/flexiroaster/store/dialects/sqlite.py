@@ -70,6 +70,9 @@ class Sqlite:
             return None
         return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
 
+    def lock_for_server(self, connection: sa.Connection) -> bool:
+        return True  # the lock on the data folder does it
+
     def unavailable(self, error: BaseException) -> str | None:
         error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
         if not isinstance(error, sqlite3.OperationalError):
@@ -86,5 +89,5 @@ class Sqlite:
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000", "wal_autocheckpoint=8000"):
         raw.execute(f"PRAGMA {pragma}")

@@ -215,13 +215,11 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('stage_runs', schema=None) as batch_op:
         batch_op.create_index('ix_stage_runs_due', ['due_at'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
-        batch_op.create_index('ix_stage_runs_lease', ['lease_until'], unique=False, sqlite_where=sa.text('lease_until IS NOT NULL'), postgresql_where=sa.text('lease_until IS NOT NULL'))
 
 
 
 def downgrade() -> None:
     with op.batch_alter_table('stage_runs', schema=None) as batch_op:
-        batch_op.drop_index('ix_stage_runs_lease', sqlite_where=sa.text('lease_until IS NOT NULL'), postgresql_where=sa.text('lease_until IS NOT NULL'))
         batch_op.drop_index('ix_stage_runs_due', sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
 
     op.drop_table('stage_runs')
