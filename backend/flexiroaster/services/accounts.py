@@ -151,6 +151,17 @@ class Accounts:
         log.info("auth.signed_in", user=user.id, address=address)
         return signed_in
 
+    def sign_in_as_owner(self) -> SignedIn:
+        """For who holds the server's secret (the command line beside the data folder): a session of the first
+        administrator, without a password.
+        """
+        with self._database.read() as connection:
+            users = store.all_users(connection)
+        user = next((user for user in users if user.role == Role.ADMIN.value and not user.disabled), None)
+        if user is None:
+            raise Unauthenticated("There is no administrator yet: follow the one-time link that the server printed.")
+        return self._open_session(user.id, user.password_hash)
+
     def refresh(self, refresh_token: str) -> SignedIn:
         """Trade a refresh token for the next one. One that was traded before was stolen: its session ends."""
         now = self._clock()

@@ -1,0 +1,134 @@
+"""A server's API for the commands that talk to one: which server, as whom, and its errors as sentences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flexiroaster.engine.errors import FlexiRoasterError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from flexiroaster.config import Settings
+
+PATIENCE_SECONDS = 30.0
+
+
+class CommandFailed(FlexiRoasterError):
+    """A command could not do what it was asked; the sentence is shown and the exit status is 1."""
+
+    code = "command_failed"
+
+
+class Client:
+    """Requests to one server; whatever is not a success becomes `CommandFailed` with the server's own sentence."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self._answer("GET", path, params=given)
+
+    def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
+        return self._answer("POST", path, json=body, headers=headers)
+
+    def _answer(self, method: str, path: str, **options: Any) -> Any:
+        import httpx
+
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise unreachable(str(self._http.base_url), error) from None
+        if not response.is_success:
+            raise CommandFailed(sentence(response))
+        return response.json()
+
+
+def unreachable(url: str, error: Exception) -> CommandFailed:
+    return CommandFailed(
+        f"No FlexiRoaster answers at {url.rstrip('/')} ({error}): start one with `flexiroaster up`, "
+        "or set FLEXIROASTER_URL to its address."
+    )
+
+
+def sentence(response: httpx.Response) -> str:
+    """The server's explanation, with the problems of a definition or of inputs below."""
+    try:
+        body = response.json()
+        lines = [str(body["detail"])]
+        problems = body.get("problems") or []
+    except (ValueError, KeyError, TypeError):
+        return f"The server answered {response.status_code}: {response.text[:200]}"
+    if response.status_code == 401:
+        lines[0] += " (flexiroaster login)"
+    return "\n".join(lines + [f"  {problem.get('path', '')}: {problem['message']}" for problem in problems])
+
+
+@contextmanager
+def connected(data: Path | None) -> Iterator[Client]:
+    """The server of FLEXIROASTER_URL, else the one that runs on this machine's data folder.
+
+    Signed in with FLEXIROASTER_TOKEN, else with what `login` kept, else, on the folder's own machine, with its key.
+    """
+    import httpx
+
+    from flexiroaster.config import Settings
+
+    settings = Settings.load(data_folder=data)
+    url = server_url(settings)
+    with (
+        _token(settings, url) as token,
+        httpx.Client(
+            base_url=url, timeout=PATIENCE_SECONDS, headers={"authorization": f"Bearer {token}"}, trust_env=False
+        ) as http,
+    ):
+        yield Client(http)
+
+
+def server_url(settings: Settings) -> str:
+    from flexiroaster.server_file import running_server
+
+    named = os.environ.get("FLEXIROASTER_URL")
+    if named:
+        return named.rstrip("/")
+    running = running_server(settings.data_folder)
+    if running is None:
+        raise CommandFailed(
+            f"No FlexiRoaster runs on the data folder {settings.data_folder}: start one with `flexiroaster up`, "
+            "or set FLEXIROASTER_URL to the address of another."
+        )
+    return running.url
+
+
+@contextmanager
+def _token(settings: Settings, url: str) -> Iterator[str]:
+    from flexiroaster.cli.sessions import kept_token
+    from flexiroaster.server_file import running_server
+
+    given = os.environ.get("FLEXIROASTER_TOKEN") or kept_token(url)
+    running = running_server(settings.data_folder)
+    if given:
+        yield given
+    elif running is not None and running.url == url:
+        with _owner_token(settings) as token:
+            yield token
+    else:
+        raise CommandFailed(f"You are not signed in to {url}: run `flexiroaster login`, or set FLEXIROASTER_TOKEN.")
+
+
+@contextmanager
+def _owner_token(settings: Settings) -> Iterator[str]:
+    """A session that lasts as long as the command."""
+    from flexiroaster.cli.local_accounts import local_accounts
+
+    with local_accounts(settings) as accounts:
+        signed_in = accounts.sign_in_as_owner()
+        try:
+            yield signed_in.access.text
+        finally:
+            accounts.sign_out(signed_in.refresh_token)

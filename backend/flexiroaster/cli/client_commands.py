@@ -1,0 +1,237 @@
+"""Commands that talk to a running server: `login`, `list`, `execute`, `logs`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flexiroaster.cli.db import DataOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flexiroaster.cli.client import Client
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+FINAL = frozenset({"success", "failed", "cancelled", "timed_out"})
+LOOK_SECONDS = 0.5
+PAGE = 200
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def login(
+    url: Annotated[
+        str | None, typer.Argument(envvar="FLEXIROASTER_URL", help="The server's address, such as https://host:8000.")
+    ] = None,
+    email: Annotated[str | None, typer.Option("--email", "-e", help="Asked for where it is left out.")] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+    data: DataOption = None,
+) -> None:
+    """Sign in to a server and keep the session for the other commands.
+
+    Not needed on the machine that keeps the server's data folder.
+    """
+    from flexiroaster.cli.client import server_url
+    from flexiroaster.cli.sessions import sign_in
+    from flexiroaster.config import Settings
+
+    address = (url or server_url(Settings.load(data_folder=data))).rstrip("/")
+    name = email or typer.prompt("E-mail")
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
+    typer.echo(f"Signed in to {address} as {sign_in(address, name, password)}.")
+
+
+def list_(
+    pipeline: Annotated[str | None, typer.Argument(help="List the executions of this pipeline.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 50,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """List the pipelines of a server, or the executions of one pipeline."""
+    from flexiroaster.cli.client import connected
+
+    with connected(data) as server:
+        path = "/api/pipelines" if pipeline is None else f"/api/pipelines/{_part(pipeline)}/executions"
+        found = server.get(path, limit=limit)
+    if as_json:
+        _print_json(found)
+    elif pipeline is None:
+        _print_pipelines(found)
+    else:
+        _print_executions(found)
+
+
+def execute(
+    pipeline: Annotated[str, typer.Argument(help="The pipeline's id.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input; KEY=@FILE takes its value from a file."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for the end and exit with 1 when it failed.")
+    ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", help="The same key starts one execution, however often it is sent."),
+    ] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Start an execution on a server."""
+    from flexiroaster.cli.client import connected
+    from flexiroaster.cli.typed_inputs import typed_inputs
+
+    with connected(data) as server:
+        path = f"/api/pipelines/{_part(pipeline)}"
+        schema = server.get(path)["inputs_schema"] if inputs else {}
+        given = typed_inputs(inputs or [], schema.get("properties", {}))
+        started = server.post(f"{path}/execute", {"inputs": given}, {"idempotency-key": key} if key else None)
+        if not as_json:
+            typer.echo(f"Started {pipeline} #{started['number']}: {started['execution_id']}")
+        ended = _wait(server, started["execution_id"]) if wait else None
+    if as_json:
+        _print_json(started if ended is None else ended)
+    elif ended is not None:
+        _print_end(ended)
+    if ended is not None and ended["status"] != "success":
+        raise typer.Exit(1)
+
+
+def logs(
+    execution: Annotated[str | None, typer.Argument(help="Only the lines of this execution.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
+    level: Annotated[
+        str | None, typer.Option(help="This level and the graver ones: debug, info, warning, error.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="Only the lines of this stage; needs an execution.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=500, help="The last this many, to begin with.")
+    ] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each line as a JSON document.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Show log lines of a server. With -f it follows, and ends with the execution it was asked for."""
+    from flexiroaster.cli.client import connected
+
+    if level is not None and level not in LEVELS:
+        raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}.", param_hint="'--level'")
+    if stage is not None and execution is None:
+        raise typer.BadParameter("name the execution too: a stage alone is not enough.", param_hint="'--stage'")
+    with connected(data) as server:
+        path = "/api/logs" if execution is None else f"/api/executions/{_part(execution)}/logs"
+        wanted = {"level": level} | ({"stage": stage} if stage else {})
+        for line in _lines(server, path, wanted, limit, execution, follow=follow):
+            _print_line(line, as_json)
+
+
+def _lines(
+    server: Client, path: str, wanted: dict[str, Any], limit: int, execution: str | None, *, follow: bool
+) -> Iterator[dict[str, Any]]:
+    """The last lines, then the new ones; the end of the execution is looked up before the last look for lines."""
+    newest = 0
+    first = {"limit": limit} | ({} if execution is None else {"before": 2**53 - 1})
+    lines = server.get(path, **wanted, **first)
+    while True:
+        yield from lines
+        newest = lines[-1]["id"] if lines else newest
+        if not follow:
+            return
+        ended = execution is not None and _has_ended(server, execution)
+        if not ended and len(lines) < PAGE:
+            time.sleep(LOOK_SECONDS)
+        lines = server.get(path, **wanted, after=newest, limit=PAGE)
+        if ended and not lines:
+            return
+
+
+def _wait(server: Client, execution: str) -> dict[str, Any]:
+    while True:
+        found: dict[str, Any] = server.get(f"/api/executions/{_part(execution)}")
+        if found["status"] in FINAL:
+            return found
+        time.sleep(LOOK_SECONDS)
+
+
+def _has_ended(server: Client, execution: str) -> bool:
+    return server.get(f"/api/executions/{_part(execution)}")["status"] in FINAL
+
+
+def _print_pipelines(found: list[dict[str, Any]]) -> None:
+    from flexiroaster.cli.table import print_table
+    from flexiroaster.cli.words import moment
+
+    rows = []
+    for pipeline in found:
+        last = pipeline["recent"][-1] if pipeline["recent"] else None
+        rows.append(
+            (
+                pipeline["id"],
+                pipeline["name"],
+                str(pipeline["stages_total"]),
+                f"v{pipeline['version']}",
+                last["status"] if last else "never ran",
+                moment(last["created_at"]) if last else "",
+            )
+        )
+    headings = ("pipeline", "name", "stages", "version", "last", "started")
+    print_table(headings, rows, nothing="There is no pipeline yet.")
+
+
+def _print_executions(found: list[dict[str, Any]]) -> None:
+    from flexiroaster.cli.table import print_table
+    from flexiroaster.cli.words import duration, moment
+
+    rows = [
+        (
+            f"#{execution['number']}",
+            execution["id"],
+            execution["status"],
+            moment(execution["created_at"]),
+            "" if execution["duration_seconds"] is None else duration(execution["duration_seconds"]),
+            (execution["error"] or {}).get("message", ""),
+        )
+        for execution in found
+    ]
+    print_table(("number", "execution", "state", "created", "took", "cause"), rows, nothing="It has never run.")
+
+
+def _print_end(ended: dict[str, Any]) -> None:
+    from flexiroaster.cli.outcome_text import cause, outputs_text
+    from flexiroaster.cli.words import duration
+
+    if ended["error"]:
+        typer.echo("\n".join(cause(ended["error"], ended["failed_stage"])))
+    if ended["outputs"]:
+        typer.echo("\n".join(["outputs", *outputs_text(ended["outputs"])]))
+    took = "" if ended["duration_seconds"] is None else f" in {duration(ended['duration_seconds'])}"
+    mark = "✓" if ended["status"] == "success" else "✗"
+    typer.echo(f"{mark} {ended['pipeline_id']} #{ended['number']} {ended['status'].replace('_', ' ')}{took}")
+
+
+def _print_line(line: dict[str, Any], as_json: bool) -> None:
+    from flexiroaster.cli.words import moment
+
+    if as_json:
+        _print_json(line, indent=False)
+        return
+    place = "/".join(str(part) for part in (line["pipeline_id"], line["stage"]) if part)
+    message = line["message"] if line["message"].isprintable() else repr(line["message"])[1:-1]
+    typer.echo(f"{moment(line['at'])} {line['level']:<7} {place}{': ' if place else ''}{message}")
+
+
+def _part(text: str) -> str:
+    """As one segment of an address."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")
+
+
+def _print_json(value: Any, *, indent: bool = True) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode())

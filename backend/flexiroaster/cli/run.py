@@ -1,0 +1,164 @@
+"""`flexiroaster run FILE`: a pipeline here and now, without a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from flexiroaster.cli.definition_file import DefinitionFile
+    from flexiroaster.cli.progress import Progress
+    from flexiroaster.composition import Engine
+    from flexiroaster.engine.pipeline import Pipeline
+    from flexiroaster.local import LocalExecution
+
+PREVIEW_ROWS = 8
+FAILED = 1
+WRONG = 2
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="The definition: YAML, JSON or Python; - reads standard input.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input; KEY=@FILE takes its value from a file."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document at the end and nothing else.")
+    ] = False,
+    data_dirs: Annotated[
+        list[Path] | None,
+        typer.Option("--data-dir", help="A folder that file stages may use, besides the file's own and this one."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Keep the history and the tables in this folder; else they are removed."),
+    ] = None,
+    code: Annotated[bool, typer.Option("--code/--no-code", help="Whether `python` stages may run.")] = True,
+    http_allow: Annotated[
+        list[str] | None,
+        typer.Option("--http-allow", metavar="HOST:PORT", help="A private address that http stages may reach."),
+    ] = None,
+) -> None:
+    """Run a pipeline here, without a server, and show how it goes.
+
+    Exits with 0 when it succeeded, 1 when it failed, 2 when the definition or an input is wrong.
+    """
+    from flexiroaster.cli.definition_file import read_definition
+    from flexiroaster.local import local_engine
+    from flexiroaster.log_output import configure_logs
+
+    configure_logs("error", json=False)
+    definition = read_definition(file)
+    pipeline = _checked(definition, as_json)
+    given = _checked_inputs(pipeline, inputs or [], as_json)
+    folders = list(dict.fromkeys(folder.resolve() for folder in (definition.folder, Path.cwd(), *(data_dirs or []))))
+    with local_engine(folders, data, code_stages=code, http_allow=http_allow or ()) as engine:
+        ended = _run(engine, definition, pipeline, given, as_json=as_json)
+        if as_json:
+            _print_json(ended.to_json())
+        else:
+            _print_end(engine, ended)
+    if not ended.ok:
+        raise typer.Exit(FAILED)
+
+
+def _checked(definition: DefinitionFile, as_json: bool) -> Pipeline:
+    from flexiroaster.cli.validate import print_report
+
+    report = definition.check()
+    if report.ok and report.pipeline is not None:
+        if not as_json:
+            print_report(definition, report, to_stderr=True)
+        return report.pipeline
+    if as_json:
+        _print_problems("invalid_definition", report.problems)
+    else:
+        print_report(definition, report, to_stderr=True)
+    raise typer.Exit(WRONG)
+
+
+def _checked_inputs(pipeline: Pipeline, given: list[str], as_json: bool) -> dict[str, Any]:
+    from flexiroaster.cli.typed_inputs import typed_inputs
+    from flexiroaster.engine.definition import check_inputs
+
+    typed = typed_inputs(given, pipeline.inputs)
+    _, problems = check_inputs(pipeline, typed)
+    if not problems:
+        return typed
+    if as_json:
+        _print_problems("invalid_inputs", problems)
+    else:
+        for problem in problems:
+            typer.echo(
+                f"{problem.code}: {problem.message}" + (f" {problem.suggestion}" if problem.suggestion else ""),
+                err=True,
+            )
+    raise typer.Exit(WRONG)
+
+
+def _run(
+    engine: Engine, definition: DefinitionFile, pipeline: Pipeline, given: dict[str, Any], *, as_json: bool
+) -> LocalExecution:
+    from flexiroaster.local import as_source, keep, run_to_end
+    from flexiroaster.services.pipelines import Source
+
+    text = definition.source
+    source = Source(text, definition.format or "yaml") if isinstance(text, str) else as_source(text)
+    pipeline_id = keep(engine, source)
+    with _progress(pipeline, as_json) as progress:
+        return run_to_end(engine, pipeline_id, given, progress.hear)
+
+
+def _progress(pipeline: Pipeline, as_json: bool) -> Progress:
+    from flexiroaster.cli.progress import Board, LiveTable, PlainLines, Quiet
+
+    if as_json:
+        return Quiet()
+    board = Board([(stage.id, stage.type) for stage in pipeline.stages])
+    if not sys.stdout.isatty():
+        return PlainLines(board)
+    from rich.console import Console
+
+    return LiveTable(board, Console(), pipeline.name)
+
+
+def _print_end(engine: Engine, ended: LocalExecution) -> None:
+    from flexiroaster.cli.outcome_text import cause, outputs_text
+    from flexiroaster.cli.words import duration
+
+    took = duration(ended.duration_seconds) if ended.duration_seconds is not None else "no time"
+    typer.echo("")
+    if ended.error is not None:
+        typer.echo("\n".join(cause(ended.error, ended.failed_stage)))
+    else:
+        _print_preview(engine, ended)
+    if ended.outputs:
+        typer.echo("\n".join(["outputs", *outputs_text(ended.outputs)]))
+    reason = f": {ended.reason}" if ended.reason and ended.error is None else ""
+    typer.echo(f"{'✓' if ended.ok else '✗'} {ended.pipeline_id} {ended.status.replace('_', ' ')} in {took}{reason}")
+
+
+def _print_preview(engine: Engine, ended: LocalExecution) -> None:
+    from flexiroaster.cli.outcome_text import preview_text
+    from flexiroaster.cli.table_preview import last_table
+
+    found = last_table(engine, ended, PREVIEW_ROWS)
+    if found is not None:
+        lines = preview_text(found.columns, found.rows, found.total)
+        typer.echo("\n".join([f"{found.stage}: {found.total:,} rows", *lines, ""]))
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
+
+
+def _print_problems(code: str, problems: Any) -> None:
+    from flexiroaster.cli.validate import problem_json
+
+    _print_json({"status": "invalid", "code": code, "problems": [problem_json(problem) for problem in problems]})

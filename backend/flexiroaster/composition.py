@@ -1,0 +1,80 @@
+"""How the rooms are put together: what a server and a local run have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flexiroaster.artifacts.disk import DiskArtifacts
+from flexiroaster.auth.keys import signing_keys
+from flexiroaster.auth.passwords import Passwords
+from flexiroaster.auth.throttle import LoginThrottle
+from flexiroaster.auth.tokens import Tokens
+from flexiroaster.bus.local import LocalBus
+from flexiroaster.runtime.embedded import Embedded, Limits
+from flexiroaster.services.accounts import Accounts
+from flexiroaster.services.history import History
+from flexiroaster.services.pipelines import Pipelines
+from flexiroaster.stages.registry import StageRegistry, default_registry
+from flexiroaster.store.database import Database
+from flexiroaster.store.migrate import upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The engine of one process with what reads and writes its history."""
+
+    database: Database
+    bus: LocalBus
+    artifacts: DiskArtifacts
+    registry: StageRegistry
+    embedded: Embedded
+    pipelines: Pipelines
+    history: History
+
+    def close(self) -> None:
+        """After `embedded.stop`."""
+        self.database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What stages may do."""
+
+    data_dirs: tuple[Path, ...]
+    code_stages: bool
+    http_allow: tuple[str, ...]
+    concurrency: int
+
+
+def make_engine(database_url: str, artifacts_folder: Path, scratch_folder: Path, allowed: Allowed) -> Engine:
+    """Opens the database and brings its tables to this release's shape; starts nothing."""
+    database = Database.open(database_url)
+    upgrade(database)
+    bus = LocalBus()
+    artifacts = DiskArtifacts(artifacts_folder)
+    registry = default_registry()
+    limits = Limits(
+        artifact_dir=artifacts_folder,
+        data_dirs=allowed.data_dirs,
+        scratch_root=scratch_folder,
+        code_stages=allowed.code_stages,
+        http_allow=allowed.http_allow,
+        concurrency=allowed.concurrency,
+    )
+    embedded = Embedded(database, bus, artifacts, registry, limits)
+    return Engine(
+        database=database,
+        bus=bus,
+        artifacts=artifacts,
+        registry=registry,
+        embedded=embedded,
+        pipelines=Pipelines(database, registry.types),
+        history=History(database, artifacts, embedded.executions.retry_plan),
+    )
+
+
+def make_accounts(database: Database, secret: str) -> Accounts:
+    import time
+
+    return Accounts(database, Tokens(signing_keys([secret])), Passwords(), LoginThrottle(time.monotonic))

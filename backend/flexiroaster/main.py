@@ -1,0 +1,257 @@
+"""The composition root: settings become a running server. Nothing below builds connections or reads settings."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+from uuid import uuid4
+
+import structlog
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+import flexiroaster
+from flexiroaster.api.auth import create_router
+from flexiroaster.api.deps import install_accounts
+from flexiroaster.api.routes import TAGS, include_routes, install_services
+from flexiroaster.api.security import install_security
+from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine
+from flexiroaster.config import Settings
+from flexiroaster.data_folder import DataFolder
+from flexiroaster.engine.errors import ConfigurationError, NotFound
+from flexiroaster.engine.events import Event, EventType
+from flexiroaster.log_output import configure_logs
+from flexiroaster.services.accounts import Accounts
+from flexiroaster.services.artifacts import Artifacts
+from flexiroaster.services.container import Facts, Services
+from flexiroaster.services.logs import Logs
+from flexiroaster.services.metrics import Metrics
+from flexiroaster.web.dashboard import Dashboard, find_dist
+from flexiroaster.web.docs import install_docs
+from flexiroaster.web.routes import install_dashboard
+from flexiroaster.websocket.server import LiveServer, create_socket, mount_socket
+
+log = structlog.get_logger(__name__)
+
+WRONG = 2
+
+
+@dataclass(slots=True)
+class Server:
+    """Everything of one server but its sockets. `start` and `stop` belong to the application's lifespan; `stop` may be
+    called twice. `facts.instance` is chosen anew by every process.
+    """
+
+    settings: Settings
+    folder: DataFolder
+    engine: Engine
+    services: Services
+    stopped: bool = False
+    _last_work: threading.Thread | None = None
+
+    def start(self) -> None:
+        recovered = self.engine.embedded.start()
+        log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
+
+    def take_no_more_work(self) -> None:
+        """Let running stages finish within the grace, and begin no other. Returns at once; `stop` waits for it."""
+        if self._last_work is None:
+            running = self.engine.embedded.worker.running
+            log.info("server.stopping", running_stages=running, grace_seconds=self.settings.grace_seconds)
+            self._last_work = threading.Thread(
+                target=self.engine.embedded.worker.stop, args=(self.settings.grace_seconds,), name="last-work"
+            )
+            self._last_work.start()
+
+    def stop(self) -> None:
+        if self.stopped:
+            return
+        self.stopped = True
+        self.take_no_more_work()
+        assert self._last_work is not None
+        self._last_work.join()
+        self.engine.embedded.stop()
+        self.engine.close()
+        self.folder.close()
+        log.info("server.stopped")
+
+    @property
+    def facts(self) -> Facts:
+        return self.services.facts
+
+    def sign_in_link(self, url: str) -> str | None:
+        """A fresh one-time link for the first account, None once there is an account."""
+        if not self.services.accounts.setup_needed():
+            return None
+        return f"{url}/setup#token={self.services.accounts.create_setup_link()}"
+
+
+def make_server(settings: Settings) -> Server:
+    """Open the data folder and the database and put everything together; starts nothing.
+
+    Raises `ConfigurationError` with one sentence for whatever stands in the way.
+    """
+    folder = DataFolder.open(settings.data_folder)
+    try:
+        return _server(settings, folder)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _server(settings: Settings, folder: DataFolder) -> Server:
+    for path in settings.data_dirs:
+        path.mkdir(parents=True, exist_ok=True)
+    settings.artifacts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    allowed = Allowed(settings.data_dirs, settings.code_stages, settings.http_allow, settings.concurrency)
+    engine = make_engine(settings.database_url, settings.artifacts_folder, folder.path / "scratch", allowed)
+    services = Services(
+        accounts=_accounts(settings, folder, engine),
+        pipelines=engine.pipelines,
+        executions=engine.embedded.executions,
+        history=engine.history,
+        artifacts=Artifacts(engine.database, engine.artifacts),
+        logs=Logs(engine.database),
+        metrics=Metrics(engine.database),
+        stage_types=engine.registry.types,
+        database=engine.database,
+        facts=Facts(
+            version=flexiroaster.__version__,
+            instance=uuid4().hex,
+            code_stages=settings.code_stages,
+            data_dirs=settings.data_dirs,
+        ),
+    )
+    return Server(settings, folder, engine, services)
+
+
+def _accounts(settings: Settings, folder: DataFolder, engine: Engine) -> Accounts:
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
+    accounts = make_accounts(engine.database, secret)
+    if settings.admin_email is not None and settings.admin_password is not None:
+        accounts.ensure_admin(settings.admin_email, settings.admin_password.get_secret_value())
+    return accounts
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole server as one ASGI application: API, socket and dashboard. Its lifespan starts and stops the engine."""
+    return make_app(make_server(settings), settings.url())
+
+
+def make_app(server: Server, url: str) -> FastAPI:
+    """`url` is what people type: hosts, origins and cookies follow from it."""
+    live = _live(server, url)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(server.start)
+        try:
+            yield
+        finally:
+            await live.shutdown()
+            await run_in_threadpool(server.stop)
+
+    app = FastAPI(
+        title="FlexiRoaster API",
+        version=server.facts.version,
+        description="Pipelines, their executions, and everything the dashboard shows.",
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+    )
+    app.state.live = live
+    install_services(app, server.services)
+    install_accounts(app, server.services.accounts)
+    include_routes(app)
+    app.include_router(create_router(server.services.accounts, public_url=url))
+    mount_socket(app, live)
+    install_docs(app)
+    dist = find_dist()
+    install_dashboard(app, Dashboard(dist) if dist else None, server.facts.version)
+    install_security(app, url, trusted_proxies=server.settings.trusted_proxies)
+    return app
+
+
+def _live(server: Server, url: str) -> LiveServer:
+    """The socket: what happens, told to who may see it."""
+    services = server.services
+
+    def history(execution_id: str, after: int, limit: int) -> Sequence[Event]:
+        rows = services.history.events(execution_id, after=after, limit=limit)
+        return [
+            Event(
+                EventType(row.type),
+                row.execution_id,
+                row.pipeline_id,
+                row.seq,
+                row.at,
+                row.stage,
+                row.index,
+                row.payload,
+            )
+            for row in rows
+        ]
+
+    def exists(kind: str, id: str) -> bool:
+        try:
+            services.pipelines.get(id) if kind == "pipeline" else services.history.entry(id)
+        except NotFound:
+            return False
+        return True
+
+    return create_socket(server.engine.bus, services.accounts, history, exists, [url])
+
+
+def app_from_environment() -> FastAPI:
+    """For `uvicorn app.main:app`: settings from the environment; a wrong one ends the process with a sentence."""
+    try:
+        settings = Settings.load()
+        configure_logs(settings.log_level, json=settings.log_json)
+        _refuse_several_processes(settings)
+        server = make_server(settings)
+    except ConfigurationError as error:
+        _leave(str(error))
+    link = server.sign_in_link(settings.url())
+    if link is not None:
+        sys.stderr.write(f"Sign in, once and within 15 minutes: {link}\n")
+    return make_app(server, settings.url())
+
+
+def _refuse_several_processes(settings: Settings) -> None:
+    """SQLite and the data folder belong to one process; uvicorn would start each of its workers with this module."""
+    workers = _uvicorn_workers(sys.argv)
+    if workers > 1:
+        raise ConfigurationError(
+            f"uvicorn was asked for {workers} worker processes, but one process serves a data folder: leave out "
+            "--workers (WEB_CONCURRENCY) and set FLEXIROASTER_CONCURRENCY for more stages at a time."
+        )
+
+
+def _uvicorn_workers(arguments: list[str]) -> int:
+    if "--reload" in arguments:
+        return 1
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--workers":
+            text = value if equals else "".join(arguments[position + 1 : position + 2])
+            return int(text) if text.isdigit() else 1
+    variable = os.environ.get("WEB_CONCURRENCY", "")
+    return int(variable) if variable.isdigit() else 1
+
+
+def _leave(sentence: str) -> NoReturn:
+    sys.stderr.write(f"{sentence}\n")
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        # A supervisor would start this process again and again; the reloader waits for a changed file.
+        os.kill(parent.pid, signal.SIGTERM)
+    sys.exit(WRONG)

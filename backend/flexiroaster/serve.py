@@ -1,0 +1,103 @@
+"""The server's process: its socket, its signals, and the moment it is ready."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+
+from flexiroaster.config import Settings
+from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.main import Server, make_app, make_server
+from flexiroaster.server_file import RunningServer, forget_server
+from flexiroaster.websocket.server import LiveServer
+
+CONNECTION_GRACE_SECONDS = 3
+"""How long a stop waits for answers under way; streams and sockets are cut after it and connect again."""
+BACKLOG = 2048
+
+
+def serve(settings: Settings, on_ready: Callable[[Server, int], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `on_ready` is called with the port once connections are answered.
+
+    Raises `ConfigurationError` where something stands in the way.
+    """
+    listening = listen(settings.host, settings.port)
+    port = int(listening.getsockname()[1])
+    server = make_server(settings)
+    try:
+        app = make_app(server, settings.url(port))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=CONNECTION_GRACE_SECONDS,
+            backlog=BACKLOG,
+        )
+        _Process(config, server, app.state.live, lambda: _ready(server, port, on_ready)).run([listening])
+    finally:
+        forget_server(settings.data_folder)
+        server.stop()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bound already, so that a port which is taken is said before anything else happens."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except socket.gaierror as error:
+        raise ConfigurationError(
+            f"FLEXIROASTER_HOST is {host!r}, which is no address of this machine ({error.strerror}): write 127.0.0.1."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"Port {port} of {host} cannot be used ({os.strerror(error.errno or 0)}): stop what uses it, or choose "
+            "another with FLEXIROASTER_PORT (--port; 0 takes a free one)."
+        ) from None
+    return listening
+
+
+def _ready(server: Server, port: int, on_ready: Callable[[Server, int], None]) -> None:
+    url = f"http://{'127.0.0.1' if server.settings.host in ('0.0.0.0', '::') else server.settings.host}:{port}"  # noqa: S104
+    RunningServer(url, os.getpid(), server.facts.instance).write(server.folder.path)
+    on_ready(server, port)
+
+
+class _Process(uvicorn.Server):
+    """uvicorn, with a word when it is ready, work stopped at the first signal, and exit status 0 after a stop."""
+
+    def __init__(self, config: uvicorn.Config, server: Server, live: LiveServer, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._server = server
+        self._live = live
+        self._on_ready = on_ready
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn raises the signals it caught once more when it is done: without these the process would end by them,
+        # with another status than 0.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda _number, _frame: None)
+        super().run(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before uvicorn waits for open connections: those of the dashboard stay open until they are sent away.
+        await self._live.shutdown()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._server.take_no_more_work()
+        super().handle_exit(sig, frame)
