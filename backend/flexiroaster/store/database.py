@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import sqlalchemy as sa
@@ -38,13 +37,17 @@ GROUP_LIMIT = 200
 
 
 class Transaction:
-    """What an operation writes with: `sa` for SQLAlchemy statements, `run`/`run_many` for the hot path's named ones."""
+    """What an operation writes with: `sa` for SQLAlchemy statements, `run`/`run_many` for the hot path's named ones.
 
-    __slots__ = ("_after_commit", "_dialect", "_raw", "sa")
+    `moment` turns an aware datetime (or None) into what `run` takes.
+    """
+
+    __slots__ = ("_after_commit", "_dialect", "_raw", "moment", "sa")
 
     def __init__(self, connection: sa.Connection, dialect: Dialect) -> None:
         self.sa = connection
         self._dialect = dialect
+        self.moment = dialect.to_driver
         self._raw = connection.connection.driver_connection
         self._after_commit: list[Callable[[], None]] = []
 
@@ -57,10 +60,6 @@ class Transaction:
 
     def fetch(self, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return self._dialect.fetch(self._raw, name, parameters)
-
-    def moment(self, value: datetime | None) -> Any:
-        """An aware datetime as `run` takes it."""
-        return self._dialect.to_driver(value)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call it once what was written is committed, in the order of commits; never when the transaction fails.

@@ -198,11 +198,7 @@ def version(connection: sa.Connection, pipeline_id: str, number: int) -> Version
 def head(connection: sa.Connection, id: str) -> Head | None:
     """For a writer: on PostgreSQL the pipeline's row stays locked until the transaction ends."""
     newer = pipeline_versions.alias("newer")
-    newest = (
-        sa.select(sa.func.max(newer.c.version))
-        .where(newer.c.pipeline_id == pipelines.c.id)
-        .scalar_subquery()
-    )
+    newest = sa.select(sa.func.max(newer.c.version)).where(newer.c.pipeline_id == pipelines.c.id).scalar_subquery()
     query = (
         sa.select(
             pipelines.c.version,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -66,9 +67,7 @@ class Sqlite:
         return list(raw.execute(self._sql[name], parameters).fetchall())
 
     def to_driver(self, moment: datetime | None) -> str | None:
-        if moment is None:
-            return None
-        return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
+        return _as_text(moment)
 
     def lock_for_server(self, connection: sa.Connection) -> bool:
         return True  # the lock on the data folder does it
@@ -88,6 +87,18 @@ class Sqlite:
                 return None
 
 
+@lru_cache(maxsize=4096)
+def _as_text(moment: datetime | None) -> str | None:
+    """Cached: a decision writes its own time many times over."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def _set_pragmas(raw: Any, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000", "wal_autocheckpoint=8000"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "wal_autocheckpoint=8000",
+    ):
         raw.execute(f"PRAGMA {pragma}")

@@ -6,246 +6,297 @@ import sqlalchemy as sa
 from alembic import op
 from flexiroaster.store.tables import BigId, Json, UtcDateTime
 
-revision = '0001'
+revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    op.create_table('one_time_links',
-    sa.Column('digest', sa.String(length=64), nullable=False),
-    sa.Column('purpose', sa.String(length=16), nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('expires_at', UtcDateTime(), nullable=False),
-    sa.Column('used_at', UtcDateTime(), nullable=True),
-    sa.PrimaryKeyConstraint('digest', name=op.f('pk_one_time_links'))
+    op.create_table(
+        "one_time_links",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("used_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_one_time_links")),
     )
-    op.create_table('pipelines',
-    sa.Column('id', sa.String(length=80), nullable=False),
-    sa.Column('name', sa.String(length=200), nullable=False),
-    sa.Column('description', sa.Text(), server_default='', nullable=False),
-    sa.Column('labels', Json, nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('enabled', sa.Boolean(), server_default=sa.text('true'), nullable=False),
-    sa.Column('last_number', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('updated_at', UtcDateTime(), nullable=False),
-    sa.Column('created_by', sa.String(length=320), nullable=True),
-    sa.Column('deleted_at', UtcDateTime(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_pipelines'))
+    op.create_table(
+        "pipelines",
+        sa.Column("id", sa.String(length=80), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
+        sa.Column("labels", Json, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("last_number", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", sa.String(length=320), nullable=True),
+        sa.Column("deleted_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pipelines")),
     )
-    op.create_table('users',
-    sa.Column('id', sa.String(length=36), nullable=False),
-    sa.Column('email', sa.String(length=320), nullable=False),
-    sa.Column('password_hash', sa.String(length=200), nullable=False),
-    sa.Column('role', sa.String(length=16), nullable=False),
-    sa.Column('disabled', sa.Boolean(), server_default=sa.text('false'), nullable=False),
-    sa.Column('token_version', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('last_login_at', UtcDateTime(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_users')),
-    sa.UniqueConstraint('email', name=op.f('uq_users_email'))
+    op.create_table(
+        "users",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("disabled", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("token_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("last_login_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("email", name=op.f("uq_users_email")),
     )
-    op.create_table('pipeline_versions',
-    sa.Column('pipeline_id', sa.String(length=80), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('document', Json, nullable=False),
-    sa.Column('source', sa.Text(), nullable=False),
-    sa.Column('source_format', sa.String(length=8), nullable=False),
-    sa.Column('digest', sa.String(length=64), nullable=False),
-    sa.Column('note', sa.Text(), server_default='', nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('created_by', sa.String(length=320), nullable=True),
-    sa.ForeignKeyConstraint(['pipeline_id'], ['pipelines.id'], name=op.f('fk_pipeline_versions_pipeline_id_pipelines')),
-    sa.PrimaryKeyConstraint('pipeline_id', 'version', name=op.f('pk_pipeline_versions'))
+    op.create_table(
+        "pipeline_versions",
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", Json, nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("source_format", sa.String(length=8), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", sa.String(length=320), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["pipeline_id"], ["pipelines.id"], name=op.f("fk_pipeline_versions_pipeline_id_pipelines")
+        ),
+        sa.PrimaryKeyConstraint("pipeline_id", "version", name=op.f("pk_pipeline_versions")),
     )
-    op.create_table('refresh_tokens',
-    sa.Column('id', sa.String(length=36), nullable=False),
-    sa.Column('user_id', sa.String(length=36), nullable=False),
-    sa.Column('family', sa.String(length=36), nullable=False),
-    sa.Column('digest', sa.String(length=64), nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('expires_at', UtcDateTime(), nullable=False),
-    sa.Column('used_at', UtcDateTime(), nullable=True),
-    sa.Column('revoked_at', UtcDateTime(), nullable=True),
-    sa.ForeignKeyConstraint(['user_id'], ['users.id'], name=op.f('fk_refresh_tokens_user_id_users'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_refresh_tokens')),
-    sa.UniqueConstraint('digest', name=op.f('uq_refresh_tokens_digest'))
+    op.create_table(
+        "refresh_tokens",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("family", sa.String(length=36), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.Column("used_at", UtcDateTime(), nullable=True),
+        sa.Column("revoked_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_refresh_tokens_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refresh_tokens")),
+        sa.UniqueConstraint("digest", name=op.f("uq_refresh_tokens_digest")),
     )
-    with op.batch_alter_table('refresh_tokens', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_refresh_tokens_family'), ['family'], unique=False)
-        batch_op.create_index(batch_op.f('ix_refresh_tokens_user_id'), ['user_id'], unique=False)
+    with op.batch_alter_table("refresh_tokens", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refresh_tokens_family"), ["family"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refresh_tokens_user_id"), ["user_id"], unique=False)
 
-    op.create_table('executions',
-    sa.Column('id', sa.String(length=36), nullable=False),
-    sa.Column('pipeline_id', sa.String(length=80), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('number', sa.Integer(), nullable=False),
-    sa.Column('status', sa.String(length=16), nullable=False),
-    sa.Column('trigger', sa.String(length=32), nullable=False),
-    sa.Column('actor', sa.String(length=320), nullable=True),
-    sa.Column('inputs', Json, nullable=False),
-    sa.Column('data', Json, nullable=True),
-    sa.Column('outputs', Json, nullable=True),
-    sa.Column('error', Json, nullable=True),
-    sa.Column('failed_stage', sa.String(length=80), nullable=True),
-    sa.Column('reason', sa.Text(), nullable=True),
-    sa.Column('rerun_of', sa.String(length=36), nullable=True),
-    sa.Column('idempotency_key', sa.String(length=200), nullable=True),
-    sa.Column('priority', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('stages_total', sa.Integer(), nullable=False),
-    sa.Column('stages_left', sa.Integer(), nullable=False),
-    sa.Column('retries', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('last_seq', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('logical_date', UtcDateTime(), nullable=False),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.Column('started_at', UtcDateTime(), nullable=True),
-    sa.Column('ended_at', UtcDateTime(), nullable=True),
-    sa.Column('timeout_at', UtcDateTime(), nullable=True),
-    sa.Column('cancel_requested_at', UtcDateTime(), nullable=True),
-    sa.Column('stopping_as', sa.String(length=16), nullable=True),
-    sa.ForeignKeyConstraint(['pipeline_id', 'version'], ['pipeline_versions.pipeline_id', 'pipeline_versions.version'], name=op.f('fk_executions_pipeline_id_version_pipeline_versions')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_executions')),
-    sa.UniqueConstraint('pipeline_id', 'idempotency_key', name=op.f('uq_executions_pipeline_id_idempotency_key')),
-    sa.UniqueConstraint('pipeline_id', 'number', name=op.f('uq_executions_pipeline_id_number'))
+    op.create_table(
+        "executions",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("trigger", sa.String(length=32), nullable=False),
+        sa.Column("actor", sa.String(length=320), nullable=True),
+        sa.Column("inputs", Json, nullable=False),
+        sa.Column("data", Json, nullable=True),
+        sa.Column("outputs", Json, nullable=True),
+        sa.Column("error", Json, nullable=True),
+        sa.Column("failed_stage", sa.String(length=80), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("rerun_of", sa.String(length=36), nullable=True),
+        sa.Column("idempotency_key", sa.String(length=200), nullable=True),
+        sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("stages_total", sa.Integer(), nullable=False),
+        sa.Column("stages_left", sa.Integer(), nullable=False),
+        sa.Column("retries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("last_seq", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("logical_date", UtcDateTime(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("timeout_at", UtcDateTime(), nullable=True),
+        sa.Column("cancel_requested_at", UtcDateTime(), nullable=True),
+        sa.Column("stopping_as", sa.String(length=16), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["pipeline_id", "version"],
+            ["pipeline_versions.pipeline_id", "pipeline_versions.version"],
+            name=op.f("fk_executions_pipeline_id_version_pipeline_versions"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_executions")),
+        sa.UniqueConstraint("pipeline_id", "idempotency_key", name=op.f("uq_executions_pipeline_id_idempotency_key")),
+        sa.UniqueConstraint("pipeline_id", "number", name=op.f("uq_executions_pipeline_id_number")),
     )
-    with op.batch_alter_table('executions', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_executions_created_at_id'), ['created_at', 'id'], unique=False)
-        batch_op.create_index('ix_executions_open', ['status'], unique=False, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
-        batch_op.create_index(batch_op.f('ix_executions_pipeline_id_created_at'), ['pipeline_id', 'created_at'], unique=False)
+    with op.batch_alter_table("executions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_executions_created_at_id"), ["created_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_executions_open",
+            ["status"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_executions_pipeline_id_created_at"), ["pipeline_id", "created_at"], unique=False
+        )
 
-    op.create_table('artifacts',
-    sa.Column('id', sa.String(length=36), nullable=False),
-    sa.Column('execution_id', sa.String(length=36), nullable=False),
-    sa.Column('stage', sa.String(length=80), nullable=False),
-    sa.Column('idx', sa.Integer(), nullable=False),
-    sa.Column('attempt', sa.Integer(), nullable=False),
-    sa.Column('name', sa.String(length=200), nullable=False),
-    sa.Column('kind', sa.String(length=16), nullable=False),
-    sa.Column('media_type', sa.String(length=100), nullable=False),
-    sa.Column('key', sa.String(length=500), nullable=False),
-    sa.Column('rows', sa.BigInteger(), nullable=True),
-    sa.Column('bytes', sa.BigInteger(), nullable=False),
-    sa.Column('columns', Json, nullable=True),
-    sa.Column('profile', Json, nullable=True),
-    sa.Column('created_at', UtcDateTime(), nullable=False),
-    sa.ForeignKeyConstraint(['execution_id'], ['executions.id'], name=op.f('fk_artifacts_execution_id_executions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_artifacts'))
+    op.create_table(
+        "artifacts",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("stage", sa.String(length=80), nullable=False),
+        sa.Column("idx", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("media_type", sa.String(length=100), nullable=False),
+        sa.Column("key", sa.String(length=500), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=True),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("columns", Json, nullable=True),
+        sa.Column("profile", Json, nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_artifacts_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_artifacts")),
     )
-    with op.batch_alter_table('artifacts', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_artifacts_execution_id_stage'), ['execution_id', 'stage'], unique=False)
+    with op.batch_alter_table("artifacts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_artifacts_execution_id_stage"), ["execution_id", "stage"], unique=False)
 
-    op.create_table('attempts',
-    sa.Column('execution_id', sa.String(length=36), nullable=False),
-    sa.Column('position', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('idx', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('attempt', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('status', sa.String(length=16), nullable=False),
-    sa.Column('worker', sa.String(length=64), nullable=True),
-    sa.Column('started_at', UtcDateTime(), nullable=True),
-    sa.Column('ended_at', UtcDateTime(), nullable=True),
-    sa.Column('error', Json, nullable=True),
-    sa.ForeignKeyConstraint(['execution_id'], ['executions.id'], name=op.f('fk_attempts_execution_id_executions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('execution_id', 'position', 'idx', 'attempt', name=op.f('pk_attempts'))
+    op.create_table(
+        "attempts",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("idx", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("worker", sa.String(length=64), nullable=True),
+        sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("error", Json, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_attempts_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "position", "idx", "attempt", name=op.f("pk_attempts")),
     )
-    op.create_table('events',
-    sa.Column('execution_id', sa.String(length=36), nullable=False),
-    sa.Column('seq', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('at', UtcDateTime(), nullable=False),
-    sa.Column('type', sa.String(length=32), nullable=False),
-    sa.Column('stage', sa.String(length=80), nullable=True),
-    sa.Column('idx', sa.Integer(), nullable=True),
-    sa.Column('payload', Json, nullable=True),
-    sa.ForeignKeyConstraint(['execution_id'], ['executions.id'], name=op.f('fk_events_execution_id_executions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('execution_id', 'seq', name=op.f('pk_events')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "events",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("type", sa.String(length=32), nullable=False),
+        sa.Column("stage", sa.String(length=80), nullable=True),
+        sa.Column("idx", sa.Integer(), nullable=True),
+        sa.Column("payload", Json, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_events_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "seq", name=op.f("pk_events")),
+        sqlite_with_rowid=False,
     )
-    op.create_table('logs',
-    sa.Column('id', BigId, autoincrement=True, nullable=False),
-    sa.Column('at', UtcDateTime(), nullable=False),
-    sa.Column('level', sa.String(length=8), nullable=False),
-    sa.Column('pipeline_id', sa.String(length=80), nullable=True),
-    sa.Column('execution_id', sa.String(length=36), nullable=True),
-    sa.Column('stage', sa.String(length=80), nullable=True),
-    sa.Column('idx', sa.Integer(), nullable=True),
-    sa.Column('attempt', sa.Integer(), nullable=True),
-    sa.Column('message', sa.Text(), nullable=False),
-    sa.Column('fields', Json, nullable=True),
-    sa.ForeignKeyConstraint(['execution_id'], ['executions.id'], name=op.f('fk_logs_execution_id_executions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_logs'))
+    op.create_table(
+        "logs",
+        sa.Column("id", BigId, autoincrement=True, nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("level", sa.String(length=8), nullable=False),
+        sa.Column("pipeline_id", sa.String(length=80), nullable=True),
+        sa.Column("execution_id", sa.String(length=36), nullable=True),
+        sa.Column("stage", sa.String(length=80), nullable=True),
+        sa.Column("idx", sa.Integer(), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("fields", Json, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_logs_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_logs")),
     )
-    with op.batch_alter_table('logs', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_logs_execution_id_id'), ['execution_id', 'id'], unique=False)
+    with op.batch_alter_table("logs", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_logs_execution_id_id"), ["execution_id", "id"], unique=False)
 
-    op.create_table('results',
-    sa.Column('execution_id', sa.String(length=36), nullable=False),
-    sa.Column('position', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('idx', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('value', Json, nullable=True),
-    sa.Column('artifact_id', sa.String(length=36), nullable=True),
-    sa.ForeignKeyConstraint(['execution_id'], ['executions.id'], name=op.f('fk_results_execution_id_executions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('execution_id', 'position', 'idx', name=op.f('pk_results'))
+    op.create_table(
+        "results",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("idx", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("value", Json, nullable=True),
+        sa.Column("artifact_id", sa.String(length=36), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_results_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "position", "idx", name=op.f("pk_results")),
     )
-    op.create_table('stage_runs',
-    sa.Column('execution_id', sa.String(length=36), nullable=False),
-    sa.Column('position', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('idx', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('stage', sa.String(length=80), nullable=False),
-    sa.Column('type', sa.String(length=80), nullable=False),
-    sa.Column('status', sa.String(length=16), nullable=False),
-    sa.Column('attempt', sa.Integer(), nullable=False),
-    sa.Column('spent', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('lost', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('needs_left', sa.Integer(), nullable=False),
-    sa.Column('needs_ok', sa.Integer(), nullable=False),
-    sa.Column('needs_failed', sa.Integer(), nullable=False),
-    sa.Column('lease_owner', sa.String(length=64), nullable=True),
-    sa.Column('lease_until', UtcDateTime(), nullable=True),
-    sa.Column('due_at', UtcDateTime(), nullable=True),
-    sa.Column('reason', sa.Text(), nullable=True),
-    sa.Column('state', Json, nullable=True),
-    sa.Column('error', Json, nullable=True),
-    sa.Column('rows', sa.BigInteger(), nullable=True),
-    sa.Column('bytes', sa.BigInteger(), nullable=True),
-    sa.Column('ready_at', UtcDateTime(), nullable=True),
-    sa.Column('started_at', UtcDateTime(), nullable=True),
-    sa.Column('ended_at', UtcDateTime(), nullable=True),
-    sa.ForeignKeyConstraint(['execution_id'], ['executions.id'], name=op.f('fk_stage_runs_execution_id_executions'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('execution_id', 'position', 'idx', name=op.f('pk_stage_runs')),
-    sqlite_with_rowid=False
+    op.create_table(
+        "stage_runs",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("idx", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("stage", sa.String(length=80), nullable=False),
+        sa.Column("type", sa.String(length=80), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("spent", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lost", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("needs_left", sa.Integer(), nullable=False),
+        sa.Column("needs_ok", sa.Integer(), nullable=False),
+        sa.Column("needs_failed", sa.Integer(), nullable=False),
+        sa.Column("lease_owner", sa.String(length=64), nullable=True),
+        sa.Column("lease_until", UtcDateTime(), nullable=True),
+        sa.Column("due_at", UtcDateTime(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("state", Json, nullable=True),
+        sa.Column("error", Json, nullable=True),
+        sa.Column("rows", sa.BigInteger(), nullable=True),
+        sa.Column("bytes", sa.BigInteger(), nullable=True),
+        sa.Column("ready_at", UtcDateTime(), nullable=True),
+        sa.Column("started_at", UtcDateTime(), nullable=True),
+        sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_stage_runs_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "position", "idx", name=op.f("pk_stage_runs")),
+        sqlite_with_rowid=False,
     )
-    with op.batch_alter_table('stage_runs', schema=None) as batch_op:
-        batch_op.create_index('ix_stage_runs_due', ['due_at'], unique=False, sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
-
+    with op.batch_alter_table("stage_runs", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_stage_runs_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
 
 
 def downgrade() -> None:
-    with op.batch_alter_table('stage_runs', schema=None) as batch_op:
-        batch_op.drop_index('ix_stage_runs_due', sqlite_where=sa.text('due_at IS NOT NULL'), postgresql_where=sa.text('due_at IS NOT NULL'))
+    with op.batch_alter_table("stage_runs", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_stage_runs_due",
+            sqlite_where=sa.text("due_at IS NOT NULL"),
+            postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
 
-    op.drop_table('stage_runs')
-    op.drop_table('results')
-    with op.batch_alter_table('logs', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_logs_execution_id_id'))
+    op.drop_table("stage_runs")
+    op.drop_table("results")
+    with op.batch_alter_table("logs", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_logs_execution_id_id"))
 
-    op.drop_table('logs')
-    op.drop_table('events')
-    op.drop_table('attempts')
-    with op.batch_alter_table('artifacts', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_artifacts_execution_id_stage'))
+    op.drop_table("logs")
+    op.drop_table("events")
+    op.drop_table("attempts")
+    with op.batch_alter_table("artifacts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_artifacts_execution_id_stage"))
 
-    op.drop_table('artifacts')
-    with op.batch_alter_table('executions', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_executions_pipeline_id_created_at'))
-        batch_op.drop_index('ix_executions_open', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
-        batch_op.drop_index(batch_op.f('ix_executions_created_at_id'))
+    op.drop_table("artifacts")
+    with op.batch_alter_table("executions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_executions_pipeline_id_created_at"))
+        batch_op.drop_index(
+            "ix_executions_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
+        )
+        batch_op.drop_index(batch_op.f("ix_executions_created_at_id"))
 
-    op.drop_table('executions')
-    with op.batch_alter_table('refresh_tokens', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_refresh_tokens_user_id'))
-        batch_op.drop_index(batch_op.f('ix_refresh_tokens_family'))
+    op.drop_table("executions")
+    with op.batch_alter_table("refresh_tokens", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_refresh_tokens_user_id"))
+        batch_op.drop_index(batch_op.f("ix_refresh_tokens_family"))
 
-    op.drop_table('refresh_tokens')
-    op.drop_table('pipeline_versions')
-    op.drop_table('users')
-    op.drop_table('pipelines')
-    op.drop_table('one_time_links')
+    op.drop_table("refresh_tokens")
+    op.drop_table("pipeline_versions")
+    op.drop_table("users")
+    op.drop_table("pipelines")
+    op.drop_table("one_time_links")
