@@ -19,7 +19,13 @@ _JSON_VALUE = re.compile(r'JSON transform error in file "(.+?)", in (?:line|reco
 _CAST = re.compile(r"Could not convert (?:string|value) ['\"](.*?)['\"] to (\w+)(?:.*?column (\w+))?", re.DOTALL)
 _QUOTED_FILE = re.compile(r"(?:file|File) ['\"](.+?)['\"]|(?:stream: |ZIP stream: )(\S+)")
 _NO_PARQUET = ("Footer length error", "No magic bytes found", "too small to be a Parquet file", "Invalid Parquet")
-_TYPE_WORDS = {"VARCHAR": "text", "BIGINT": "a whole number", "DOUBLE": "a number", "BOOLEAN": "true or false"}
+_TYPE_WORDS = {
+    "VARCHAR": "text",
+    "BIGINT": "a whole number",
+    "DOUBLE": "a number",
+    "BOOLEAN": "true or false",
+    "DATE": "a date",
+}
 
 
 def explain(error: Exception, shown: Mapping[str, str]) -> StageFailed:
@@ -63,7 +69,7 @@ def bad_cell(file: str, line: int, column: str, wanted: str, value: str, *, row:
 
 
 def type_in_words(type_name: str) -> str:
-    return _TYPE_WORDS.get(type_name, type_name)
+    return _TYPE_WORDS.get(type_name, type_name.lower())
 
 
 def _csv(text: str, shown: Mapping[str, str]) -> StageFailed | None:

@@ -167,8 +167,8 @@ def needs_expanding(format: str, options: ReadOptions) -> bool:
     return format != "parquet" and (options.gzip or options.encoding not in PLAIN)
 
 
-def scan(source: Opened, *, numbered: bool = False, hidden: Sequence[str] = ()) -> str:
-    """The SELECT that reads the table: its columns, and `_row` where `numbered`, and `hidden` ones of the file."""
+def scan(source: Opened, *, numbered: bool = False, also: Sequence[str] = ()) -> str:
+    """The SELECT that reads the table: its columns, `_row` where `numbered`, and `also` expressions."""
     ref, options = source.ref, source.options
     count_rows = numbered or source.without is not None
     relation, number = _relation(source, count_rows=count_rows)
@@ -179,7 +179,7 @@ def scan(source: Opened, *, numbered: bool = False, hidden: Sequence[str] = ()) 
     if source.without is not None:
         conditions.append(f"{number} NOT IN (SELECT {name(ROW)} FROM read_parquet({literal(source.without)}))")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"SELECT {', '.join([*chosen, *map(name, hidden)])} FROM {relation}{where}"
+    return f"SELECT {', '.join([*chosen, *also])} FROM {relation}{where}"
 
 
 def scan_text(source: Opened) -> str:
@@ -190,9 +190,8 @@ def scan_text(source: Opened) -> str:
     return scan(Opened(text, source.options, source.files, None))
 
 
-def lenient(column: Column, options: ReadOptions) -> str:
-    """An expression that reads the column's text (or JSON) as its type, NULL where it does not fit."""
-    text = name(column.name)
+def lenient(column: Column, options: ReadOptions, text: str) -> str:
+    """An expression that reads a text as the column's type, NULL where it does not fit."""
     if column.type == "DATE" and options.date_format:
         return f"CAST(try_strptime({text}, {literal(options.date_format)}) AS DATE)"
     if column.type == "TIMESTAMP" and options.timestamp_format:

@@ -121,7 +121,7 @@ class Session:
 
     def write(self, sql: str, path: Path, options: str = PARQUET) -> int:
         """Write the rows of a query to a file; returns their number. Nothing is left behind on an error."""
-        target = path if self._may_write(path) else self.scratch / path.name
+        target = path if self.may_use(path) else self.scratch / path.name
         try:
             rows = int(self.row(f"COPY ({sql}) TO {literal(target)} ({options})")[0])
         except StageFailed:
@@ -131,6 +131,7 @@ class Session:
             shutil.move(target, path)
         return rows
 
-    def _may_write(self, path: Path) -> bool:
+    def may_use(self, path: Path) -> bool:
+        """Whether DuckDB itself may write and read this file."""
         parent = Path(os.path.realpath(path.parent))
         return any(parent.is_relative_to(folder) for folder in self._folders)
