@@ -33,6 +33,7 @@ from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
+from flexiroaster.store.executions import EventRow
 from flexiroaster.web.dashboard import Dashboard, find_dist
 from flexiroaster.web.docs import install_docs
 from flexiroaster.web.routes import install_dashboard
@@ -209,6 +210,19 @@ def _live(server: Server, url: str) -> LiveServer:
         return True
 
     return create_socket(server.engine.bus, services.accounts, history, exists, [url])
+
+
+def _event(row: EventRow) -> Event:
+    return Event(
+        type=EventType(row.type),
+        execution_id=row.execution_id,
+        pipeline_id=row.pipeline_id,
+        seq=row.seq,
+        at=row.at,
+        stage=row.stage,
+        index=row.index,
+        payload=row.payload,
+    )
 
 
 def app_from_environment() -> FastAPI:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The database's tables.", no_args_is_help=True)
+app = typer.Typer(help="The database's tables.", no_args_is_help=True, rich_markup_mode=None)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="The data folder (FLEXIROASTER_DATA_FOLDER).", show_default=False)

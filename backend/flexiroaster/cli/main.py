@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from flexiroaster.cli import client_commands, db, run, up, user, validate, version
 
@@ -16,45 +18,63 @@ FAILED = 1
 WRONG = 2
 INTERRUPTED = 130
 
+SECTIONS = {
+    "Server": ("up", "db", "user"),
+    "Without a server": ("run", "validate", "version"),
+    "With a running server": ("list", "execute", "logs", "login"),
+}
+
+
+class Sections(TyperGroup):
+    """Help with the commands in groups. Plain text: drawing it with rich takes longer than all the rest together."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for heading, names in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(80)) for name in names])
+
+
 app = typer.Typer(
     name="flexiroaster",
+    cls=Sections,
     help="Pipelines with a durable engine, a live dashboard and local AI.",
     epilog="Start with: flexiroaster up. Every command explains itself with --help.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command("up", rich_help_panel="Server")(up.up)
-app.add_typer(db.app, name="db", rich_help_panel="Server")
-app.add_typer(user.app, name="user", rich_help_panel="Server")
-app.command("run", rich_help_panel="Without a server")(run.run)
-app.command("validate", rich_help_panel="Without a server")(validate.validate)
-app.command("version", rich_help_panel="Without a server")(version.version)
-app.command("login", rich_help_panel="With a running server")(client_commands.login)
-app.command("list", rich_help_panel="With a running server")(client_commands.list_)
-app.command("execute", rich_help_panel="With a running server")(client_commands.execute)
-app.command("logs", rich_help_panel="With a running server")(client_commands.logs)
+app.command("up")(up.up)
+app.add_typer(db.app, name="db")
+app.add_typer(user.app, name="user")
+app.command("run")(run.run)
+app.command("validate")(validate.validate)
+app.command("version")(version.version)
+app.command("list")(client_commands.list_)
+app.command("execute")(client_commands.execute)
+app.command("logs")(client_commands.logs)
+app.command("login")(client_commands.login)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit status."""
-    from flexiroaster.engine.errors import ConfigurationError, FlexiRoasterError, InvalidDefinition
-
     try:
         app(args=None if arguments is None else list(arguments))
-    except (ConfigurationError, InvalidDefinition) as error:
-        _say(error)
-        sys.exit(WRONG)
-    except FlexiRoasterError as error:
-        _say(error)
-        sys.exit(FAILED)
     except BrokenPipeError:  # `flexiroaster list | head`
         sys.stderr.close()
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        sys.exit(_status(error))
 
 
-def _say(error: Exception) -> None:
+def _status(error: Exception) -> int:
+    """Say an error of ours as its sentence; whatever else is a fault of ours and keeps its traceback."""
+    from flexiroaster.engine.errors import ConfigurationError, FlexiRoasterError, InvalidDefinition
+
+    if not isinstance(error, FlexiRoasterError):
+        raise error
     sys.stderr.write(f"{error}\n")
+    return WRONG if isinstance(error, ConfigurationError | InvalidDefinition) else FAILED

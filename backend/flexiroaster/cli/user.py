@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from flexiroaster.services.accounts import Accounts
 
-app = typer.Typer(help="Accounts, on the machine that keeps them.", no_args_is_help=True)
+app = typer.Typer(help="Accounts, on the machine that keeps them.", no_args_is_help=True, rich_markup_mode=None)
 
 EmailArgument = Annotated[str, typer.Argument(help="The account's e-mail address.")]
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
