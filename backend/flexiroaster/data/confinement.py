@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import stat
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -33,9 +34,15 @@ class Confinement:
         """Where a file or folder may be written. Its parent folders are made."""
         path = self._absolute(target)
         parent = _nearest_existing(path.parent)
-        resolved = parent.resolve() / path.relative_to(parent)
+        resolved = Path(os.path.normpath(parent.resolve() / path.relative_to(parent)))
         if not self._is_writable(resolved):
             raise outside(target, "write to")
+        if any(resolved == folder.resolve() for folder in self.data_dirs):
+            raise StageFailed(
+                f"'{target}' is the data folder itself: name a file or folder in it.",
+                code="not_a_file",
+                location=Location(file=target),
+            )
         if path.is_symlink():
             raise StageFailed(
                 f"'{target}' is a symbolic link: write to a plain path in a data folder instead.",

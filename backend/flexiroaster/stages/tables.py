@@ -18,8 +18,9 @@ from flexiroaster.engine.errors import StageFailed
 from flexiroaster.stages.base import StageContext
 
 PARQUET_MEDIA_TYPE = "application/vnd.apache.parquet"
-_STORED_AS = {"HUGEINT": "BIGINT", "UHUGEINT": "UBIGINT"}
-"""Parquet has no 128-bit integer: DuckDB would store sums of integers as floating point."""
+_STORED_AS = {"HUGEINT": "BIGINT", "UHUGEINT": "UBIGINT", '"NULL"': "VARCHAR"}
+"""Parquet has no 128-bit integer: DuckDB would store sums of integers as floating point. And a column without any value
+has no type."""
 
 
 def confinement(context: StageContext) -> Confinement:
