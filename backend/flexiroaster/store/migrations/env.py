@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from alembic import context
-from flexiroaster.store.tables import metadata
 from sqlalchemy import Connection
+
+from flexiroaster.store.tables import metadata
 
 
 def migrate(connection: Connection) -> None:

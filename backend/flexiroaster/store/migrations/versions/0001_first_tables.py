@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
 from flexiroaster.store.tables import BigId, Json, UtcDateTime
 
 revision = "0001"
