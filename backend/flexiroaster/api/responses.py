@@ -31,7 +31,11 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
         "unsupported_media_type",
         "The Content-Type is 'text/plain': send application/json or application/yaml.",
     ),
-    422: ("Something in the request is wrong", "invalid_request", "query.limit: Input should be greater than or equal to 1."),
+    422: (
+        "Something in the request is wrong",
+        "invalid_request",
+        "query.limit: Input should be greater than or equal to 1.",
+    ),
     429: ("Too many requests", "too_many_requests", "Too many requests: try again in 12 seconds."),
 }
 EVERYWHERE = (401, 403, 422, 429)

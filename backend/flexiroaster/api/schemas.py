@@ -149,8 +149,12 @@ class PipelineDiff(BaseModel):
     added: list[str] = Field(description="stages")
     removed: list[str] = Field(description="stages")
     changed: list[StageChangeBody]
-    settings: list[str] = Field(description="dotted keys outside of stages that changed", examples=[["inputs.day.default"]])
-    text: str = Field(description="unified diff of the texts; of their normalised YAML unless both were written as YAML")
+    settings: list[str] = Field(
+        description="dotted keys outside of stages that changed", examples=[["inputs.day.default"]]
+    )
+    text: str = Field(
+        description="unified diff of the texts; of their normalised YAML unless both were written as YAML"
+    )
 
 
 class ValidationReport(BaseModel):
@@ -193,7 +197,9 @@ class ExecutionSummary(BaseModel):
     queued_seconds: float | None
     duration_seconds: float | None = Field(description="start to end; to now while it runs")
     stages_total: int
-    counts: dict[str, int] = Field(description="stage runs by state", examples=[{"success": 6, "failed": 1, "skipped": 3}])
+    counts: dict[str, int] = Field(
+        description="stage runs by state", examples=[{"success": 6, "failed": 1, "skipped": 3}]
+    )
     failed_stage: str | None
     error: StageErrorBody | None
     reason: str | None
@@ -235,7 +241,9 @@ class StageRunBody(BaseModel):
     ended_at: datetime | None
     duration_seconds: float | None
     wait_seconds: float | None = Field(description="from ready to started")
-    usual_seconds: float | None = Field(None, description="median of the last 20 successes of this stage before this execution")
+    usual_seconds: float | None = Field(
+        None, description="median of the last 20 successes of this stage before this execution"
+    )
     rows: int | None
     bytes: int | None
     artifacts: list[ArtifactBody] = []
@@ -317,7 +325,9 @@ class ColumnProfile(BaseModel):
     min: Any = None
     max: Any = None
     mean: float | None = None
-    histogram: list[dict[str, Any]] = Field(default=[], description="buckets {from, to, count} or values {value, count}")
+    histogram: list[dict[str, Any]] = Field(
+        default=[], description="buckets {from, to, count} or values {value, count}"
+    )
 
 
 class TableProfile(BaseModel):
@@ -382,7 +392,7 @@ class UserBody(BaseModel):
 
 class TokenResponse(BaseModel):
     access_token: str
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105
     expires_in: int = Field(description="seconds")
     user: UserBody
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flexiroaster.engine.definition import to_yaml
+from flexiroaster.engine import definition
 from flexiroaster.store.pipelines import VersionText
 
 STAGE_LISTS = ("stages", "on_failure", "on_success", "finally")
@@ -90,4 +90,4 @@ def _texts(old: VersionText, new: VersionText) -> tuple[list[str], list[str]]:
     """The authors' own texts where both are YAML; JSON is often one line, so it is compared as normalised YAML."""
     if old.source_format == new.source_format == "yaml":
         return old.source.splitlines(), new.source.splitlines()
-    return to_yaml(old.document).splitlines(), to_yaml(new.document).splitlines()
+    return definition.to_yaml(old.document).splitlines(), definition.to_yaml(new.document).splitlines()

@@ -1,0 +1,197 @@
+"""Executions: what happened, stage by stage; cancel and retry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from flexiroaster.api import answers, schemas
+from flexiroaster.api.deps import GuardedRoute, permit
+from flexiroaster.api.parameters import (
+    LARGEST_INT,
+    NEXT_CURSOR,
+    NO_NUL,
+    Cursor,
+    ExecutionId,
+    Level,
+    Limit,
+    LogId,
+    Moment,
+    StageName,
+    Use,
+    Words,
+    announce_next,
+)
+from flexiroaster.api.responses import errors
+from flexiroaster.auth.identity import Caller
+from flexiroaster.services.logs import at_least
+from flexiroaster.store.executions import ExecutionFilter
+from flexiroaster.store.logs import LogFilter
+
+router = APIRouter(prefix="/api/executions", tags=["Executions"], route_class=GuardedRoute)
+
+Reader = Depends(permit("executions:read"))
+States = Annotated[list[schemas.ExecutionState], Query(description="Any of these.")]
+Name = Annotated[str, Query(max_length=200, pattern=NO_NUL)]
+
+
+@router.get(
+    "",
+    operation_id="listExecutions",
+    summary="List executions",
+    dependencies=[Reader],
+    responses={200: {"headers": NEXT_CURSOR}, **errors()},
+)
+def list_executions(
+    use: Use,
+    response: Response,
+    status: States = [],  # noqa: B006  FastAPI copies defaults
+    pipeline_id: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    trigger: Annotated[list[Name], Query(description="Any of these.", examples=[["manual", "schedule"]])] = [],  # noqa: B006
+    since: Annotated[Moment | None, Query(description="Created at or after it.")] = None,
+    until: Annotated[Moment | None, Query(description="Created before it.")] = None,
+    q: Words = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[schemas.ExecutionSummary]:
+    """The newest first. `q` looks in the error and in the id of the failed stage."""
+    wanted = ExecutionFilter(
+        statuses=status, pipeline_id=pipeline_id, triggers=trigger, since=since, until=until, text=q
+    )
+    page = use.history.executions(wanted, limit=limit, cursor=cursor)
+    announce_next(response, page.next_cursor)
+    now = use.history.now()
+    return [answers.execution_summary(entry, now) for entry in page.items]
+
+
+@router.get(
+    "/{execution_id}",
+    operation_id="getExecution",
+    summary="Get an execution with its stages",
+    dependencies=[Reader],
+    responses=errors(404),
+)
+def get_execution(execution_id: ExecutionId, use: Use) -> schemas.ExecutionDetail:
+    return answers.execution_detail(use.history.execution(execution_id), use.history.now())
+
+
+@router.get(
+    "/{execution_id}/stages",
+    operation_id="listStageRuns",
+    summary="List the stage runs of an execution",
+    dependencies=[Reader],
+    responses={200: {"headers": NEXT_CURSOR}, **errors(404)},
+)
+def list_stage_runs(
+    execution_id: ExecutionId,
+    use: Use,
+    response: Response,
+    status: Annotated[list[schemas.StageState], Query(description="Any of these.")] = [],  # noqa: B006
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> list[schemas.StageRunBody]:
+    """In the order of the definition, then of the foreach index."""
+    page = use.history.stages(execution_id, statuses=status, limit=limit, cursor=cursor)
+    announce_next(response, page.next_cursor)
+    now = use.history.now()
+    return [answers.stage_run(entry, now) for entry in page.items]
+
+
+@router.get(
+    "/{execution_id}/stages/{stage}",
+    operation_id="getStageRun",
+    summary="Get a stage run with its config, result and attempts",
+    dependencies=[Reader],
+    responses=errors(404),
+)
+def get_stage_run(
+    execution_id: ExecutionId,
+    stage: StageName,
+    use: Use,
+    index: Annotated[int, Query(ge=0, le=LARGEST_INT, description="The foreach index.")] = 0,
+) -> schemas.StageRunDetail:
+    return answers.stage_run_detail(use.history.stage(execution_id, stage, index), use.history.now())
+
+
+@router.post(
+    "/{execution_id}/cancel",
+    operation_id="cancelExecution",
+    summary="Cancel an execution",
+    status_code=202,
+    responses=errors(404, 409),
+)
+def cancel_execution(
+    execution_id: ExecutionId, user: Annotated[Caller, Depends(permit("executions:cancel"))], use: Use
+) -> schemas.ExecutionSummary:
+    """It is `cancelling` until every running stage has stopped. Asking again does no harm."""
+    use.executions.cancel(execution_id, user.email)
+    return answers.execution_summary(use.history.entry(execution_id), use.history.now())
+
+
+@router.post(
+    "/{execution_id}/retry",
+    operation_id="retryExecution",
+    summary="Retry from the failed stages",
+    status_code=202,
+    responses=errors(404, 409),
+)
+def retry_execution(
+    execution_id: ExecutionId, user: Annotated[Caller, Depends(permit("executions:retry"))], use: Use
+) -> schemas.RetryPlan:
+    """In the same execution: results of stages that succeeded are kept."""
+    return answers.retry_plan(execution_id, use.executions.retry(execution_id, user.email), "run again")
+
+
+@router.get(
+    "/{execution_id}/events",
+    operation_id="listEvents",
+    summary="List the events of an execution",
+    dependencies=[Reader],
+    responses=errors(404),
+)
+def list_events(
+    execution_id: ExecutionId,
+    use: Use,
+    after: Annotated[int, Query(ge=0, le=LARGEST_INT, description="The last `seq` already seen.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most this many.")] = 500,
+) -> list[schemas.EventBody]:
+    """In the order of `seq`. What a live view missed while it was not connected."""
+    return [answers.event(row) for row in use.history.events(execution_id, after=after, limit=limit)]
+
+
+@router.get(
+    "/{execution_id}/logs",
+    operation_id="listExecutionLogs",
+    summary="List the log lines of an execution",
+    tags=["Logs"],
+    dependencies=[Depends(permit("logs:read"))],
+    responses=errors(404),
+)
+def list_logs(
+    execution_id: ExecutionId,
+    use: Use,
+    stage: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    level: Level = None,
+    q: Words = None,
+    after: Annotated[LogId, Query(description="Lines after this id.")] = None,
+    before: Annotated[LogId, Query(description="The last lines before this id.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most this many.")] = 200,
+) -> list[schemas.LogLine]:
+    """Oldest first, from the start unless `after` or `before` says otherwise."""
+    wanted = LogFilter(execution_id=execution_id, stage=stage, levels=at_least(level), text=q)
+    rows = use.logs.of_execution(wanted, after=after, before=before, limit=limit)
+    return [answers.log_line(row) for row in rows]
+
+
+@router.get(
+    "/{execution_id}/artifacts",
+    operation_id="listArtifacts",
+    summary="List the artifacts of an execution",
+    tags=["Artifacts"],
+    dependencies=[Depends(permit("artifacts:read"))],
+    responses=errors(404),
+)
+def list_artifacts(execution_id: ExecutionId, use: Use) -> list[schemas.ArtifactBody]:
+    """In the order they were written."""
+    return [answers.artifact(row) for row in use.artifacts.of_execution(execution_id)]

@@ -1,0 +1,73 @@
+"""Whether this server can do its work: for load balancers and process supervisors."""
+
+from __future__ import annotations
+
+import anyio
+import structlog
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Response
+from sqlalchemy import text
+
+from flexiroaster.api import schemas
+from flexiroaster.api.parameters import Use
+from flexiroaster.auth.permissions import open_to_all
+from flexiroaster.store.database import Database
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["Server"])
+
+PATIENCE_SECONDS = 3.0
+MOST_AT_ONCE = 4
+"""Checks may hang while a database does not answer: they must not take every thread of the server."""
+_checks = CapacityLimiter(MOST_AT_ONCE)
+
+
+@router.get(
+    "/health",
+    operation_id="getHealth",
+    summary="Get whether the server works",
+    responses={
+        503: {
+            "model": schemas.Health,
+            "description": "The database does not answer",
+            "content": {
+                "application/json": {
+                    "example": {
+                        "status": "degraded",
+                        "version": "0.1.0",
+                        "instance": "7c9e6679",
+                        "detail": "The database does not answer.",
+                    }
+                }
+            },
+        }
+    },
+)
+@open_to_all
+async def get_health(use: Use, response: Response) -> schemas.Health:
+    """Without a credential."""
+    if await answers(use.database):
+        return schemas.Health(status="healthy", version=use.facts.version, instance=use.facts.instance)
+    response.status_code = 503
+    return schemas.Health(
+        status="degraded",
+        version=use.facts.version,
+        instance=use.facts.instance,
+        detail="The database does not answer.",
+    )
+
+
+async def answers(database: Database) -> bool:
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        return await to_thread.run_sync(ask, database, limiter=_checks, abandon_on_cancel=True)
+    return False
+
+
+def ask(database: Database) -> bool:
+    try:
+        with database.read() as connection:
+            connection.execute(text("SELECT 1"))
+    except Exception as error:  # whatever a driver raises: the answer is no
+        log.warning("database.no_answer", error=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""Numbers for the dashboard."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from flexiroaster.api import answers, schemas
+from flexiroaster.api.deps import GuardedRoute, permit
+from flexiroaster.api.parameters import Use
+from flexiroaster.api.responses import errors
+from flexiroaster.services.metrics import Range
+
+router = APIRouter(
+    prefix="/api/metrics",
+    tags=["Metrics"],
+    route_class=GuardedRoute,
+    dependencies=[Depends(permit("metrics:read"))],
+    responses=errors(),
+)
+
+
+@router.get("", operation_id="getMetrics", summary="Get the numbers of the last 24 hours")
+def get_metrics(use: Use) -> schemas.MetricsBody:
+    return answers.metrics(use.metrics.current())
+
+
+@router.get("/history", operation_id="getMetricsHistory", summary="Get numbers over time")
+def get_metrics_history(
+    use: Use, range: Annotated[Range, Query(description="Back from now.")] = "24h"
+) -> schemas.MetricsHistory:
+    """Buckets of one minute (1h), a quarter of an hour (24h), two hours (7d) or six hours (30d)."""
+    return answers.metrics_history(use.metrics.history(range))

@@ -1,0 +1,112 @@
+"""What the bodies of requests say. Their media type, size and JSON were checked before (see `api.bodies`)."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from flexiroaster.api.bodies import JSON, YAML, parse_json
+from flexiroaster.api.parameters import LARGEST_INT
+from flexiroaster.api.schemas import ExecuteRequest
+from flexiroaster.engine.errors import InvalidRequest
+from flexiroaster.services.pipelines import Source
+
+DEFINITION_TYPES = (JSON, *YAML)
+
+DEFINITION_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A definition: the document as JSON, or its text as YAML. "
+        "`GET /api/schemas/pipeline` is its JSON Schema.",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {
+                    "id": "hello",
+                    "name": "Hello",
+                    "stages": [{"id": "first", "type": "noop"}, {"id": "second", "type": "noop"}],
+                },
+            },
+            "application/yaml": {
+                "schema": {"type": "string"},
+                "example": "id: hello\nname: Hello\nstages:\n  - {id: first, type: noop}\n",
+            },
+        },
+    }
+}
+EXECUTE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "content": {
+            "application/json": {
+                "schema": ExecuteRequest.model_json_schema(),
+                "example": {"inputs": {"day": "2026-03-04"}},
+            }
+        },
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What to execute with. `data` holds the keys of the body that are not ours, None without any."""
+
+    inputs: dict[str, Any]
+    version: int | None
+    data: dict[str, Any] | None
+
+
+async def definition(request: Request) -> Source:
+    text = as_text(await request.body())
+    if not text.strip():
+        raise InvalidRequest("The body is empty: send a definition as JSON or YAML.", "empty_body")
+    is_json = request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+    return Source(text, "json" if is_json else "yaml")
+
+
+async def run(request: Request) -> Run:
+    body = await request.body()
+    if not body.strip():
+        return Run({}, None, None)
+    given = parse_json(body)
+    if not isinstance(given, dict):
+        raise InvalidRequest(f'The body is {named(given)}: it must be a JSON object, such as {{"inputs": {{}}}}.')
+    inputs, version = given.pop("inputs", {}), given.pop("version", None)
+    if not isinstance(inputs, dict):
+        raise InvalidRequest(f'`inputs` is {named(inputs)}: it must be an object, such as {{"day": "2026-03-04"}}.')
+    if version is not None and (type(version) is not int or not 1 <= version <= LARGEST_INT):
+        raise InvalidRequest("`version` must be a whole number from 1, or left out for the newest version.")
+    return Run(inputs, version, given or None)
+
+
+DefinitionSource = Annotated[Source, Depends(definition)]
+RunRequest = Annotated[Run, Depends(run)]
+
+
+def as_text(body: bytes) -> str:
+    try:
+        return body.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"The body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}. Encode the text as UTF-8.",
+            "not_utf8",
+        ) from error
+
+
+def named(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a text"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

@@ -1,0 +1,41 @@
+"""What the API is given: every service of one running server, put together in `main`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flexiroaster.services.accounts import Accounts
+from flexiroaster.services.artifacts import Artifacts
+from flexiroaster.services.executions import Executions
+from flexiroaster.services.history import History
+from flexiroaster.services.logs import Logs
+from flexiroaster.services.metrics import Metrics
+from flexiroaster.services.pipelines import Pipelines
+from flexiroaster.stages.base import StageType
+from flexiroaster.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a server says of itself. `instance` is chosen anew by every process."""
+
+    version: str
+    instance: str
+    code_stages: bool
+    data_dirs: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    accounts: Accounts
+    pipelines: Pipelines
+    executions: Executions
+    history: History
+    artifacts: Artifacts
+    logs: Logs
+    metrics: Metrics
+    stage_types: Callable[[], Mapping[str, StageType]]
+    database: Database
+    facts: Facts
