@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 import flexiroaster
 from flexiroaster.api.auth import create_router
 from flexiroaster.api.deps import install_accounts
-from flexiroaster.api.routes import TAGS, include_routes, install_services
+from flexiroaster.api.routes import TAGS, include_routes, install_services, operation_id
 from flexiroaster.api.security import install_security
 from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine
 from flexiroaster.config import Settings
@@ -167,6 +167,7 @@ def make_app(server: Server, url: str) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        generate_unique_id_function=operation_id,
         lifespan=lifespan,
     )
     app.state.live = live
