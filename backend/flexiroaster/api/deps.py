@@ -1,11 +1,9 @@
 """Who is asking, and whether they may: every route declares it.
 
-router = APIRouter(route_class=GuardedRoute)
-
-@router.post("/x")
-def run(caller: Annotated[Caller, Depends(permit("executions:run"))]) -> …
+A router is made with `route_class=GuardedRoute`; a route takes `caller: Annotated[Caller, Depends(permit("…"))]`.
 """
 
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any
 
@@ -20,6 +18,7 @@ from flexiroaster.api.bodies import accepted_media, check_body
 from flexiroaster.auth.errors import Unauthenticated
 from flexiroaster.auth.identity import Caller
 from flexiroaster.auth.permissions import LOWEST_ROLE, is_open, require
+from flexiroaster.auth.throttle import RequestRate
 from flexiroaster.services.accounts import Accounts
 
 # No `from __future__ import annotations` here: FastAPI reads the signature of `Permit.__call__`, and a string in it
@@ -28,9 +27,16 @@ from flexiroaster.services.accounts import Accounts
 bearer = OAuth2PasswordBearer("/api/auth/login", auto_error=False, description="The access token of a sign-in.")
 
 
+STARTS_PER_SECOND = 100
+STARTS_AT_ONCE = 1000
+"""Of one user: far above what people and schedules do, far below what a client that runs wild would."""
+
+
 def install_accounts(app: FastAPI, accounts: Accounts) -> None:
     """What `permit` asks. Before the first request."""
     app.state.accounts = accounts
+    starts = RequestRate(time.monotonic, STARTS_PER_SECOND, STARTS_AT_ONCE, "executions started")
+    app.state.rates = {"executions:run": starts, "executions:retry": starts}
 
 
 class Permit:
@@ -47,6 +53,10 @@ class Permit:
     async def check(self, request: Request) -> Caller:
         caller = await _caller_of(request)
         require(caller.role, self.operation)
+        rate: RequestRate | None = request.app.state.rates.get(self.operation)
+        if rate is not None and not getattr(request.state, "counted", False):
+            request.state.counted = True  # the guard asks, and the dependency once more
+            rate.take(caller.user_id)
         return caller
 
 

@@ -1,10 +1,10 @@
-"""How often a password may be tried.
+"""How often a password may be tried, and how often something costly may be asked for.
 
-Three counts, all in memory. One per (account, address) backs off from the sixth failure on: who guesses waits, the
-account's owner at another address does not. One per address stops trying many accounts. One per account, for guesses
-from many addresses at once: while it is high, an address that never signed in to this account must come back after a
-short wait, which costs the owner seconds and can never keep them out. An address that did sign in before is spared
-the last two.
+For passwords three counts, all in memory. One per (account, address) backs off from the sixth failure on: who guesses
+waits, the account's owner at another address does not. One per address stops trying many accounts. One per account, for
+guesses from many addresses at once: while it is high, an address that never signed in to this account must come back
+after a short wait, which costs the owner seconds and can never keep them out. An address that did sign in before is
+spared the last two.
 """
 
 from __future__ import annotations
@@ -135,6 +135,30 @@ class LoginThrottle:
             if len(self._offers) > REMEMBERED:
                 self._offers.popitem(last=False)
         raise Throttled(due - now)
+
+
+class RequestRate:
+    """So many a second for each user, and `burst` at once after a quiet time. `clock` is monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float], per_second: float, burst: int, what: str) -> None:
+        self._clock = clock
+        self._gap = 1.0 / per_second
+        self._ahead = burst * self._gap
+        self._what = what
+        self._lock = threading.Lock()
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, user_id: str) -> None:
+        """Raises `Throttled`; what is refused does not count."""
+        now = self._clock()
+        with self._lock:
+            due = max(self._due.get(user_id, 0.0), now)
+            if due + self._gap > now + self._ahead + 1e-9:
+                raise Throttled(due + self._gap - now - self._ahead, self._what)
+            self._due[user_id] = due + self._gap
+            self._due.move_to_end(user_id)
+            if len(self._due) > REMEMBERED:
+                self._due.popitem(last=False)
 
 
 def _network(address: str) -> str:

@@ -30,13 +30,19 @@ class LiveServer(socketio.AsyncServer):  # type: ignore[misc]
     """An AsyncServer whose own tasks start with its first request and end with `shutdown`."""
 
     live: Live
+    _is_shut = False
 
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         self.live.start()
         return await super().handle_request(*args, **kwargs)
 
     async def shutdown(self) -> None:
-        """Send everybody away. Call it when the web server begins to stop, because that waits for open polls."""
+        """Send everybody away. Call it when the web server begins to stop, because that waits for open polls. Safe to
+        call twice.
+        """
+        if self._is_shut:
+            return
+        self._is_shut = True
         await self.live.stop()
         await super().shutdown()
 

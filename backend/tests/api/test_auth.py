@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from flexiroaster.api.auth import COOKIE
 from flexiroaster.api.deps import GuardedRoute, permit, undeclared_routes
 from flexiroaster.auth.permissions import LOWEST_ROLE, Role, open_to_all
+from flexiroaster.auth.throttle import RequestRate
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
 from tests.api.auth_app import KEYS, ORIGIN, PASSWORD, Seconds, client_of, make_accounts, make_app
@@ -329,3 +330,15 @@ async def test_pages_of_other_origins_cannot_sign_anybody_in_or_out(client: http
         for path in ("login", "refresh", "logout", "setup"):
             answer = await client.post(f"/api/auth/{path}", headers={"Origin": origin})
             assert (answer.status_code, answer.json()["code"]) == (403, "foreign_origin")
+
+
+@pytest.mark.usefixtures("users")
+async def test_starting_is_limited_for_each_user(client: httpx.AsyncClient, app: FastAPI, seconds: Seconds) -> None:
+    app.state.rates = {"executions:run": RequestRate(seconds, 1, 3, "executions started")}
+    headers = await bearer(client, "operator@example.com")
+    statuses = [(await client.post("/api/things/1/run", headers=headers)).status_code for _ in range(5)]
+    assert statuses == [200, 200, 200, 429, 429]
+    others = await bearer(client)
+    assert (await client.post("/api/things/1/run", headers=others)).status_code == 200
+    refused = await client.post("/api/things/1/run", headers=headers)
+    assert (refused.json()["code"], refused.headers["retry-after"]) == ("too_many_requests", "1")

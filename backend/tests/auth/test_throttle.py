@@ -6,7 +6,7 @@ import pytest
 
 from flexiroaster.auth import throttle as module
 from flexiroaster.auth.errors import Throttled
-from flexiroaster.auth.throttle import LoginThrottle
+from flexiroaster.auth.throttle import LoginThrottle, RequestRate
 
 
 class Clock:
@@ -131,3 +131,24 @@ def test_memory_is_bounded(throttle: LoginThrottle, monkeypatch: pytest.MonkeyPa
         throttle.succeeded(f"user{number}", f"10.{number % 200}.0.{number // 200}")
     assert len(throttle._known) <= 50
     assert len(throttle._accounts._counts) <= 50
+
+
+def test_a_user_may_ask_in_a_burst_and_then_at_their_rate(clock: Clock) -> None:
+    rate = RequestRate(clock, per_second=2, burst=5, what="executions started")
+
+    def taken(user: str, times: int) -> int:
+        count = 0
+        for _ in range(times):
+            try:
+                rate.take(user)
+                count += 1
+            except Throttled as error:
+                assert error.retry_after_seconds == 1
+        return count
+
+    assert taken("ada", 20) == 5
+    assert taken("bob", 5) == 5
+    clock.now += 1
+    assert taken("ada", 20) == 2
+    clock.now += 100
+    assert taken("ada", 20) == 5

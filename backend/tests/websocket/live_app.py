@@ -142,7 +142,7 @@ class Client:
 
     async def all_until(self, name: str) -> list[tuple[str, Any]]:
         """What comes before the next event of that name."""
-        before = []
+        before: list[tuple[str, Any]] = []
         while True:
             found, payload = await self.next()
             if found == name:

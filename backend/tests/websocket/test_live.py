@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from flexiroaster.engine.events import EventType
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
 from flexiroaster.websocket.limits import SocketLimits
+from flexiroaster.websocket.rooms import ROOM_OPERATIONS
 from tests.api.auth_app import KEYS, PASSWORD, make_accounts
 from tests.websocket.live_app import PATIENCE, Client, Running, connected, event, running
 
@@ -69,7 +69,12 @@ async def refused(server: Running, auth: Any, query: str = "") -> str:
     """The sentence a client is refused with."""
     client = Client()
     reason: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    client.socket.on("connect_error", lambda data: reason.done() or reason.set_result(data))
+
+    def on_error(data: Any) -> None:
+        if not reason.done():
+            reason.set_result(data)
+
+    client.socket.on("connect_error", on_error)
     with pytest.raises(socketio.exceptions.ConnectionError):
         await client.connect(server.url + query, auth)
     data = await asyncio.wait_for(reason, PATIENCE)
@@ -193,10 +198,7 @@ async def test_nobody_joins_the_room_of_another_connection(server: Running, acco
 
 
 async def test_the_role_decides_about_rooms(server: Running, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flexiroaster.websocket.rooms.ROOM_OPERATIONS", {})
-    monkeypatch.setitem(
-        __import__("flexiroaster.websocket.subscriptions", fromlist=["x"]).ROOM_OPERATIONS, "execution", "users:read"
-    )
+    monkeypatch.setitem(ROOM_OPERATIONS, "execution", "users:read")
     async with connected(server, token) as client:
         assert (await client.subscribe("execution:e1"))["code"] == "forbidden"
         assert (await client.subscribe("pipeline:p1"))["ok"]
@@ -265,7 +267,7 @@ async def test_a_long_history_comes_in_pages(accounts: Accounts, token: str) -> 
         server.journal.record(*(event(seq, note="x" * 100) for seq in range(1, 451)))
         async with connected(server, token) as client:
             seen: list[int] = []
-            answer = {"seq": 0, "more": True}
+            answer: dict[str, Any] = {"seq": 0, "more": True}
             pages = 0
             while answer["more"]:
                 answer = await client.subscribe("execution:e1", answer["seq"])
@@ -461,9 +463,9 @@ async def test_a_packet_over_a_megabyte_ends_its_connection(server: Running, tok
 
 
 async def test_a_client_that_does_not_read_is_sent_away_and_slows_nobody(accounts: Accounts, token: str) -> None:
-    with running(accounts, replace(SocketLimits(), packets_waiting=100)) as server:
+    with running(accounts, SocketLimits(packets_waiting=100)) as server:
         address = server.url.replace("http", "ws") + SOCKET_PATH
-        async with websocket(address, max_queue=1) as slow, connected(server, token) as quick:
+        async with websocket(address, max_queue=1, compression=None) as slow, connected(server, token) as quick:
             await slow.recv()
             await slow.send("40" + json.dumps({"token": token}))
             while "connected" not in str(await slow.recv()):
