@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from flexiroaster.engine.field_types import (
     ClockTime,
@@ -40,6 +40,14 @@ class Part(BaseModel):
     def to_document(self) -> dict[str, Any]:
         """JSON values; only what was given, in the order of the fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    @model_serializer(mode="wrap")
+    def _in_field_order(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Pydantic keeps the order of the input, but equal definitions should be equal text."""
+        given = serialize(self)
+        names = (info.alias or name for name, info in type(self).model_fields.items())
+        ordered = {name: given.pop(name) for name in names if name in given}
+        return {**ordered, **given}
 
 
 class Join(StrEnum):

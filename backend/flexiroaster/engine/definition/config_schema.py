@@ -1,0 +1,246 @@
+"""Checking a value against a JSON Schema, with `${{ }}` where a value will stand, and saying what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jsonschema_rs
+from jsonschema_rs import ValidationError, ValidationErrorKind
+
+from flexiroaster.engine.definition.nodes import Path
+from flexiroaster.engine.expressions import did_you_mean
+from flexiroaster.engine.expressions.template import templated_texts
+
+_TEMPLATE = {"type": "string", "pattern": r"\$\{\{"}
+_MAPS_OF_SCHEMAS = ("properties", "patternProperties", "dependentSchemas")
+_SINGLE_SCHEMAS = ("items", "additionalProperties", "contains", "unevaluatedProperties", "unevaluatedItems")
+_PRESENCE_KEYS = frozenset({"required", "not", "title", "description"})
+_TYPE_NAMES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "empty",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaProblem:
+    code: str
+    message: str
+    path: Path
+    found: object = None
+    suggestion: str | None = None
+    at_key: bool = False
+
+
+class SchemaChecker:
+    """One schema, compiled when first needed: as it is, and in the form that lets expressions stand for values."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = dict(schema)
+
+    @cached_property
+    def tolerant_schema(self) -> dict[str, Any]:
+        return dict(tolerant(self.schema))
+
+    @cached_property
+    def _strict(self) -> jsonschema_rs.Draft202012Validator:
+        return jsonschema_rs.Draft202012Validator(self.schema, validate_formats=True)
+
+    @cached_property
+    def _tolerant(self) -> jsonschema_rs.Draft202012Validator:
+        return jsonschema_rs.Draft202012Validator(self.tolerant_schema, validate_formats=True)
+
+    def problems(self, value: Any, more_keys: Iterable[str] = ()) -> Iterator[SchemaProblem]:
+        """`more_keys` are keys known one level up, offered for a misspelt key at the top."""
+        templated = next(templated_texts(value), None) is not None
+        validator, schema = (self._tolerant, self.tolerant_schema) if templated else (self._strict, self.schema)
+        for error in validator.iter_errors(value):
+            yield from _explain(error, schema, tuple(more_keys))
+
+    def strict_problems(self, value: Any) -> Iterator[SchemaProblem]:
+        """Text with `${{` is text like any other."""
+        for error in self._strict.iter_errors(value):
+            yield from _explain(error, self.schema, ())
+
+
+def tolerant(schema: Any) -> Any:
+    """The schema with every value inside it replaceable by text with `${{`. The value itself is not."""
+    if not isinstance(schema, Mapping):
+        return schema
+    changed = dict(schema)
+    for key in _MAPS_OF_SCHEMAS:
+        if isinstance(changed.get(key), Mapping):
+            changed[key] = {name: _or_template(below) for name, below in changed[key].items()}
+    for key in _SINGLE_SCHEMAS:
+        if isinstance(changed.get(key), Mapping):
+            changed[key] = _or_template(changed[key])
+    if isinstance(changed.get("prefixItems"), list):
+        changed["prefixItems"] = [_or_template(below) for below in changed["prefixItems"]]
+    for key in ("$defs", "definitions"):
+        if isinstance(changed.get(key), Mapping):
+            changed[key] = {name: tolerant(below) for name, below in changed[key].items()}
+    for key in ("anyOf", "oneOf", "allOf"):
+        if isinstance(changed.get(key), list):
+            changed[key] = [tolerant(below) for below in changed[key]]
+    return _any_for_one(changed)
+
+
+def _any_for_one(schema: dict[str, Any]) -> dict[str, Any]:
+    """A template may fit several branches of `oneOf`; branches that only ask for keys stay exclusive."""
+    branches = schema.get("oneOf")
+    if not isinstance(branches, list) or all(set(branch) <= _PRESENCE_KEYS for branch in branches):
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "oneOf"}
+    if "anyOf" in rest:
+        return {**rest, "allOf": [*rest.get("allOf", []), {"anyOf": branches}]}
+    return {**rest, "anyOf": branches}
+
+
+def _or_template(schema: Any) -> Any:
+    return {"if": _TEMPLATE, "else": tolerant(schema)} if isinstance(schema, Mapping) else schema
+
+
+def _explain(error: ValidationError, schema: Any, more_keys: tuple[str, ...]) -> Iterator[SchemaProblem]:
+    kinds = ValidationErrorKind
+    path: Path = tuple(error.instance_path)
+    kind = error.kind
+    match kind:
+        case kinds.AnyOf() | kinds.OneOfNotValid():
+            yield from _best_branch(error, kind.context, schema, more_keys)
+        case kinds.AdditionalProperties() | kinds.UnevaluatedProperties():
+            known = [*_known_keys(schema, error.schema_path), *(more_keys if not path else ())]
+            for key in kind.unexpected:
+                yield _unknown(key, path, known)
+        case kinds.FalseSchema() if path:
+            yield _unknown(str(path[-1]), path[:-1], list(more_keys) if len(path) == 1 else [])
+        case kinds.Required():
+            sentence = f"{_owner(path)} has no `{kind.value}`."
+            yield SchemaProblem("missing_key", sentence, path, suggestion=f"{kind.value}: …")
+        case kinds.Type():
+            expected = _either(_TYPE_NAMES.get(name, name) for name in kind.types)
+            yield _wrong(path, f"must be {expected}, not {_said(error.instance)}", error.instance, "wrong_type")
+        case kinds.Enum() | kinds.Constant():
+            yield _not_allowed(error, path)
+        case kinds.OneOfMultipleValid():
+            yield _wrong(path, "fits more than one of the forms it may have", error.instance)
+        case _:
+            yield _wrong(path, _limit(error), error.instance)
+
+
+def _best_branch(
+    error: ValidationError, branches: list[list[ValidationError]], schema: Any, more_keys: tuple[str, ...]
+) -> Iterator[SchemaProblem]:
+    """Of several forms a value may have, the one it comes closest to."""
+    path: Path = tuple(error.instance_path)
+    if all(isinstance(first.kind, ValidationErrorKind.Required) for branch in branches for first in branch):
+        names = sorted({first.kind.value for branch in branches for first in branch})
+        yield SchemaProblem(
+            "missing_key",
+            f"{_owner(path)} needs {_either(f'`{name}`' for name in names)}.",
+            path,
+            suggestion=f"{names[0]}: …",
+        )
+        return
+    fitting = [branch for branch in branches if not _is_other_kind(branch, path)]
+    if not fitting:
+        kinds = [first.kind for branch in branches for first in branch if tuple(first.instance_path) == path]
+        types = [name for kind in kinds if isinstance(kind, ValidationErrorKind.Type) for name in kind.types]
+        expected = _either(dict.fromkeys(_TYPE_NAMES.get(name, name) for name in types))
+        yield _wrong(
+            path, f"must be {expected or 'something else'}, not {_said(error.instance)}", error.instance, "wrong_type"
+        )
+        return
+    for inner in min(fitting, key=_distance):
+        yield from _explain(inner, schema, more_keys)
+
+
+def _is_other_kind(branch: list[ValidationError], path: Path) -> bool:
+    return any(isinstance(e.kind, ValidationErrorKind.Type) and tuple(e.instance_path) == path for e in branch)
+
+
+def _distance(branch: list[ValidationError]) -> tuple[int, int]:
+    """A wrong `op` or `type` says that another form was meant; then the fewer errors the closer."""
+    tags = sum(isinstance(error.kind, ValidationErrorKind.Constant | ValidationErrorKind.Enum) for error in branch)
+    return tags, len(branch)
+
+
+def _known_keys(schema: Any, schema_path: list[str | int]) -> list[str]:
+    for step in schema_path[:-1]:
+        schema = schema[step]
+    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
+    return list(properties)
+
+
+def _unknown(key: str, path: Path, known: list[str]) -> SchemaProblem:
+    meant = did_you_mean(key, known)
+    hint = f", did you mean `{meant}`?" if meant else f". Known are {', '.join(sorted(known))}." if known else "."
+    return SchemaProblem("unknown_key", f"There is no key `{key}` here{hint}", (*path, key), key, meant, at_key=True)
+
+
+def _not_allowed(error: ValidationError, path: Path) -> SchemaProblem:
+    kind = error.kind
+    allowed = kind.options if isinstance(kind, ValidationErrorKind.Enum) else [kind.value]
+    texts = [option for option in allowed if isinstance(option, str)]
+    meant = did_you_mean(error.instance, texts) if isinstance(error.instance, str) else None
+    sentence = f"cannot be {_said(error.instance)}: it is {_either(_said(option) for option in allowed)}"
+    return _wrong(path, sentence, error.instance, suggestion=meant)
+
+
+def _wrong(
+    path: Path, sentence: str, found: object, code: str = "invalid_value", suggestion: str | None = None
+) -> SchemaProblem:
+    return SchemaProblem(code, f"{_owner(path)} {sentence}.", path, found, suggestion)
+
+
+def _limit(error: ValidationError) -> str:
+    kinds = ValidationErrorKind
+    match error.kind:
+        case kinds.Minimum() | kinds.ExclusiveMinimum() | kinds.Maximum() | kinds.ExclusiveMaximum():
+            words = {
+                "minimum": "must be at least",
+                "exclusiveMinimum": "must be more than",
+                "maximum": "must be at most",
+                "exclusiveMaximum": "must be less than",
+            }
+            return f"{words[error.kind.name]} {error.kind.value}, not {_said(error.instance)}"
+        case kinds.Pattern():
+            return f"cannot be {_said(error.instance)}: it must match {error.kind.value}"
+        case kinds.Format():
+            return f"cannot be {_said(error.instance)}: it must be a {error.kind.value}"
+        case _:
+            return f"does not fit: {error.message}"
+
+
+def _owner(path: Path) -> str:
+    if not path:
+        return "The config"
+    last = path[-1]
+    return f"Item {last + 1}" if isinstance(last, int) else f"`{last}`"
+
+
+def _said(value: Any) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return repr(value if len(value) <= 60 else value[:59] + "…")
+        case int() | float():
+            return str(value)
+        case list():
+            return "a list"
+        case _:
+            return "a mapping"
+
+
+def _either(names: Iterable[str]) -> str:
+    listed = list(names)
+    return f"{', '.join(listed[:-1])} or {listed[-1]}" if len(listed) > 1 else "".join(listed)

@@ -1,0 +1,243 @@
+"""Every `${{ }}` of a definition: it can be read, and what it mentions is there and has ended before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flexiroaster.engine.definition.findings import Findings
+from flexiroaster.engine.definition.graph_checks import Graph
+from flexiroaster.engine.definition.nodes import Path
+from flexiroaster.engine.definition.stage_view import StageView
+from flexiroaster.engine.definition.support import NOT_YET, refuse
+from flexiroaster.engine.expressions import Expression, ExpressionError, did_you_mean, whole_expression
+from flexiroaster.engine.expressions.analysis import Reference
+from flexiroaster.engine.expressions.errors import shown
+from flexiroaster.engine.expressions.template import pieces, templated_texts
+
+_STARTING = frozenset({"vars", "execution", "trigger"})
+"""What there is before the inputs are known."""
+_STAGE_KEYS = ("config", "foreach", "cache", "rate_limit", "repeat", "compensate", "output")
+_BOOLEAN_KEYS: tuple[Path, ...] = (("when",), ("repeat", "until"))
+_LITERAL_KEYS = ("name", "description")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where expressions stand: the names there are, and the stage they belong to."""
+
+    names: frozenset[str]
+    stage: StageView | None = None
+    results: bool = False
+
+
+class ExpressionChecks:
+    def __init__(self, document: dict[str, Any], graph: Graph, findings: Findings, *, check_support: bool) -> None:
+        self.document = document
+        self.graph = graph
+        self.findings = findings
+        self.check_support = check_support
+        inputs = document.get("inputs")
+        self.inputs: Mapping[str, Any] = inputs if isinstance(inputs, dict) else {}
+
+    def run(self) -> None:
+        for path, value, place in self._places():
+            for below, text in templated_texts(value):
+                self._check_text(text, (*path, *below), place)
+        for view in self.graph.views:
+            self._check_conditions(view)
+        self._check_literals()
+
+    def _places(self) -> Iterator[tuple[Path, Any, _Place]]:
+        for view in self.graph.views:
+            place = _Place(self._stage_names(view), view, results=True)
+            for key in ("when", *_STAGE_KEYS):
+                yield (*view.path, key), view.raw.get(key), place
+        finished = _Place(_STARTING | {"inputs", "results"}, results=True)
+        yield ("outputs",), self.document.get("outputs"), finished
+        yield ("concurrency",), self.document.get("concurrency"), _Place(_STARTING | {"inputs"})
+        yield ("triggers",), self.document.get("triggers"), _Place(_STARTING)
+        for name, schema in self.inputs.items():
+            if isinstance(schema, dict):
+                yield ("inputs", name, "default"), schema.get("default"), _Place(_STARTING)
+
+    def _stage_names(self, view: StageView) -> frozenset[str]:
+        names = _STARTING | {"inputs", "results", "secrets"}
+        foreach = view.raw.get("foreach")
+        if isinstance(foreach, dict):
+            names |= {"item", str(foreach.get("as", "item"))}
+        return names
+
+    def _check_text(self, text: str, path: Path, place: _Place) -> None:
+        try:
+            for piece in pieces(text):
+                self._check_expression(piece.source.strip(), path, place)
+        except ExpressionError as error:
+            self._report(error, path, text)
+
+    def _check_expression(self, source: str, path: Path, place: _Place) -> None:
+        try:
+            expression = Expression.compile(source)
+        except ExpressionError as error:
+            self._report(error, path, source)
+            return
+        for reference in expression.analysis.references:
+            self._check_reference(reference, source, path, place)
+
+    def _check_reference(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
+        if reference.root == "secrets" and self.check_support and "namespace.secrets" in NOT_YET:
+            refuse("namespace.secrets", path, self.findings, within=source, offset=reference.start)
+        elif reference.root not in place.names:
+            self._unknown_name(reference, source, path, place)
+        elif reference.root == "inputs" and reference.path:
+            self._check_input(reference, source, path)
+        elif reference.root == "results" and reference.path:
+            self._check_result(reference, source, path, place)
+
+    def _unknown_name(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
+        known = sorted(place.names)
+        meant = did_you_mean(reference.root, known)
+        if meant is None and ("stages", reference.root) in self.graph.positions and "results" in place.names:
+            meant = f"results.{reference.root}"
+        elif meant is None and reference.root in self.inputs and "inputs" in place.names:
+            meant = f"inputs.{reference.root}"
+        hint = f", did you mean `{meant}`?" if meant else f". Here are {', '.join(known)}."
+        self._add(
+            "unknown_name", f"There is nothing called `{reference.root}` here{hint}", reference, source, path, meant
+        )
+
+    def _check_input(self, reference: Reference, source: str, path: Path) -> None:
+        name = str(reference.path[0])
+        if name in self.inputs:
+            return
+        meant = did_you_mean(name, self.inputs)
+        hint = f", did you mean `inputs.{meant}`?" if meant else ": declare it under `inputs`."
+        self._add("unknown_input", f"The pipeline has no input {name!r}{hint}", reference, source, path, meant)
+
+    def _check_result(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
+        name, view = str(reference.path[0]), place.stage
+        known = (
+            {id for group, id in self.graph.positions if group == "stages" or (view and group == view.group)}
+            if (("stages", name) not in self.graph.positions)
+            else {name}
+        )
+        if name not in known:
+            meant = did_you_mean(name, sorted(known))
+            hint = f", did you mean `results.{meant}`?" if meant else "."
+            self._add("unknown_stage", f"There is no stage {name!r}{hint}", reference, source, path, meant)
+        elif view is not None and not self.graph.is_upstream(view, name):
+            self._not_upstream(view, name, reference, source, path)
+
+    def _not_upstream(self, view: StageView, name: str, reference: Reference, source: str, path: Path) -> None:
+        if any(need == name for _, need in view.needs) and name != view.id:
+            return  # a cycle, which has a problem of its own
+        if name == view.id:
+            sentence, cure = f"`results.{name}` is the result of this stage itself.", None
+        elif self._comes_after(view, name):
+            sentence, cure = f"`results.{name}` is not there yet: {name!r} runs after {view.id!r}.", None
+        else:
+            needs = ", ".join([*(need for _, need in view.needs), name])
+            cure = f"needs: [{needs}]"
+            sentence = f"`results.{name}` refers to a stage that is not upstream: add {cure}."
+        self._add("not_upstream", sentence, reference, source, path, cure)
+
+    def _comes_after(self, view: StageView, name: str) -> bool:
+        other = self.graph.positions.get((view.group, name))
+        return other is not None and self.graph.is_upstream(self.graph.views[other], view.id)
+
+    def _check_conditions(self, view: StageView) -> None:
+        for keys in _BOOLEAN_KEYS:
+            value: Any = view.raw
+            for key in keys:
+                value = value.get(key) if isinstance(value, dict) else None
+            if isinstance(value, str):
+                self._check_condition(value, (*view.path, *keys))
+
+    def _check_condition(self, text: str, path: Path) -> None:
+        try:
+            source = whole_expression(text)
+            expression = Expression.compile(source.strip()) if source is not None else None
+        except ExpressionError:
+            return
+        if expression is None:
+            self.findings.add(
+                "not_an_expression",
+                f"`{path[-1]}` is one expression, written ${{{{ … }}}}.",
+                path,
+                found=text,
+                suggestion=None if "${{" in text else f"{path[-1]}: ${{{{ {text.strip()} }}}}",
+            )
+        elif (kind := self._kind_of(expression)) is not None and kind != "boolean":
+            self._not_boolean(expression, kind, path)
+
+    def _kind_of(self, expression: Expression) -> str | None:
+        """The JSON type of the value where it can be known: a constant, or an input as it is."""
+        reference = expression.path
+        if reference is not None and reference.root == "inputs" and len(reference.path) == 1:
+            schema = self.inputs.get(str(reference.path[0]))
+            kind = schema.get("type") if isinstance(schema, dict) else None
+            return kind if isinstance(kind, str) else None
+        if expression.analysis.references or expression.analysis.calls or expression.analysis.macros:
+            return None
+        try:
+            return _JSON_TYPES.get(type(expression.evaluate({})))
+        except ExpressionError:
+            return None
+
+    def _not_boolean(self, expression: Expression, kind: str, path: Path) -> None:
+        self.findings.add(
+            "not_a_condition",
+            f"`{path[-1]}` must be true or false, but `{shown(expression.source)}` is a {kind}: compare it.",
+            path,
+            found=expression.source,
+            suggestion=f"${{{{ {expression.source} != '' }}}}" if kind == "string" else None,
+        )
+
+    def _check_literals(self) -> None:
+        """Texts that are shown as they are: an expression there would never be evaluated."""
+        holders: list[tuple[Path, Mapping[str, Any]]] = [((), self.document)]
+        holders += [(view.path, view.raw) for view in self.graph.views]
+        for path, holder in holders:
+            for key in _LITERAL_KEYS:
+                if isinstance(holder.get(key), str) and "${{" in holder[key]:
+                    self.findings.add(
+                        "expression_not_here",
+                        f"`{key}` is plain text: expressions are not evaluated here.",
+                        (*path, key),
+                    )
+
+    def _add(
+        self, code: str, message: str, reference: Reference, source: str, path: Path, suggestion: str | None
+    ) -> None:
+        self.findings.add(
+            code,
+            message,
+            path,
+            found=source[reference.start : reference.end].strip(),
+            suggestion=suggestion,
+            within=source,
+            offset=reference.start,
+        )
+
+    def _report(self, error: ExpressionError, path: Path, within: str) -> None:
+        self.findings.add(
+            error.code,
+            str(error),
+            path,
+            found=error.source,
+            suggestion=error.suggestion,
+            within=within or None,
+            offset=error.offset,
+        )
+
+
+_JSON_TYPES: dict[type, str] = {
+    str: "string",
+    int: "number",
+    float: "number",
+    list: "list",
+    dict: "mapping",
+    type(None): "null",
+    bool: "boolean",
+}

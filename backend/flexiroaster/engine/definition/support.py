@@ -1,0 +1,74 @@
+"""What the format knows and this version does not run yet. To switch a feature on, delete its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flexiroaster.engine.definition.findings import Findings
+from flexiroaster.engine.definition.nodes import Path
+from flexiroaster.engine.definition.report import StageTypes
+from flexiroaster.engine.definition.stage_view import stage_views
+
+NOT_YET: Mapping[str, str] = {
+    "triggers": "Triggers are",
+    "concurrency": "A limit of concurrent executions is",
+    "deadline": "A deadline is",
+    "on_failure": "Stages that run on failure are",
+    "on_success": "Stages that run on success are",
+    "finally": "Stages that always run at the end are",
+    "tests": "Tests inside a definition are",
+    "stage.foreach": "Running a stage once per item is",
+    "stage.repeat": "Repeating a stage is",
+    "stage.deadline": "A deadline of a stage is",
+    "stage.pool": "Pools are",
+    "stage.priority": "Priorities are",
+    "stage.rate_limit": "A rate limit is",
+    "stage.cache": "Caching a stage is",
+    "stage.output": "Choosing how a stage's table is kept is",
+    "stage.compensate": "Compensation is",
+    "config.connection": "Stored connections are",
+    "namespace.secrets": "Stored secrets are",
+    "type.approval": "The stage type 'approval' is",
+    "type.notify": "The stage type 'notify' is",
+    "type.pipeline": "The stage type 'pipeline' is",
+    "type.shell": "The stage type 'shell' is",
+    "type.sql": "The stage type 'sql' is",
+    "type.stop": "The stage type 'stop' is",
+    "type.switch": "The stage type 'switch' is",
+}
+
+STAGE_TYPES_OF_THE_FORMAT = frozenset({"approval", "notify", "pipeline", "shell", "sql", "stop", "switch"})
+"""Known by name even where nothing runs them: their use is answered by `not_supported_yet`."""
+
+
+def check_support(document: dict[str, Any], stage_types: StageTypes, findings: Findings) -> None:
+    for feature, path in _used(document, stage_types):
+        if feature in NOT_YET:
+            refuse(feature, path, findings)
+
+
+def refuse(feature: str, path: Path, findings: Findings, *, within: str | None = None, offset: int = 0) -> None:
+    findings.add(
+        "not_supported_yet",
+        f"{NOT_YET[feature]} not available in this version: remove it.",
+        path,
+        at_key=within is None and path[-1] != "type",
+        within=within,
+        offset=offset,
+    )
+
+
+def _used(document: dict[str, Any], stage_types: StageTypes) -> Iterator[tuple[str, Path]]:
+    """Every feature of the document by its name in the table, once per place."""
+    for key, value in document.items():
+        if value not in ([], {}, None):
+            yield key, (key,)
+    for view in stage_views(document):
+        for key, value in view.raw.items():
+            if value is not None:
+                yield f"stage.{key}", (*view.path, key)
+        if view.type is not None and view.type not in stage_types:
+            yield f"type.{view.type}", (*view.path, "type")
+        if isinstance(view.config.get("connection"), str):
+            yield "config.connection", (*view.path, "config", "connection")

@@ -1,0 +1,100 @@
+"""Triggers and deadlines: cron, time zones, unique ids, and keys that belong together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from cronsim import CronSim, CronSimError
+
+from flexiroaster.engine.definition.findings import Findings
+from flexiroaster.engine.definition.nodes import Path
+from flexiroaster.engine.definition.stage_view import stage_views
+from flexiroaster.engine.expressions import did_you_mean
+
+CRON_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+}
+_CRON_FIELDS = "minute hour day-of-month month day-of-week"
+
+
+def check_triggers(document: dict[str, Any], findings: Findings) -> None:
+    triggers = document.get("triggers")
+    seen: set[str] = set()
+    for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
+        if isinstance(trigger, dict):
+            _check_trigger(trigger, ("triggers", index), seen, findings)
+    _check_timezone(document.get("deadline"), ("deadline",), findings)
+    for view in stage_views(document):
+        _check_timezone(view.raw.get("deadline"), (*view.path, "deadline"), findings)
+
+
+def _check_trigger(trigger: dict[str, Any], path: Path, seen: set[str], findings: Findings) -> None:
+    name = trigger.get("id")
+    if isinstance(name, str):
+        if name in seen:
+            findings.add("duplicate_id", f"The trigger id {name!r} is already taken.", (*path, "id"), found=name)
+        seen.add(name)
+    if trigger.get("type") == "schedule":
+        _check_schedule(trigger, path, findings)
+    if trigger.get("type") == "webhook":
+        _check_webhook(trigger.get("auth"), (*path, "auth"), findings)
+
+
+def _check_schedule(trigger: dict[str, Any], path: Path, findings: Findings) -> None:
+    _check_timezone(trigger, path, findings)
+    if ("cron" in trigger) == ("every" in trigger):
+        findings.add("missing_key", "A schedule has either `cron` or `every`.", path, suggestion='cron: "15 2 * * *"')
+    cron = trigger.get("cron")
+    problem = cron_problem(cron) if isinstance(cron, str) else None
+    if problem is not None:
+        meant = did_you_mean(str(cron), CRON_ALIASES) if str(cron).startswith("@") else None
+        findings.add("invalid_cron", problem, (*path, "cron"), found=cron, suggestion=meant)
+
+
+def cron_problem(text: str) -> str | None:
+    """What is wrong with a cron text, None when nothing is. Five fields, or one of the aliases."""
+    if text.startswith("@"):
+        known = ", ".join(CRON_ALIASES)
+        return None if text in CRON_ALIASES else f"{text!r} is no schedule: the short forms are {known}."
+    fields = text.split()
+    if len(fields) != 5 or len(text) > 200:
+        return f"{text[:80]!r} has {len(fields)} fields; cron has five: {_CRON_FIELDS}."
+    try:
+        next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
+    except CronSimError as refused:
+        return f"{text!r} is no cron text: {str(refused).lower()} (fields: {_CRON_FIELDS})."
+    except StopIteration:
+        return f"{text!r} never comes."
+    return None
+
+
+def _check_timezone(holder: object, path: Path, findings: Findings) -> None:
+    name = holder.get("timezone") if isinstance(holder, dict) else None
+    if not isinstance(name, str) or is_timezone(name):
+        return
+    meant = did_you_mean(name, available_timezones())
+    hint = f", did you mean {meant!r}?" if meant else " such as Europe/Paris."
+    findings.add(
+        "invalid_timezone", f"{name[:80]!r} is not a time zone{hint}", (*path, "timezone"), found=name, suggestion=meant
+    )
+
+
+def is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _check_webhook(auth: object, path: Path, findings: Findings) -> None:
+    if isinstance(auth, dict) and auth.get("type") in {"hmac_sha256", "token", "basic"} and "secret" not in auth:
+        findings.add(
+            "missing_key", "Name the stored secret that callers must know.", path, suggestion="secret: my_secret"
+        )
