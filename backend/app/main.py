@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from flexiroaster.main import app_from_environment
+from flexiroaster.lean_imports import lean_imports
+
+with lean_imports():
+    from flexiroaster.main import app_from_environment
 
 app = app_from_environment()

@@ -36,8 +36,12 @@ def up(
     variables; all of them are in .env.example. Stops on Ctrl-C or SIGTERM: running stages get a while to finish, what
     is left goes on at the next start.
     """
-    from flexiroaster.config import Settings
-    from flexiroaster.log_output import configure_logs
+    from flexiroaster.lean_imports import lean_imports
+
+    with lean_imports():
+        from flexiroaster.config import Settings
+        from flexiroaster.log_output import configure_logs
+        from flexiroaster.serve import serve
 
     settings = Settings.load(
         data_folder=data,
@@ -50,8 +54,6 @@ def up(
         log_format=log_format,
     )
     configure_logs(settings.log_level, json=settings.log_json)
-    from flexiroaster.serve import serve
-
     serve(settings, lambda server, port: announce(server, port, as_json=as_json))
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cel
-
 from flexiroaster.engine.expressions.analysis import MACROS, Analysis, Reference, analyse
+from flexiroaster.engine.expressions.bare_cel import cel
 from flexiroaster.engine.expressions.errors import ExpressionError, shown
 from flexiroaster.engine.expressions.functions import FUNCTIONS, NATIVE_FUNCTIONS, BadArgument
 from flexiroaster.engine.expressions.values import Measure, UnfitValue, into_cel, to_json
