@@ -354,16 +354,18 @@ class _Compiler:
     def _window(self, operation: ops.Window) -> exp.Select:
         partition = self._resolved(operation.partition_by)
         order = self._ordered(operation.order_by)
-        columns = {}
-        for name, text in operation.columns.items():
-            function = self._value(text)
-            columns[name] = exp.Window(
-                this=function,
+
+        def over(function: exp.Expr) -> exp.Expr:
+            return exp.Window(
+                this=function.copy(),
                 partition_by=[_col(key) for key in partition],
                 order=exp.Order(expressions=[item.copy() for item in order]) if order else None,
                 spec=_frame(operation.rows),
             )
-        return self._with_columns(columns)
+
+        return self._with_columns(
+            {name: _windowed(self._value(text), over) for name, text in operation.columns.items()}
+        )
 
     def _split(self, operation: ops.Split) -> exp.Select:
         column = self._column(operation.column)
@@ -441,6 +443,15 @@ def _only_where(cell: exp.Expr, column: str, value: Any) -> exp.Expr:
         return node
 
     return _transform_top(cell, narrowed)
+
+
+def _windowed(value: exp.Expr, over: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """`round(avg(x), 2)` → `round(avg(x) OVER (…), 2)`; an expression with its own OVER stays as it is."""
+    if value.find(exp.Window):
+        return value
+    functions = (exp.AggFunc, exp.RowNumber, exp.Filter, exp.IgnoreNulls, exp.RespectNulls)
+    found = _transform_top(value, lambda node: over(node) if isinstance(node, functions) else node)
+    return found if found.find(exp.Window) else over(value)
 
 
 def _transform_top(node: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
