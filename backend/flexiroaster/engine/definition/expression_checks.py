@@ -11,7 +11,7 @@ from flexiroaster.engine.definition.graph_checks import Graph
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.stage_view import StageView
 from flexiroaster.engine.definition.support import NOT_YET, refuse
-from flexiroaster.engine.expressions import Expression, ExpressionError, did_you_mean, whole_expression
+from flexiroaster.engine.expressions import Expression, ExpressionError, whole_expression
 from flexiroaster.engine.expressions.analysis import Reference
 from flexiroaster.engine.expressions.errors import shown
 from flexiroaster.engine.expressions.template import pieces, templated_texts
@@ -97,7 +97,7 @@ class ExpressionChecks:
 
     def _unknown_name(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
         known = sorted(place.names)
-        meant = did_you_mean(reference.root, known)
+        meant = self.findings.closest(reference.root, known)
         if meant is None and ("stages", reference.root) in self.graph.positions and "results" in place.names:
             meant = f"results.{reference.root}"
         elif meant is None and reference.root in self.inputs and "inputs" in place.names:
@@ -111,19 +111,15 @@ class ExpressionChecks:
         name = str(reference.path[0])
         if name in self.inputs:
             return
-        meant = did_you_mean(name, self.inputs)
+        meant = self.findings.closest(name, self.inputs)
         hint = f", did you mean `inputs.{meant}`?" if meant else ": declare it under `inputs`."
         self._add("unknown_input", f"The pipeline has no input {name!r}{hint}", reference, source, path, meant)
 
     def _check_result(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
         name, view = str(reference.path[0]), place.stage
-        known = (
-            {id for group, id in self.graph.positions if group == "stages" or (view and group == view.group)}
-            if (("stages", name) not in self.graph.positions)
-            else {name}
-        )
-        if name not in known:
-            meant = did_you_mean(name, sorted(known))
+        groups = {"stages", view.group} if view is not None else {"stages"}
+        if not any((group, name) in self.graph.positions for group in groups):
+            meant = self.findings.closest(name, [id for group in groups for id in self.graph.names.get(group, [])])
             hint = f", did you mean `results.{meant}`?" if meant else "."
             self._add("unknown_stage", f"There is no stage {name!r}{hint}", reference, source, path, meant)
         elif view is not None and not self.graph.is_upstream(view, name):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Literal
 
 from flexiroaster.engine.definition.nodes import Node, Path, ScalarNode, Source, find
 from flexiroaster.engine.errors import Problem
+from flexiroaster.engine.expressions import did_you_mean
 
 MAX_PROBLEMS = 200
+MAX_COMPARISONS = 100_000
+"""About half a second."""
 _MAX_FOUND = 200
 
 
@@ -19,6 +23,7 @@ class Findings:
         self.source = source
         self.root = root
         self._problems: dict[tuple[str, Path, str], Problem] = {}
+        self._comparisons_left = MAX_COMPARISONS
 
     def add(
         self,
@@ -62,6 +67,11 @@ class Findings:
             *errors_first,
             Problem("too_many_problems", f"… and {more} more problems.", severity=errors_first[0].severity),
         ]
+
+    def closest(self, name: str, known: Collection[str]) -> str | None:
+        """Did you mean …? Silent once many names were compared: thousands of wrong names need no thousand hints."""
+        self._comparisons_left -= len(known)
+        return did_you_mean(name, known) if self._comparisons_left >= 0 else None
 
     def line(self, path: Path) -> int | None:
         return self._place(path, False, None, None)[0]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.stage_view import StageView
-from flexiroaster.engine.expressions import did_you_mean
 
 MAX_CYCLE_SHOWN = 12
 _RESERVED = frozenset({"in", "true", "false", "null"})
@@ -20,6 +19,9 @@ class Graph:
         for position, view in enumerate(views):
             self.positions.setdefault((view.group, view.id), position)
         self.views = views
+        self.names: dict[str, list[str]] = {}
+        for group, id in self.positions:
+            self.names.setdefault(group, []).append(id)
         self.needs = [self._known_needs(view) for view in views]
         self._ancestors: list[int] | None = None
 
@@ -119,7 +121,7 @@ def _check_needs(view: StageView, graph: Graph, findings: Findings) -> None:
         elif need in seen:
             findings.add("duplicate_need", f"{need!r} stands twice in `needs`.", path, found=need)
         elif (view.group, need) not in graph.positions:
-            meant = did_you_mean(need, [id for group, id in graph.positions if group == view.group and id != view.id])
+            meant = findings.closest(need, graph.names[view.group])
             hint = f", did you mean {meant!r}?" if meant else "."
             findings.add("unknown_stage", f"There is no stage {need!r}{hint}", path, found=need, suggestion=meant)
         seen.add(need)

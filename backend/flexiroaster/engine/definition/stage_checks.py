@@ -13,7 +13,6 @@ from flexiroaster.engine.definition.normalise import STAGE_KEYS
 from flexiroaster.engine.definition.report import StageTypes, StageTypeView
 from flexiroaster.engine.definition.stage_view import StageView
 from flexiroaster.engine.definition.support import STAGE_TYPES_OF_THE_FORMAT
-from flexiroaster.engine.expressions import did_you_mean
 
 _SECRET_KEY = re.compile(r"(?:^|_)(?:password|passwd|secret|token|api_?key|access_?key|private_?key)$", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
@@ -41,7 +40,7 @@ def _unknown_type(view: StageView, stage_types: StageTypes, findings: Findings) 
     assert view.type is not None
     if view.type in STAGE_TYPES_OF_THE_FORMAT:
         return
-    meant = did_you_mean(view.type, stage_types)
+    meant = findings.closest(view.type, stage_types)
     hint = f", did you mean {meant!r}?" if meant else f". Known are {', '.join(sorted(stage_types))}."
     findings.add(
         "unknown_stage_type",
