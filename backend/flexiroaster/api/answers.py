@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, cast
 
 from flexiroaster.api import schemas
+from flexiroaster.data.preview import Preview
+from flexiroaster.data.profile import Profile
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Problem
-from flexiroaster.services.artifacts import Preview
 from flexiroaster.services.history import (
     ExecutionEntry,
     ExecutionPicture,
@@ -447,4 +448,24 @@ def table_preview(found: Preview) -> schemas.TablePreview:
         rows=found.rows,
         offset=found.offset,
         total_rows=found.total_rows,
+    )
+
+
+def table_profile(found: Profile) -> schemas.TableProfile:
+    return schemas.TableProfile(
+        rows=found.rows,
+        bytes=found.bytes,
+        columns=[
+            schemas.ColumnProfile(
+                name=column.name,
+                type=column.type,
+                nulls=column.nulls,
+                distinct=column.distinct,
+                min=column.min,
+                max=column.max,
+                mean=column.mean,
+                histogram=column.histogram,
+            )
+            for column in found.columns
+        ],
     )

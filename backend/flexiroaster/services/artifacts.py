@@ -6,15 +6,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.data.confinement import Confinement
 from flexiroaster.data.export import ExportFormat, export
+from flexiroaster.data.preview import Preview, preview
+from flexiroaster.data.profile import Profile, profile
 from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import Column, TableRef
-from flexiroaster.data.values import json_safe
 from flexiroaster.engine.errors import InvalidRequest, NotFound
 from flexiroaster.store import artifacts as store
 from flexiroaster.store import executions as execution_store
@@ -35,16 +37,7 @@ INERT = frozenset({*TABLES, "text/csv", "text/plain", "application/json", "appli
 run as if it were ours."""
 CHUNK_BYTES = 1 << 18
 TABLE = "data"
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Rows as JSON values; `total_rows` is of the whole table."""
-
-    columns: list[Column]
-    rows: list[list[Any]]
-    offset: int
-    total_rows: int
+PROFILES_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +54,7 @@ class Artifacts:
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._profiles = lru_cache(maxsize=PROFILES_KEPT)(self._profile)
 
     def of_execution(self, execution_id: str) -> list[ArtifactRow]:
         """In the order they were written. Raises NotFound."""
@@ -79,12 +73,12 @@ class Artifacts:
 
     def preview(self, id: str, *, offset: int, limit: int) -> Preview:
         """Raises InvalidRequest for what is no table, NotFound when its file is gone."""
-        row = self.get(id)
-        with self._opened(row) as (tables, _):
-            rows = tables.session.rows(f"SELECT * FROM {TABLE} LIMIT {limit:d} OFFSET {offset:d}")
-            columns = list(tables.columns(TABLE))
-            total = row.rows if row.rows is not None else tables.session.row(f"SELECT count(*) FROM {TABLE}")[0]
-        return Preview(columns, [[json_safe(value) for value in values] for values in rows], offset, int(total))
+        ref, confinement = self._table(self.get(id))
+        return preview(ref, confinement, offset=offset, limit=limit)
+
+    def profile(self, id: str) -> Profile:
+        """As `preview`. Kept for a while: an artifact never changes, and a large one takes seconds."""
+        return self._profiles(id)
 
     def download(self, id: str, format: Format) -> Download:
         """Anything as it was written; a table also as CSV, JSON or Parquet."""
@@ -101,9 +95,22 @@ class Artifacts:
             size = target.stat().st_size
         return Download(_file_name(row, format), MEDIA_TYPES[format], size, _chunks(file))
 
+    def _profile(self, id: str) -> Profile:
+        ref, confinement = self._table(self.get(id))
+        return profile(ref, confinement)
+
     @contextmanager
     def _opened(self, row: ArtifactRow) -> Iterator[tuple[Tables, Path]]:
-        """The artifact as the table `data` of a session that can read its file and nothing else."""
+        """The artifact as the table `data`, and the folder that its session may write to."""
+        ref, confinement = self._table(row)
+        with (
+            tempfile.TemporaryDirectory(prefix="flexiroaster-artifact-") as folder,
+            Tables.open({TABLE: ref}, confinement, Path(folder)) as tables,
+        ):
+            yield tables, Path(folder)
+
+    def _table(self, row: ArtifactRow) -> tuple[TableRef, Confinement]:
+        """The artifact as a table, and leave to read its own folder and nothing else."""
         format = TABLES.get(row.media_type)
         if format is None:
             raise InvalidRequest(
@@ -112,12 +119,8 @@ class Artifacts:
             )
         path = self._artifacts.local_path(row.key)
         columns = tuple(Column.model_validate(column) for column in row.columns or ())
-        ref = TableRef(table=path.as_uri(), format=format, columns=columns)
-        with tempfile.TemporaryDirectory(prefix="flexiroaster-artifact-") as folder:
-            scratch = Path(folder)
-            confinement = Confinement(data_dirs=(), artifact_dir=path.parent)
-            with Tables.open({TABLE: ref}, confinement, scratch) as tables:
-                yield tables, scratch
+        ref = TableRef(table=path.as_uri(), format=format, columns=columns, rows=row.rows, bytes=row.bytes)
+        return ref, Confinement(data_dirs=(), artifact_dir=path.parent)
 
 
 def _file_name(row: ArtifactRow, extension: str | None) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import sqlalchemy as sa
+import structlog
 from pydantic import ValidationError
 
 from flexiroaster.artifacts.port import ArtifactStore
@@ -29,6 +30,8 @@ from flexiroaster.store.executions import (
     FullExecutionRow,
     StageRunRow,
 )
+
+log = structlog.get_logger(__name__)
 
 MOST_STAGE_RUNS = 2_000
 """Stage runs that an execution is shown with at once; more are read in pages."""
@@ -209,6 +212,10 @@ class History:
             return self._retry_plan(row.id)
         except Conflict:
             return None  # it was retried since we read it
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # Its record is damaged or of another release: it cannot be run again, but it can be looked at.
+            log.warning("execution.unreadable", execution=row.id, error=str(error))
+            return None
 
     def _start_of(self, artifact: ArtifactRow) -> str:
         """The first bytes of a large result, as text."""
