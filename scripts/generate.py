@@ -65,6 +65,12 @@ def migrations(check: bool) -> bool:
     return not differences
 
 
+def stage_pages(check: bool) -> bool:
+    from flexiroaster.stages.reference import main as write_pages
+
+    return write_pages(["--check"] if check else []) == 0
+
+
 def kept(path: Path, content: bytes, check: bool) -> bool:
     """Write the file, or say whether it is what would be written."""
     if check:
@@ -90,6 +96,7 @@ def openapi_of_the_code() -> bytes:
 STEPS: dict[str, Callable[[bool], bool]] = {
     "backend/openapi.json": openapi,
     "frontend/src/types/api.d.ts": types,
+    "docs/reference/stages": stage_pages,
     "the migrations (tables in store/tables.py)": migrations,
 }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, *range(500, 600)})
 SHOWN_BODY = 500
+PROGRESS_BYTES = 8_000_000
 _HIDDEN_HEADERS = frozenset({"set-cookie", "www-authenticate", "proxy-authenticate"})
 
 
@@ -121,9 +122,12 @@ class Exchange:
             self._context.artifact(name, kind="file", media_type=media_type) as draft,
             draft.path.open("wb") as file,
         ):
+            told = 0
             for chunk in reply.chunks():
                 file.write(chunk)
-                self._context.progress(file.tell(), None, "bytes")
+                if file.tell() - told >= PROGRESS_BYTES:
+                    told = file.tell()
+                    self._context.progress(told, None, "bytes")
         return {"artifact_id": draft.id, "uri": draft.uri, "bytes": draft.bytes, "media_type": media_type}
 
     def _table(self) -> Succeeded:

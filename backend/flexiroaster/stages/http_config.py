@@ -109,6 +109,7 @@ class HttpConfig(StageConfig):
     request_timeout: PositiveDuration = Field(
         timedelta(seconds=30),
         description="The limit of each single request, its body included; the stage's `timeout` covers all of them.",
+        json_schema_extra={"default": "30s"},
     )
     response: Literal["auto", "json", "text", "file", "table"] = Field(
         "auto",

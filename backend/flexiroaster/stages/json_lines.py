@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
 import orjson
@@ -34,7 +34,12 @@ class JsonLines:
 
     def columns(self) -> tuple[Column, ...]:
         """In the order first seen; a column that was always null is text."""
-        return tuple(Column(name=name, type=type or "VARCHAR") for name, type in self._types.items())
+        return columns_of(self._types)
+
+
+def columns_of(types: Mapping[str, str | None]) -> tuple[Column, ...]:
+    """A table without rows, whose columns nobody knows, gets the one column of plain values: none cannot be read."""
+    return tuple(Column(name=name, type=type or "VARCHAR") for name, type in (types or {"value": None}).items())
 
 
 def widened(type: str | None, value: Any) -> str | None:

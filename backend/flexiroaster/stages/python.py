@@ -6,20 +6,22 @@ import os
 import re
 import signal
 import stat
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from flexiroaster.data.table import Column, TableRef, is_table
+from flexiroaster.data.table import TableRef, is_table
 from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.field_types import Duration
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Succeeded
 from flexiroaster.stages.base import ArtifactDraft, LogLevel, Stage, StageConfig, StageContext, StageExample
-from flexiroaster.stages.json_lines import MEDIA_TYPE, widened
+from flexiroaster.stages.json_lines import MEDIA_TYPE, columns_of, widened
 from flexiroaster.stages.python_log import BoundedLog, LineReader
 from flexiroaster.stages.python_process import MARKER, Ending, Handlers, Limits, StageProcess
 
@@ -57,7 +59,9 @@ class PythonConfig(StageConfig):
     )
     max_output_mb: float = Field(10, gt=0, le=100, description="The most it may print into the log, in MB.")
     grace: Duration = Field(
-        timedelta(seconds=10), description="The time between asking it to end (SIGTERM) and killing it."
+        timedelta(seconds=10),
+        description="The time between asking it to end (SIGTERM) and killing it.",
+        json_schema_extra={"default": "10s"},
     )
 
     @field_validator("env")
@@ -81,9 +85,9 @@ class PythonStage(Stage):
     description = (
         "Calls `run(context, **args)` or `run(**args)`, as its signature says, and hands on what it returns, "
         "which must be JSON. `context` has `inputs`, `data`, `upstream` (results of the needed stages by id), "
-        "`scratch_dir`, `log(level, message)`, `progress(done, total)`, `table(reference_or_stage_id)` (the path of a table, to be "
-        "read with Polars, pandas or DuckDB), `write_table(rows)` (gives a reference to return as `data`), "
-        "`keep_file(path)` and `fail(message, retry=False)`.\n\n"
+        "`scratch_dir`, `log(level, message)`, `progress(done, total)`, `table(reference_or_stage_id)` (the path of a "
+        "table, to be read with Polars, pandas or DuckDB), `write_table(rows)` (gives a reference to return as "
+        "`data`), `keep_file(path)` and `fail(message, retry=False)`.\n\n"
         "The process starts in an empty folder, with a clean environment and without the server's variables. What it "
         "prints becomes log lines. It may not use more memory than `memory_mb`; on cancel and timeout it is asked to "
         "end, then killed after `grace`, with everything it started. An exception fails the stage for good, except "
@@ -130,6 +134,7 @@ class Attempt:
         self._folders = [str(folder) for folder in context.data_dirs]
         self._log = BoundedLog(context.log, int(config.max_output_mb * 1e6))
         self._stdout, self._stderr = LineReader(self._log), LineReader(self._log)
+        self._names: Counter[str] = Counter()
         self._out_of_memory = False
 
     def outcome(self) -> Outcome:
@@ -213,10 +218,10 @@ class Attempt:
             return {"error": str(error)}
 
     def _table(self, path: Path, frame: Mapping[str, Any]) -> dict[str, Any]:
-        columns = columns_of(frame.get("samples") or {})
+        columns = columns_of(types_of(frame["samples"])) if "samples" in frame else ()
         schema = [column.model_dump() for column in columns] or None
         with self._context.artifact(
-            frame["name"],
+            self._name(frame),
             kind="table",
             media_type=TABLE_MEDIA_TYPES[frame["format"]],
             rows=frame["rows"],
@@ -234,9 +239,16 @@ class Attempt:
 
     def _file(self, path: Path, frame: Mapping[str, Any]) -> dict[str, Any]:
         media_type = frame["media_type"]
-        with self._context.artifact(frame["name"], kind="file", media_type=media_type) as draft:
+        with self._context.artifact(self._name(frame), kind="file", media_type=media_type) as draft:
             move(path, draft)
         return {"artifact_id": draft.id, "uri": draft.uri, "bytes": draft.bytes, "media_type": media_type}
+
+    def _name(self, frame: Mapping[str, Any]) -> str:
+        """A safe name for an artifact, and another one when the code uses it again."""
+        stem, dot, suffix = file_name(str(frame["name"])).partition(".")
+        self._names[stem + dot + suffix] += 1
+        count = self._names[stem + dot + suffix]
+        return f"{stem}{dot}{suffix}" if count == 1 else f"{stem}-{count}{dot}{suffix}"
 
     def _judged(self, ending: Ending) -> Outcome:
         final = ending.final
@@ -308,15 +320,15 @@ def exited(status: int | None, config: PythonConfig) -> StageError:
     return StageError(f"The stage's process was ended by signal {number} ({name}){hint}.", "python_exit")
 
 
-def columns_of(samples: Mapping[str, list[Any]]) -> tuple[Column, ...]:
-    """The columns of a table from one value of each type seen in them."""
-    columns = []
-    for name, values in samples.items():
-        type: str | None = None
-        for value in values:
-            type = widened(type, value)
-        columns.append(Column(name=name, type=type or "VARCHAR"))
-    return tuple(columns)
+def types_of(samples: Mapping[str, list[Any]]) -> dict[str, str | None]:
+    """The types of columns from one value of each type seen in them."""
+    return {column: reduce(widened, values, None) for column, values in samples.items()}
+
+
+def file_name(text: str) -> str:
+    """The last part of a path, with nothing in it that a file system or a URL reads differently."""
+    name = "".join(char if char.isalnum() or char in "._-" else "_" for char in text.rpartition("/")[2])
+    return name.lstrip(".")[-100:] or "file"
 
 
 def within(folder: Path, path: Path) -> Path:

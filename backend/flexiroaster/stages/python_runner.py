@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-PROGRESS_SECONDS = 0.05
+PROGRESS_SECONDS = 1.0
 LONGEST_MESSAGE = 2000
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -99,7 +99,7 @@ class Context:
             print(message, flush=True)  # noqa: T201 - standard output is the log of a forked process
 
     def progress(self, done: float, total: float | None = None, unit: str = "rows") -> None:
-        """How far the stage is; sent at most twenty times a second."""
+        """How far the stage is; sent once a second at most."""
         now = time.monotonic()
         if self._channel.usable and (now >= self._next_progress or done == total):
             self._next_progress = now + PROGRESS_SECONDS

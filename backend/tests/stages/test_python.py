@@ -18,6 +18,7 @@ from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Succeeded
 from flexiroaster.stages import python
 from flexiroaster.stages.python import PythonConfig, PythonStage
+from flexiroaster.stages.tables import open_tables
 from tests.stages.context import NOW, FakeContext, Line
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prctl")
@@ -137,7 +138,7 @@ class TestContract:
             ({"entrypoint": "nowhere.deep:run"}, "There is no module 'nowhere' for entrypoint 'nowhere.deep:run'"),
             ({"entrypoint": "enrich:walk"}, "Module 'enrich' has no 'walk' for entrypoint 'enrich:walk'."),
             ({"entrypoint": "enrich:VALUE"}, "'enrich:VALUE' is a int, not a function."),
-            ({"entrypoint": "enrich:run"}, "run(context, day) does not fit the stage's args: missing a required argument"),
+            ({"entrypoint": "enrich:run"}, "run(context, day) does not fit the stage's args: missing a required"),
             ({"entrypoint": "enrich:run", "args": {"day": 1, "x": 2}}, "got an unexpected keyword argument 'x'"),
             ({"code": "import sys\nsys.exit(3)"}, "The code left with sys.exit(3)."),
         ],
@@ -300,6 +301,29 @@ class TestTables:
                 return [same, duckdb.sql(f"SELECT sum(id) FROM '{context.table(table)}'").fetchall()[0][0]]
         """
         assert result(context, read, args={"table": made["data"]}, memory_mb=2048) == [True, 10]
+
+    def test_tables_of_one_name_are_kept_apart(self, context: FakeContext) -> None:
+        code = """
+            def run(context):
+                return [context.write_table([{"n": n}], name="../a b") for n in range(2)]
+        """
+        run(context, code)
+        assert [artifact.path.name.partition("-")[2] for artifact in context.artifacts] == ["a_b.jsonl", "a_b-2.jsonl"]
+
+    @pytest.mark.parametrize(
+        ("rows", "read"),
+        [
+            (
+                [{"a": 1, "m": 1, "n": [1], "d d": None}, {"a": 2, "m": "x"}],
+                [[1, "1", "[1]", None], [2, '"x"', None, None]],
+            ),
+            ([], []),
+        ],
+    )
+    def test_data_stages_can_read_the_table(self, context: FakeContext, rows: list[Any], read: list[Any]) -> None:
+        made = result(context, "def run(context, rows): return context.write_table(rows)", args={"rows": rows})
+        with open_tables({"t": TableRef.model_validate(made)}, context) as tables:
+            assert [list(row) for row in tables.session.rows("SELECT * FROM t")] == read
 
     @pytest.mark.parametrize(
         ("call", "sentence"),
@@ -497,9 +521,9 @@ class TestEnding:
         cancel_on(context, "ready")
         code = """
             import signal
-            signal.signal(signal.SIGTERM, lambda *_: None)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
             print("ready")
-            signal.pause()
+            signal.sigwait({signal.SIGTERM})
             result = 1
         """
         assert run(context, code) == Cancelled("cancelled")
