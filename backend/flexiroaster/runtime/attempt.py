@@ -19,9 +19,9 @@ import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.runtime.timers import Timer
-from flexiroaster.services.executions import Claimed
 from flexiroaster.services.live import Live, Spilled
 from flexiroaster.services.scope import ReadSpilled
+from flexiroaster.services.stage_runs import Claimed
 from flexiroaster.stages.base import ArtifactDraft, LogLevel
 from flexiroaster.store.progress import KeptArtifact, LogEntry
 

@@ -19,8 +19,10 @@ from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
+from flexiroaster.services.changes import Changes
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.scope import ReadSpilled
+from flexiroaster.services.stage_runs import StageRuns
 from flexiroaster.stages.registry import StageRegistry
 from flexiroaster.store import artifacts as artifact_rows
 from flexiroaster.store.database import Database
@@ -61,18 +63,14 @@ class Embedded:
         self._scratch_root = limits.scratch_root
         self._timers = Timers()
         self.dispatch = InProcessDispatch()
-        self.executions = Executions(
-            database,
-            bus,
-            self.dispatch,
-            self._timers,
-            owner=str(uuid4()),
-            read_spilled=read_spilled,
-            default_timeout=DEFAULT_TIMEOUT,
+        changes = Changes(
+            database, bus, self.dispatch, self._timers, read_spilled=read_spilled, default_timeout=DEFAULT_TIMEOUT
         )
-        self._logbook = Logbook(self.executions.add_logs)
+        self.executions = Executions(changes)
+        self.stage_runs = StageRuns(changes, owner=str(uuid4()))
+        self._logbook = Logbook(self.stage_runs.add_logs)
         self.worker = Worker(
-            self.executions,
+            self.stage_runs,
             self.dispatch,
             Executor(registry, world),
             self._timers,

@@ -14,9 +14,9 @@ from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
 from flexiroaster.runtime.attempt import Attempt, World
-from flexiroaster.services.executions import Produced
 from flexiroaster.services.live import Version
 from flexiroaster.services.scope import scope
+from flexiroaster.services.stage_runs import Produced
 from flexiroaster.stages.base import Stage, StageConfig
 from flexiroaster.stages.registry import StageRegistry
 

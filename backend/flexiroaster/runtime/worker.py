@@ -18,7 +18,7 @@ from flexiroaster.runtime.attempt import Attempt, World
 from flexiroaster.runtime.executor import Executor, timeout_error
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.timers import Timers
-from flexiroaster.services.executions import LEASE, Claimed, Executions, Produced
+from flexiroaster.services.stage_runs import LEASE, Claimed, Produced, StageRuns
 from flexiroaster.store.database import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Worker:
 
     def __init__(
         self,
-        executions: Executions,
+        stage_runs: StageRuns,
         dispatch: InProcessDispatch,
         executor: Executor,
         timers: Timers,
@@ -45,7 +45,7 @@ class Worker:
         *,
         concurrency: int,
     ) -> None:
-        self._executions = executions
+        self._stage_runs = stage_runs
         self._dispatch = dispatch
         self._executor = executor
         self._timers = timers
@@ -97,7 +97,7 @@ class Worker:
     def _work(self) -> None:
         while self._dispatch.wait():
             try:
-                claimed = self._executions.claim_next()
+                claimed = self._stage_runs.claim_next()
             except Exception:
                 log.exception("worker.claim_failed")
                 self._stopping.wait(1)
@@ -123,7 +123,7 @@ class Worker:
         produced.logs = self._logbook.take(attempt)
         go_on = not (self._stopping.is_set() or attempt.abandoned)
         if attempt.why == "shutdown" and not isinstance(outcome, Succeeded):
-            self._persist(lambda: self._executions.release(claimed))
+            self._persist(lambda: self._stage_runs.release(claimed))
             following = None
         else:
             following = self._record(claimed, outcome, produced, go_on=go_on)
@@ -134,11 +134,11 @@ class Worker:
 
     def _record(self, claimed: Claimed, outcome: Outcome, produced: Produced, *, go_on: bool) -> Claimed | None:
         try:
-            return self._persist(lambda: self._executions.record(claimed, outcome, produced, go_on=go_on))
+            return self._persist(lambda: self._stage_runs.record(claimed, outcome, produced, go_on=go_on))
         except Exception as failure:
             log.exception("worker.record_failed", execution=claimed.execution_id)
             error = StageError(f"The outcome could not be recorded: {failure}", code="record_failed", kind="internal")
-            return self._persist(lambda: self._executions.record(claimed, Failed(error), Produced(), go_on=go_on))
+            return self._persist(lambda: self._stage_runs.record(claimed, Failed(error), Produced(), go_on=go_on))
 
     def _persist(self, write: Callable[[], T]) -> T:
         """A stage's work is not thrown away because the database is out for a while or the disk is full."""
@@ -177,7 +177,7 @@ class Worker:
         log.warning("worker.stage_abandoned", execution=attempt.execution_id, stage=attempt.stage_id)
         attempt.abandoned = True
         del self._running[work]
-        self._executions.record(attempt.claimed, Failed(timeout_error(attempt)), Produced(), go_on=False)
+        self._stage_runs.record(attempt.claimed, Failed(timeout_error(attempt)), Produced(), go_on=False)
         if not self._stopping.is_set():
             self._add_thread()
 
@@ -185,6 +185,6 @@ class Worker:
         """Renew the leases, from a thread that no stage can hold up."""
         while not self._stopping.wait(LEASE.total_seconds() / 3):
             try:
-                self._executions.renew_leases()
+                self._stage_runs.renew_leases()
             except Exception:
                 log.exception("worker.heartbeat_failed")

@@ -290,7 +290,7 @@ def test_start_takes_up_what_a_dead_process_left(database: Database, tmp_path: P
     """The rows a killed process leaves: one stage running, one retrying, one ready."""
     dead = TestEngine(database, tmp_path)  # never started: it claims and then is never heard of again
     execution = dead.execute({"a": [], "b": [], "c": ["a", "b"]})
-    claimed = dead.executions.claim_next()
+    claimed = dead.embedded.stage_runs.claim_next()
     assert claimed is not None
     with running(database, tmp_path) as engine:
         assert engine.wait_end(execution) == "success"
@@ -300,16 +300,16 @@ def test_start_takes_up_what_a_dead_process_left(database: Database, tmp_path: P
 
 def test_late_answer_of_a_dead_process_changes_nothing(database: Database, tmp_path: Path) -> None:
     from flexiroaster.engine.outcome import Succeeded
-    from flexiroaster.services.executions import Produced
+    from flexiroaster.services.stage_runs import Produced
 
     dead = TestEngine(database, tmp_path)
     execution = dead.execute({"a": []})
-    claimed = dead.executions.claim_next()
+    claimed = dead.embedded.stage_runs.claim_next()
     assert claimed is not None
     with running(database, tmp_path) as engine:
         engine.wait_end(execution)
         before = engine.events(execution)
-        dead.executions.record(claimed, Succeeded({"late": True}), Produced(result_json='{"late":true}'))
+        dead.embedded.stage_runs.record(claimed, Succeeded({"late": True}), Produced(result_json='{"late":true}'))
         assert engine.events(execution) == before
         assert engine.results(execution) == {}
 

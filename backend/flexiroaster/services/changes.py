@@ -1,0 +1,180 @@
+"""The one door through which executions change: load, decide, write in one transaction, then wake and announce."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol, TypeVar
+
+from flexiroaster.bus.port import Bus
+from flexiroaster.dispatch.inprocess import InProcessDispatch
+from flexiroaster.dispatch.port import Work
+from flexiroaster.engine import planner
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.expressions import ExpressionError
+from flexiroaster.engine.runs import Key
+from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
+from flexiroaster.engine.summary import summarise
+from flexiroaster.services.live import Live, LiveExecutions, Spilled
+from flexiroaster.services.narration import as_events, narrate
+from flexiroaster.services.scope import ReadSpilled, scope
+from flexiroaster.store import progress
+from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.progress import LogEntry
+
+T = TypeVar("T")
+
+STALE_TRIES = 3
+
+
+class Timers(Protocol):
+    """`callback` runs soon after `moment`, unless the process ends first: what is due is also in the database."""
+
+    def at(self, moment: datetime, callback: Callable[[], None]) -> object: ...
+
+
+Decide = Callable[[Live, Draft], None]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an operation touched outside the database: undone when its transaction fails."""
+
+    executions: list[str] = field(default_factory=list)
+    taken: list[Work] = field(default_factory=list)
+
+
+class Changes:
+    """Shared by everything that changes executions in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        dispatch: InProcessDispatch,
+        timers: Timers,
+        *,
+        read_spilled: ReadSpilled,
+        default_timeout: timedelta | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.database = database
+        self.bus = bus
+        self.dispatch = dispatch
+        self.timers = timers
+        self.clock = clock
+        self.live = LiveExecutions(default_timeout)
+        self._read_spilled = read_spilled
+
+    def change(self, execution_id: str, decide: Decide, *, durable: bool = False) -> None:
+        """Let `decide` fill a draft of this execution, and write it. Raises NotFound and what `decide` raises."""
+        tally = Tally()
+
+        def operation(tx: Transaction) -> None:
+            live = self.touch(tx, tally, execution_id)
+            draft = self.draft(live)
+            decide(live, draft)
+            self.save(tx, live, draft)
+
+        self.write(operation, tally, durable=durable)
+
+    def draft(self, live: Live) -> Draft:
+        return Draft(live.version.plan, live.state, self.clock())
+
+    def touch(self, tx: Transaction, tally: Tally, execution_id: str) -> Live:
+        tally.executions.append(execution_id)
+        return self.live.get(tx.sa, execution_id)
+
+    def write(self, operation: Callable[[Transaction], T], tally: Tally, *, durable: bool = False) -> T:
+        """Run an operation; when it fails, memory is dropped so that the next one sees what is committed."""
+
+        def on_failure() -> None:
+            for execution_id in tally.executions:
+                self.live.forget(execution_id)
+            self.dispatch.put_back(reversed(tally.taken))
+            tally.executions.clear()
+            tally.taken.clear()
+
+        for _ in range(STALE_TRIES):
+            try:
+                return self.database.write(operation, durable=durable, on_failure=on_failure)
+            except progress.StaleState:
+                continue  # another process was first; memory is dropped, so the next try sees what it did
+        return self.database.write(operation, durable=durable, on_failure=on_failure)
+
+    def save(self, tx: Transaction, live: Live, draft: Draft, logs: Sequence[LogEntry] = ()) -> None:
+        """Write a draft, with the log lines that belong to it, and take it over into memory."""
+        ended = draft.execution.status in EXECUTION_FINAL
+        if draft.events or draft.runs or draft.ready:
+            if ended and live.state.execution.status not in EXECUTION_FINAL:
+                self._close(tx, live, draft)
+            progress.save(tx, draft)
+            self.settle(tx, live, draft, logs)
+        if ended:
+            self.live.forget(draft.execution.id)
+
+    def _close(self, tx: Transaction, live: Live, draft: Draft) -> None:
+        """An execution that succeeds gets its outputs; one whose outputs cannot be had has failed."""
+        if draft.execution.status is ExecutionStatus.SUCCESS and live.version.outputs is not None:
+            try:
+                outputs = live.version.outputs.render(scope(live, self._read_spilled))
+                progress.set_outputs(tx, draft.execution.id, outputs)
+                draft.tell_more(EventType.EXECUTION_COMPLETED, outputs=summarise(outputs))
+            except ExpressionError as failure:
+                error = StageError(f"The outputs could not be made: {failure}", code="outputs_failed")
+                planner.fail_outputs(draft, error)
+        results = {
+            stage: None if isinstance(value, Spilled) else value
+            for stage, value in live.results.items()
+            if value is not None
+        }
+        if results:
+            draft.tell_more(draft.events[-1].type, results=summarise(results))
+
+    def settle(
+        self, tx: Transaction, live: Live, draft: Draft, logs: Sequence[LogEntry] = (), *, is_new: bool = False
+    ) -> None:
+        """Write the log lines, take the draft over into memory, and say what is to happen after the commit."""
+        entries = [*logs, *narrate(draft.events, live.state.execution.number)]
+        progress.insert_logs(tx, entries)
+        timeout_is_new = is_new or draft.execution.timeout_at != live.state.execution.timeout_at
+        draft.apply()
+        tx.after_commit(lambda: self._announce(draft, entries, timeout_is_new))
+
+    def _announce(self, draft: Draft, logs: Sequence[LogEntry], timeout_is_new: bool) -> None:
+        execution_id = draft.execution.id
+        if draft.ready:
+            self.dispatch.announce([Work(execution_id, key) for key in draft.ready])
+        if draft.to_stop:
+            self.dispatch.stop([Work(execution_id, key) for key in draft.to_stop])
+        for key, run in draft.runs.items():
+            if run.due_at is not None:
+                self.timers.at(run.due_at, partial(self.wake, execution_id, key))
+        timeout_at = draft.execution.timeout_at
+        if timeout_at is not None and timeout_is_new:
+            self.timers.at(timeout_at, partial(self.time_out, execution_id))
+        self.bus.publish([*draft.events, *as_events(logs)])
+
+    def time_out(self, execution_id: str) -> None:
+        """The execution's timeout has passed (nothing happens when it has ended, or was retried with a new one)."""
+
+        def decide(live: Live, draft: Draft) -> None:
+            due = live.state.execution.timeout_at
+            if due is not None and due <= draft.now:
+                planner.time_out(draft)
+
+        self.change(execution_id, decide)
+
+    def wake(self, execution_id: str, key: Key) -> None:
+        """A retry or a wait may be due (nothing happens when it is not, any more or yet)."""
+
+        def decide(live: Live, draft: Draft) -> None:
+            due = draft.run(key).due_at
+            if due is not None and due <= draft.now:
+                planner.wake(draft, key)
+
+        self.change(execution_id, decide)
