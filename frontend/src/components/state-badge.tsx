@@ -1,0 +1,40 @@
+import { Icon } from '@/components/icon'
+import { cn } from '@/lib/cn'
+import { appearance, type Status, TONE_TEXT, TONE_TINT } from '@/lib/status'
+
+/** A state as icon, word and colour. */
+export function StateBadge({ status, className }: { status: Status; className?: string }) {
+  const { tone, icon, word } = appearance(status)
+  return (
+    <span
+      className={cn(
+        'inline-flex items-center gap-1.5 rounded-sm py-0.5 pr-2 pl-1.5 text-small font-semibold whitespace-nowrap forced-border',
+        TONE_TEXT[tone],
+        TONE_TINT[tone],
+        className,
+      )}
+    >
+      <Icon
+        name={icon}
+        className={cn('size-[13px] stroke-2', status === 'running' && 'spin-running')}
+      />
+      {word}
+    </span>
+  )
+}
+
+/** Where the word stands close by: the icon on its tint, with the word for screen readers. */
+export function StateIcon({ status, className }: { status: Status; className?: string }) {
+  const { tone, icon, word } = appearance(status)
+  return (
+    <span
+      className={cn('inline-flex rounded-sm p-[3px]', TONE_TEXT[tone], TONE_TINT[tone], className)}
+    >
+      <Icon
+        name={icon}
+        className={cn('size-[13px] stroke-2', status === 'running' && 'spin-running')}
+      />
+      <span className="sr-only">{word}</span>
+    </span>
+  )
+}

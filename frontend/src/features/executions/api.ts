@@ -1,0 +1,199 @@
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from '@tanstack/react-query'
+import { explain } from '@/components/feedback'
+import { api, type Schemas, unwrap, unwrapPage } from '@/lib/api'
+import type { ExecutionStatus } from '@/lib/status'
+import { toast } from '@/store/toasts'
+
+export type ExecutionFilter = {
+  status?: ExecutionStatus[]
+  pipelineId?: string
+  text?: string
+  since?: string
+}
+
+export type LogFilter = { stage: string | null; level: LogLevel; text: string }
+export type LogLevel = 'debug' | 'info' | 'warning' | 'error'
+
+export const executionKeys = {
+  all: ['executions'] as const,
+  lists: () => [...executionKeys.all, 'list'] as const,
+  list: (filter: ExecutionFilter) => [...executionKeys.lists(), filter] as const,
+  latest: (limit: number) => [...executionKeys.lists(), 'latest', limit] as const,
+  detail: (id: string) => [...executionKeys.all, 'detail', id] as const,
+  stage: (id: string, stage: string, index: number) =>
+    [...executionKeys.all, 'stage', id, stage, index] as const,
+  stages: (id: string) => [...executionKeys.all, 'stage', id] as const,
+  logs: (id: string, filter: LogFilter, anchor: number | null) =>
+    [...executionKeys.all, 'logs', id, filter, anchor] as const,
+  preview: (artifact: string, offset: number, limit: number) =>
+    ['artifacts', artifact, 'preview', offset, limit] as const,
+  profile: (artifact: string) => ['artifacts', artifact, 'profile'] as const,
+}
+
+const PAGE_SIZE = 50
+
+export function executionsQuery(filter: ExecutionFilter) {
+  return infiniteQueryOptions({
+    queryKey: executionKeys.list(filter),
+    queryFn: ({ pageParam }) =>
+      unwrapPage(
+        api.GET('/api/executions', {
+          params: {
+            query: {
+              status: filter.status,
+              pipeline_id: filter.pipelineId,
+              q: filter.text,
+              since: filter.since,
+              cursor: pageParam,
+              limit: PAGE_SIZE,
+            },
+          },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** The newest of all pipelines. */
+export function latestExecutionsQuery(limit: number) {
+  return queryOptions({
+    queryKey: executionKeys.latest(limit),
+    queryFn: () => unwrap(api.GET('/api/executions', { params: { query: { limit } } })),
+  })
+}
+
+export function executionQuery(id: string) {
+  return queryOptions({
+    queryKey: executionKeys.detail(id),
+    queryFn: () =>
+      unwrap(api.GET('/api/executions/{execution_id}', { params: { path: { execution_id: id } } })),
+  })
+}
+
+export function stageQuery(id: string, stage: string, index: number) {
+  return queryOptions({
+    queryKey: executionKeys.stage(id, stage, index),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/executions/{execution_id}/stages/{stage}', {
+          params: { path: { execution_id: id, stage }, query: { index } },
+        }),
+      ),
+  })
+}
+
+export const LOG_PAGE = 300
+
+type LogPage = { lines: Schemas['LogLine'][]; direction: 'older' | 'newer' }
+type LogCursor = { before: number } | { after: number }
+
+/** Before this id are the last lines there are. */
+const END = Number.MAX_SAFE_INTEGER
+
+/**
+ * Log lines, oldest first. Without an anchor it starts at the end; with one at that line, and grows both ways.
+ * An empty newer page means that the end is reached, not that there will never be more: `fetchNextPage` asks again.
+ */
+export function logsQuery(id: string, filter: LogFilter, anchor: number | null) {
+  return infiniteQueryOptions({
+    queryKey: executionKeys.logs(id, filter, anchor),
+    queryFn: async ({ pageParam }): Promise<LogPage> => {
+      const lines = await unwrap(
+        api.GET('/api/executions/{execution_id}/logs', {
+          params: {
+            path: { execution_id: id },
+            query: {
+              ...(filter.stage !== null && { stage: filter.stage }),
+              ...(filter.level !== 'debug' && { level: filter.level }),
+              ...(filter.text && { q: filter.text }),
+              ...pageParam,
+              limit: LOG_PAGE,
+            },
+          },
+        }),
+      )
+      return { lines, direction: 'before' in pageParam ? 'older' : 'newer' }
+    },
+    initialPageParam: { before: anchor === null ? END : anchor + 1 } as LogCursor,
+    getPreviousPageParam: (first): LogCursor | undefined => {
+      const oldest = first.lines[0]
+      return oldest && first.direction !== 'newer' && first.lines.length === LOG_PAGE
+        ? { before: oldest.id }
+        : undefined
+    },
+    getNextPageParam: (_last, pages): LogCursor => ({ after: newestId(pages) ?? anchor ?? 0 }),
+    // Pages are immutable; new lines are fetched behind the last one.
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchOnWindowFocus: false,
+  })
+}
+
+function newestId(pages: LogPage[]): number | undefined {
+  return pages.findLast((page) => page.lines.length > 0)?.lines.at(-1)?.id
+}
+
+export function previewQuery(artifactId: string, offset: number, limit: number) {
+  return queryOptions({
+    queryKey: executionKeys.preview(artifactId, offset, limit),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/artifacts/{artifact_id}/preview', {
+          params: { path: { artifact_id: artifactId }, query: { offset, limit } },
+        }),
+      ),
+    // An artifact never changes.
+    staleTime: Number.POSITIVE_INFINITY,
+    placeholderData: keepPreviousData,
+  })
+}
+
+export function profileQuery(artifactId: string) {
+  return queryOptions({
+    queryKey: executionKeys.profile(artifactId),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/artifacts/{artifact_id}/profile', {
+          params: { path: { artifact_id: artifactId } },
+        }),
+      ),
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+}
+
+/** Run the failed stages and what depends on them again, in the same execution. */
+export function useRetry(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: () =>
+      unwrap(
+        api.POST('/api/executions/{execution_id}/retry', {
+          params: { path: { execution_id: id } },
+        }),
+      ),
+    onSuccess: (plan) => toast('success', `Retrying: ${plan.message}.`),
+    onError: (error) => toast('failed', explain(error)),
+    onSettled: () => client.invalidateQueries({ queryKey: executionKeys.all }),
+  })
+}
+
+export function useCancel(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: () =>
+      unwrap(
+        api.POST('/api/executions/{execution_id}/cancel', {
+          params: { path: { execution_id: id } },
+        }),
+      ),
+    onError: (error) => toast('failed', explain(error)),
+    onSettled: () => client.invalidateQueries({ queryKey: executionKeys.detail(id) }),
+  })
+}

@@ -1,0 +1,53 @@
+import type { ReactNode } from 'react'
+import { describeCounts } from '@/components/stage-graph/model'
+import { StateBadge } from '@/components/state-badge'
+import { useNow } from '@/hooks/use-now'
+import type { Schemas } from '@/lib/api'
+import { formatDuration, formatMoment } from '@/lib/format'
+import { hasEnded } from '@/lib/status'
+
+const TICK_MS = 1000
+
+/** When, how long against usual, how started: in one line. */
+export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDetail'] }) {
+  const { started_at, ended_at, queued_seconds, usual_seconds } = execution
+  const ended = hasEnded(execution.status)
+  const now = useNow(ended ? null : TICK_MS)
+  const seconds =
+    started_at && !ended_at ? (now - Date.parse(started_at)) / 1000 : execution.duration_seconds
+  return (
+    <div className="mb-3 flex flex-wrap items-center gap-x-4 gap-y-2 text-small text-muted-foreground">
+      <StateBadge status={execution.status} />
+      {started_at ? (
+        <Fact name="started">{formatMoment(started_at)}</Fact>
+      ) : (
+        <Fact name="created">{formatMoment(execution.created_at)}</Fact>
+      )}
+      {seconds !== null && (
+        <Fact
+          name={ended ? 'ran' : 'running for'}
+          rest={usual_seconds !== null && `of ${formatDuration(usual_seconds)} usual`}
+        >
+          {formatDuration(Math.max(0, seconds))}
+        </Fact>
+      )}
+      {queued_seconds !== null && <Fact name="queued">{formatDuration(queued_seconds)}</Fact>}
+      <Fact name="trigger">{execution.trigger}</Fact>
+      {execution.actor && <Fact name="by">{execution.actor}</Fact>}
+      <Fact name="version">v{execution.version}</Fact>
+      {execution.retries > 0 && <Fact name="retried">{execution.retries}×</Fact>}
+      {execution.reason && <span>{execution.reason}</span>}
+      <span className="ml-auto max-tablet:ml-0">
+        {describeCounts(execution.stages.map((run) => run.status))}
+      </span>
+    </div>
+  )
+}
+
+function Fact({ name, rest, children }: { name: string; rest?: ReactNode; children: ReactNode }) {
+  return (
+    <span>
+      {name} <b className="font-medium text-foreground">{children}</b> {rest}
+    </span>
+  )
+}

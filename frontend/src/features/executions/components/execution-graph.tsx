@@ -1,0 +1,46 @@
+import { useMemo } from 'react'
+import { combinedStatus, describeCounts, type GraphNode } from '@/components/stage-graph/model'
+import { StageGraph } from '@/components/stage-graph/stage-graph'
+import type { Schemas } from '@/lib/api'
+import { formatCount, formatDuration } from '@/lib/format'
+import { appearance } from '@/lib/status'
+
+type StageRun = Schemas['StageRunBody']
+
+type ExecutionGraphProps = {
+  stages: StageRun[]
+  selected: string | null
+  onSelect: (stage: string) => void
+}
+
+export function ExecutionGraph({ stages, selected, onSelect }: ExecutionGraphProps) {
+  const nodes = useMemo(() => toNodes(stages), [stages])
+  return <StageGraph nodes={nodes} selected={selected} onSelect={onSelect} />
+}
+
+function toNodes(stages: StageRun[]): GraphNode[] {
+  const runsOf = new Map<string, StageRun[]>()
+  for (const run of stages) runsOf.set(run.stage, [...(runsOf.get(run.stage) ?? []), run])
+  return [...runsOf].map(([id, runs]) => {
+    const [first] = runs
+    const statuses = runs.map((run) => run.status)
+    return {
+      id,
+      label: first?.name ?? id,
+      needs: first?.needs ?? [],
+      status: combinedStatus(statuses),
+      caption: first && runs.length === 1 ? caption(first) : describeCounts(statuses),
+    }
+  })
+}
+
+/** "0.5 s, 8,412" for a success with rows; otherwise the state's word and what is known. */
+function caption(run: StageRun): string {
+  const seconds = run.duration_seconds === null ? [] : [formatDuration(run.duration_seconds)]
+  if (run.status === 'success') {
+    return [...seconds, ...(run.rows === null ? [] : [`${formatCount(run.rows)} rows`])].join(', ')
+  }
+  const word = appearance(run.status).word.toLowerCase()
+  if (run.status === 'running' && run.attempt > 1) return `${word}, attempt ${run.attempt}`
+  return [word, ...seconds].join(', ')
+}

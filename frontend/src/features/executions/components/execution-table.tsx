@@ -1,0 +1,82 @@
+import { Link } from 'react-router'
+import { StateBadge } from '@/components/state-badge'
+import { Table, Td, Th, Tr } from '@/components/ui/table'
+import type { Schemas } from '@/lib/api'
+import { formatAgo, formatDuration, formatMoment } from '@/lib/format'
+
+type ExecutionTableProps = {
+  executions: Schemas['ExecutionSummary'][]
+  now: number
+  /** Left out on a pipeline's own page. */
+  showPipeline?: boolean
+}
+
+/** Newest first; a failed one says why in its row. */
+export function ExecutionTable({ executions, now, showPipeline = true }: ExecutionTableProps) {
+  return (
+    <Table>
+      <thead>
+        <tr>
+          <Th>Execution</Th>
+          <Th>State</Th>
+          <Th className="max-tablet:hidden">Started</Th>
+          <Th className="max-tablet:hidden">Duration</Th>
+          <Th className="max-desktop:hidden">Trigger</Th>
+          <Th className="max-tablet:hidden">Error</Th>
+        </tr>
+      </thead>
+      <tbody>
+        {executions.map((execution) => (
+          <Tr key={execution.id}>
+            <Td>
+              <Link to={`/executions/${execution.id}`} className="cover-row font-semibold">
+                {showPipeline && `${execution.pipeline_name} `}#{execution.number}
+              </Link>
+              <div className="text-small text-muted-foreground tablet:hidden">
+                {formatAgo(execution.created_at, now)}
+                {execution.duration_seconds !== null &&
+                  `, ${formatDuration(execution.duration_seconds)}`}
+              </div>
+              {execution.error && (
+                <div className="mono wrap-text mt-1 line-clamp-2 text-small text-state-failed tablet:hidden">
+                  {execution.error.message}
+                </div>
+              )}
+            </Td>
+            <Td className="max-tablet:align-top">
+              <StateBadge status={execution.status} />
+            </Td>
+            <Td className="whitespace-nowrap max-tablet:hidden">
+              <time dateTime={execution.created_at} title={formatMoment(execution.created_at)}>
+                {formatAgo(execution.created_at, now)}
+              </time>
+            </Td>
+            <Td className="whitespace-nowrap max-tablet:hidden">
+              {execution.duration_seconds === null
+                ? ''
+                : formatDuration(execution.duration_seconds)}
+            </Td>
+            <Td className="text-muted-foreground max-desktop:hidden">
+              {execution.trigger}
+              {execution.retries > 0 && `, retried ${execution.retries}×`}
+            </Td>
+            <Td className="w-[44%] max-w-0 max-tablet:hidden">
+              {execution.error && (
+                <div className="flex min-w-0 gap-2 text-small">
+                  {execution.failed_stage && (
+                    <span className="mono font-medium whitespace-nowrap">
+                      {execution.failed_stage}
+                    </span>
+                  )}
+                  <span className="mono truncate text-state-failed" title={execution.error.message}>
+                    {execution.error.message}
+                  </span>
+                </div>
+              )}
+            </Td>
+          </Tr>
+        ))}
+      </tbody>
+    </Table>
+  )
+}

@@ -1,0 +1,132 @@
+import { Icon } from '@/components/icon'
+import { StateBadge } from '@/components/state-badge'
+import { Button } from '@/components/ui/button'
+import { Card } from '@/components/ui/card'
+import { Tab, TabList, TabPanel, Tabs } from '@/components/ui/tabs'
+import { AttemptsPanel } from '@/features/executions/components/inspector/attempts-panel'
+import { ConfigPanel } from '@/features/executions/components/inspector/config-panel'
+import { DataPanel } from '@/features/executions/components/inspector/data-panel'
+import { InputPanel } from '@/features/executions/components/inspector/input-panel'
+import { JsonBlock } from '@/features/executions/components/inspector/json-block'
+import { LogPanel } from '@/features/executions/components/inspector/log-panel'
+import type { Selection } from '@/features/executions/use-selection'
+import type { Schemas } from '@/lib/api'
+
+type Execution = Schemas['ExecutionDetail']
+type StageRun = Schemas['StageRunBody']
+type InspectorProps = { execution: Execution; selection: Selection }
+
+/** Everything about one stage run, or about the execution as a whole. */
+export function Inspector({ execution, selection }: InspectorProps) {
+  return (
+    <Card aria-label="Inspector" className="flex flex-col desktop:sticky desktop:top-3.5">
+      {selection.run ? (
+        <StageInspector execution={execution} run={selection.run} selection={selection} />
+      ) : (
+        <WholeInspector execution={execution} selection={selection} />
+      )}
+    </Card>
+  )
+}
+
+const PANEL = 'min-h-[260px] -outline-offset-2'
+
+function StageInspector({ execution, run, selection }: InspectorProps & { run: StageRun }) {
+  const names = new Map(execution.stages.map((stage) => [stage.stage, stage.name]))
+  return (
+    <>
+      <Heading
+        title={run.index > 0 ? `${run.name} [${run.index}]` : run.name}
+        end={
+          <>
+            {run.type}
+            <Button variant="ghost" size="small" onClick={selection.selectWhole}>
+              <Icon name="close" className="size-3.5" />
+              All stages
+            </Button>
+          </>
+        }
+      >
+        <StateBadge status={run.status} />
+      </Heading>
+      <Tabs value={selection.tab} onValueChange={selection.selectTab} activationMode="manual">
+        <TabList aria-label="About the stage">
+          <Tab value="logs">Logs</Tab>
+          <Tab value="data">Data</Tab>
+          <Tab value="input">Input</Tab>
+          <Tab value="config">Config</Tab>
+          <Tab value="attempts">Attempts {run.attempt > 0 && run.attempt}</Tab>
+        </TabList>
+        <TabPanel value="logs" className={PANEL}>
+          <LogPanel
+            executionId={execution.id}
+            ended={execution.ended_at !== null}
+            stage={run.stage}
+          />
+        </TabPanel>
+        <TabPanel value="data" className={PANEL}>
+          <DataPanel executionId={execution.id} run={run} />
+        </TabPanel>
+        <TabPanel value="input" className={PANEL}>
+          <InputPanel
+            stages={execution.stages}
+            run={run}
+            names={names}
+            row={selection.row ?? run.error?.location?.row ?? null}
+          />
+        </TabPanel>
+        <TabPanel value="config" className={PANEL}>
+          <ConfigPanel executionId={execution.id} run={run} />
+        </TabPanel>
+        <TabPanel value="attempts" className={PANEL}>
+          <AttemptsPanel executionId={execution.id} run={run} />
+        </TabPanel>
+      </Tabs>
+    </>
+  )
+}
+
+function WholeInspector({ execution, selection }: InspectorProps) {
+  const tab = selection.tab === 'input' || selection.tab === 'data' ? selection.tab : 'logs'
+  return (
+    <>
+      <Heading title="All stages" end="Choose a stage to look closer" />
+      <Tabs value={tab} onValueChange={selection.selectTab} activationMode="manual">
+        <TabList aria-label="About the execution">
+          <Tab value="logs">Logs</Tab>
+          <Tab value="input">Inputs</Tab>
+          <Tab value="data">Outputs</Tab>
+        </TabList>
+        <TabPanel value="logs" className={PANEL}>
+          <LogPanel executionId={execution.id} ended={execution.ended_at !== null} stage={null} />
+        </TabPanel>
+        <TabPanel value="input" className={PANEL}>
+          <JsonBlock
+            title="Inputs"
+            value={execution.inputs}
+            empty="It was started without inputs."
+          />
+        </TabPanel>
+        <TabPanel value="data" className={PANEL}>
+          <JsonBlock
+            title="Outputs"
+            value={execution.outputs}
+            empty="The pipeline declares no outputs, or has not come to them."
+          />
+        </TabPanel>
+      </Tabs>
+    </>
+  )
+}
+
+type HeadingProps = { title: string; end: React.ReactNode; children?: React.ReactNode }
+
+function Heading({ title, end, children }: HeadingProps) {
+  return (
+    <div className="flex min-h-[46px] flex-wrap items-center gap-x-2.5 gap-y-1 border-b border-border-soft px-4 py-2">
+      <h2 className="mono wrap-text text-body font-semibold">{title}</h2>
+      {children}
+      <div className="ml-auto flex items-center gap-1 text-small text-muted-foreground">{end}</div>
+    </div>
+  )
+}

@@ -1,0 +1,69 @@
+import { layersOf } from '@/components/stage-graph/layout'
+import type { Schemas } from '@/lib/api'
+import { isFailure } from '@/lib/status'
+
+type StageRun = Schemas['StageRunBody']
+type StageError = Schemas['StageErrorBody']
+
+/**
+ * The failure the others follow from: of the failed stage runs the one that needs least, then the one that failed
+ * first. Null while nothing has failed.
+ */
+export function rootCause(stages: readonly StageRun[]): StageRun | null {
+  const failed = stages.filter((run) => isFailure(run.status))
+  if (failed.length === 0) return null
+  const layers = layersOf(uniqueStages(stages))
+  const rank = (run: StageRun) => layers.get(run.stage) ?? 0
+  return (
+    failed.toSorted(
+      (a, b) => rank(a) - rank(b) || (a.ended_at ?? '').localeCompare(b.ended_at ?? ''),
+    )[0] ?? null
+  )
+}
+
+/** One node per stage: a foreach has many runs but one place in the graph. */
+export function uniqueStages(stages: readonly StageRun[]): { id: string; needs: string[] }[] {
+  const byId = new Map(stages.map((run) => [run.stage, { id: run.stage, needs: run.needs }]))
+  return [...byId.values()]
+}
+
+/** What happened to the stage, without its details; those are in the error's own message. */
+export function headline(error: StageError): string {
+  switch (error.kind) {
+    case 'timeout':
+      return 'took longer than its timeout allows'
+    case 'data':
+      return error.location?.row ? 'got a row it cannot use' : 'got data it cannot use'
+    case 'transient':
+      return 'could not reach something it needs'
+    case 'lost':
+      return 'lost its worker'
+    case 'cancelled':
+      return 'was cancelled'
+    case 'internal':
+      return 'failed through a fault of FlexiRoaster itself'
+    default:
+      return 'failed'
+  }
+}
+
+/** Everything a colleague needs to look at it elsewhere. */
+export function errorAsText(title: string, stage: string, error: StageError): string {
+  const { file, line, row, column, value } = error.location ?? {}
+  const where = [
+    file && `file ${file}`,
+    line && `line ${line}`,
+    row && `row ${row}`,
+    column && `column ${column}`,
+    value !== undefined && value !== null && `value ${value}`,
+  ].filter(Boolean)
+  return [
+    `${title}, stage ${stage}`,
+    error.message,
+    where.length > 0 && where.join(', '),
+    error.suggestion,
+    error.traceback,
+  ]
+    .filter(Boolean)
+    .join('\n')
+}

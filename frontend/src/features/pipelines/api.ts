@@ -1,0 +1,156 @@
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from '@tanstack/react-query'
+import { useRef } from 'react'
+import { api, unwrap, unwrapPage } from '@/lib/api'
+
+export const pipelineKeys = {
+  all: ['pipelines'] as const,
+  lists: () => [...pipelineKeys.all, 'list'] as const,
+  list: (text: string) => [...pipelineKeys.lists(), text] as const,
+  overview: () => [...pipelineKeys.lists(), 'overview'] as const,
+  detail: (id: string) => [...pipelineKeys.all, 'detail', id] as const,
+  versions: (id: string) => [...pipelineKeys.all, 'versions', id] as const,
+  version: (id: string, version: number) => [...pipelineKeys.versions(id), version] as const,
+  validation: (source: string) => [...pipelineKeys.all, 'validation', source] as const,
+}
+
+const OVERVIEW_SIZE = 100
+const PAGE_SIZE = 50
+
+/** The first hundred, for the dashboard and for choosing one. */
+export const pipelinesQuery = queryOptions({
+  queryKey: pipelineKeys.overview(),
+  queryFn: () => unwrap(api.GET('/api/pipelines', { params: { query: { limit: OVERVIEW_SIZE } } })),
+})
+
+export function pipelineListQuery(text: string) {
+  return infiniteQueryOptions({
+    queryKey: pipelineKeys.list(text),
+    queryFn: ({ pageParam }) =>
+      unwrapPage(
+        api.GET('/api/pipelines', {
+          params: { query: { q: text || undefined, cursor: pageParam, limit: PAGE_SIZE } },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+    placeholderData: keepPreviousData,
+  })
+}
+
+export function pipelineQuery(id: string) {
+  return queryOptions({
+    queryKey: pipelineKeys.detail(id),
+    queryFn: () =>
+      unwrap(api.GET('/api/pipelines/{pipeline_id}', { params: { path: { pipeline_id: id } } })),
+  })
+}
+
+export function versionsQuery(id: string) {
+  return queryOptions({
+    queryKey: pipelineKeys.versions(id),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/pipelines/{pipeline_id}/versions', { params: { path: { pipeline_id: id } } }),
+      ),
+  })
+}
+
+export function versionQuery(id: string, version: number) {
+  return queryOptions({
+    queryKey: pipelineKeys.version(id, version),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/pipelines/{pipeline_id}/versions/{version}', {
+          params: { path: { pipeline_id: id, version } },
+        }),
+      ),
+    // A version never changes.
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+}
+
+/** The source travels as it was typed: comments and order are the author's. */
+const AS_YAML = {
+  headers: { 'Content-Type': 'application/yaml' },
+  bodySerializer: (source: unknown) => String(source),
+}
+
+export function validationQuery(source: string) {
+  return queryOptions({
+    queryKey: pipelineKeys.validation(source),
+    queryFn: ({ signal }) =>
+      unwrap(api.POST('/api/pipelines/validate', { body: source as never, signal, ...AS_YAML })),
+    enabled: source.trim() !== '',
+    placeholderData: keepPreviousData,
+    gcTime: 60_000,
+  })
+}
+
+export function useCreatePipeline() {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (source: string) =>
+      unwrap(api.POST('/api/pipelines', { body: source as never, ...AS_YAML })),
+    onSuccess: (pipeline) => {
+      client.setQueryData(pipelineKeys.detail(pipeline.id), pipeline)
+      return client.invalidateQueries({ queryKey: pipelineKeys.lists() })
+    },
+  })
+}
+
+type NewVersion = { source: string; basedOn: number }
+
+/** Refused with 409 when somebody else has saved a version since `basedOn`. */
+export function useSaveVersion(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ source, basedOn }: NewVersion) =>
+      unwrap(
+        api.PUT('/api/pipelines/{pipeline_id}', {
+          params: { path: { pipeline_id: id } },
+          body: source as never,
+          ...AS_YAML,
+          headers: { ...AS_YAML.headers, 'If-Match': String(basedOn) },
+        }),
+      ),
+    onSuccess: (pipeline) => {
+      client.setQueryData(pipelineKeys.detail(id), pipeline)
+      return client.invalidateQueries({
+        queryKey: pipelineKeys.all,
+        predicate: ({ queryKey }) => queryKey[1] !== 'detail',
+      })
+    },
+  })
+}
+
+/**
+ * Start an execution. While no answer comes the key stays the same, so that pressing again finds the execution that
+ * the lost answer was about instead of starting another.
+ */
+export function useExecute(pipelineId: string) {
+  const key = useRef(randomKey())
+  return useMutation({
+    mutationFn: (inputs: Record<string, unknown>) =>
+      unwrap(
+        api.POST('/api/pipelines/{pipeline_id}/execute', {
+          params: { path: { pipeline_id: pipelineId } },
+          headers: { 'Idempotency-Key': key.current },
+          body: { inputs },
+        }),
+      ),
+    onSettled: (_answer, error) => {
+      if (!(error instanceof TypeError)) key.current = randomKey()
+    },
+  })
+}
+
+/** `crypto.randomUUID` is missing where the dashboard is served over plain HTTP in a local network. */
+function randomKey(): string {
+  return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-')
+}

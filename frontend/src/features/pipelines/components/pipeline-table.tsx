@@ -1,0 +1,88 @@
+import { Link } from 'react-router'
+import { RunBars } from '@/components/run-bars'
+import { StateBadge } from '@/components/state-badge'
+import { Table, Td, Th, Tr } from '@/components/ui/table'
+import { latestStatus } from '@/features/pipelines/model'
+import type { Schemas } from '@/lib/api'
+import { formatAgo, formatDuration, formatPercent } from '@/lib/format'
+
+type Pipeline = Schemas['PipelineSummary']
+type PipelineTableProps = { pipelines: Pipeline[]; now: number; showLabels?: boolean }
+
+export function PipelineTable({ pipelines, now, showLabels = false }: PipelineTableProps) {
+  return (
+    <Table>
+      <thead>
+        <tr>
+          <Th>Pipeline</Th>
+          <Th>State</Th>
+          <Th className="max-tablet:hidden">Last 20 runs</Th>
+          <Th className="max-tablet:hidden">Success</Th>
+          <Th className="max-tablet:hidden">p50</Th>
+          {showLabels && <Th className="max-desktop:hidden">Labels</Th>}
+        </tr>
+      </thead>
+      <tbody>
+        {pipelines.map((pipeline) => (
+          <Tr key={pipeline.id}>
+            <Td>
+              <Link to={`/pipelines/${pipeline.id}`} className="cover-row font-semibold">
+                {pipeline.name}
+              </Link>
+              <div className="text-small text-muted-foreground">
+                <LatestRun pipeline={pipeline} now={now} />
+              </div>
+            </Td>
+            <Td>
+              <PipelineState pipeline={pipeline} />
+            </Td>
+            <Td className="max-tablet:hidden">
+              <RunBars runs={pipeline.recent} />
+            </Td>
+            <Td className="max-tablet:hidden">
+              {pipeline.stats && formatPercent(pipeline.stats.success_rate)}
+            </Td>
+            <Td className="whitespace-nowrap max-tablet:hidden">
+              {pipeline.stats?.p50_seconds != null && formatDuration(pipeline.stats.p50_seconds)}
+            </Td>
+            {showLabels && (
+              <Td className="max-desktop:hidden">
+                <Labels labels={pipeline.labels} />
+              </Td>
+            )}
+          </Tr>
+        ))}
+      </tbody>
+    </Table>
+  )
+}
+
+function LatestRun({ pipeline, now }: { pipeline: Pipeline; now: number }) {
+  const latest = pipeline.recent.at(-1)
+  return (
+    <>
+      {latest ? `#${latest.number}, ${formatAgo(latest.created_at, now)}` : 'has not run'}
+      {!pipeline.enabled && ', paused'}
+    </>
+  )
+}
+
+export function PipelineState({ pipeline }: { pipeline: Pipeline }) {
+  const status = latestStatus(pipeline)
+  return status ? <StateBadge status={status} /> : <StateBadge status="pending" />
+}
+
+export function Labels({ labels }: { labels: Record<string, string> }) {
+  return (
+    <span className="flex flex-wrap gap-1.5">
+      {Object.entries(labels).map(([name, value]) => (
+        <span
+          key={name}
+          className="rounded-sm border border-border px-1.5 text-tiny whitespace-nowrap text-secondary-foreground"
+        >
+          {name}: {value}
+        </span>
+      ))}
+    </span>
+  )
+}

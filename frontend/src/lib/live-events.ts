@@ -1,0 +1,98 @@
+import type { Schemas } from '@/lib/api'
+import type { ExecutionStatus, StageStatus } from '@/lib/status'
+
+export const EVENT_TYPES = [
+  'execution_queued',
+  'execution_started',
+  'stage_started',
+  'stage_completed',
+  'stage_failed',
+  'stage_retrying',
+  'stage_skipped',
+  'stage_waiting',
+  'stage_cancelled',
+  'execution_completed',
+  'execution_failed',
+  'execution_cancelling',
+  'execution_cancelled',
+  'execution_timed_out',
+  'log',
+] as const
+
+export type EventType = (typeof EVENT_TYPES)[number]
+
+/** What an event tells beyond where it belongs; each type fills some of it. */
+export type EventDetails = {
+  number?: number
+  attempt?: number
+  status?: StageStatus | ExecutionStatus
+  reason?: string
+  error?: Schemas['StageErrorBody']
+  failed_stage?: string
+  due_at?: string
+  rows?: number
+  bytes?: number
+  duration_seconds?: number
+  /** Of a log line, which has its own id and `seq` 0. */
+  id?: number
+  level?: Schemas['LogLine']['level']
+  message?: string
+}
+
+/** `seq` counts an execution's events from 1 without holes. */
+export type LiveEvent = {
+  type: EventType
+  seq: number
+  at: string
+  execution_id: string
+  pipeline_id: string
+  stage: string | null
+  index: number
+  details: EventDetails
+}
+
+/** As the socket sends it. */
+export type FlatEvent = EventDetails & {
+  seq: number
+  at: string
+  execution_id: string
+  pipeline_id: string
+  stage?: string | null
+  index?: number | null
+}
+
+export function fromSocket(type: EventType, flat: FlatEvent): LiveEvent {
+  const { seq, at, execution_id, pipeline_id, stage, index, ...details } = flat
+  return {
+    type,
+    seq,
+    at,
+    execution_id,
+    pipeline_id,
+    stage: stage ?? null,
+    index: index ?? 0,
+    details,
+  }
+}
+
+/** One of the missed events, as `subscribe` answers with. Null for a type that only a newer server knows. */
+export function fromAck(missed: FlatEvent & { type: string }): LiveEvent | null {
+  const { type: name, ...flat } = missed
+  const type = EVENT_TYPES.find((known) => known === name)
+  return type ? fromSocket(type, flat) : null
+}
+
+const EXECUTION_STATUS: Partial<Record<EventType, ExecutionStatus>> = {
+  execution_queued: 'queued',
+  execution_started: 'running',
+  execution_completed: 'success',
+  execution_failed: 'failed',
+  execution_cancelling: 'cancelling',
+  execution_cancelled: 'cancelled',
+  execution_timed_out: 'timed_out',
+}
+
+/** The status an execution has after an event about it; null when the event is about a stage or a log line. */
+export function executionStatusAfter(event: LiveEvent): ExecutionStatus | null {
+  return EXECUTION_STATUS[event.type] ?? null
+}

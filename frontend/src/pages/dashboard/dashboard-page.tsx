@@ -1,0 +1,42 @@
+import { useQuery } from '@tanstack/react-query'
+import { LiveIndicator } from '@/components/offline-banner'
+import { PageBody, PageHeader } from '@/components/page'
+import { latestExecutionsQuery } from '@/features/executions/api'
+import { ActivityCard } from '@/features/executions/components/activity-card'
+import { MetricCards } from '@/features/metrics/metric-cards'
+import { RunsCard } from '@/features/metrics/runs-card'
+import { pipelinesQuery } from '@/features/pipelines/api'
+import { NeedCard } from '@/features/pipelines/components/need-card'
+import { NewPipelineButton } from '@/features/pipelines/components/new-pipeline-button'
+import { useNow } from '@/hooks/use-now'
+import { usePageTitle } from '@/hooks/use-page-title'
+import { Attention } from '@/pages/dashboard/attention'
+import { LATEST, useLiveDashboard } from '@/pages/dashboard/use-live-dashboard'
+
+const CLOCK_MS = 15_000
+
+/** Is anything wrong, and what next? */
+export function DashboardPage() {
+  usePageTitle('Dashboard')
+  useLiveDashboard()
+  const now = useNow(CLOCK_MS)
+  const pipelines = useQuery(pipelinesQuery)
+  const latest = useQuery(latestExecutionsQuery(LATEST))
+  return (
+    <>
+      <PageHeader title="Dashboard">
+        <LiveIndicator />
+        <NewPipelineButton />
+      </PageHeader>
+      <PageBody>
+        <Attention pipelines={pipelines.data ?? []} latest={latest.data} now={now} />
+        <MetricCards />
+        <NeedCard now={now} />
+        <div className="mt-3.5 grid grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+          <RunsCard />
+          <ActivityCard executions={latest} />
+        </div>
+      </PageBody>
+    </>
+  )
+}

@@ -1,0 +1,186 @@
+import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
+import { useParams } from 'react-router'
+import { ErrorPanel } from '@/components/feedback'
+import { Icon } from '@/components/icon'
+import { NotFound } from '@/components/not-found'
+import { LiveIndicator } from '@/components/offline-banner'
+import { PageBody, PageHeader } from '@/components/page'
+import { Button } from '@/components/ui/button'
+import { Card, CardHeader } from '@/components/ui/card'
+import { SkeletonRows } from '@/components/ui/skeleton'
+import { executionQuery, useCancel, useRetry } from '@/features/executions/api'
+import { CauseCard } from '@/features/executions/components/cause-card'
+import { ExecutionFacts } from '@/features/executions/components/execution-facts'
+import { ExecutionGraph } from '@/features/executions/components/execution-graph'
+import { Inspector } from '@/features/executions/components/inspector/inspector'
+import { Timeline } from '@/features/executions/components/timeline'
+import { rootCause } from '@/features/executions/model/cause'
+import { useLiveExecution } from '@/features/executions/use-live-execution'
+import { useSelection } from '@/features/executions/use-selection'
+import { useMediaQuery } from '@/hooks/use-media-query'
+import { usePageTitle } from '@/hooks/use-page-title'
+import { ApiError, type Schemas } from '@/lib/api'
+import { hasEnded, isFailure } from '@/lib/status'
+import { useHasRole } from '@/store/session'
+
+export function ExecutionPage() {
+  const { executionId = '' } = useParams()
+  const execution = useQuery(executionQuery(executionId))
+  usePageTitle(
+    execution.data ? `${execution.data.pipeline_name} #${execution.data.number}` : 'Execution',
+  )
+
+  if (execution.data) return <Loaded key={executionId} execution={execution.data} />
+  if (execution.error instanceof ApiError && execution.error.status === 404) {
+    return (
+      <NotFound
+        title="There is no such execution"
+        detail={`Nothing is known of '${executionId}'. It may have been removed after the retention time.`}
+        ways={[
+          { to: '/executions', label: 'All executions' },
+          { to: '/', label: 'Dashboard' },
+        ]}
+      />
+    )
+  }
+  return (
+    <>
+      <PageHeader title="Execution" crumbs={[{ label: 'Executions', to: '/executions' }]} />
+      <PageBody>
+        <Card>
+          {execution.error ? (
+            <ErrorPanel
+              error={execution.error}
+              what="The execution"
+              onRetry={() => void execution.refetch()}
+            />
+          ) : (
+            <SkeletonRows rows={10} label="Loading the execution" />
+          )}
+        </Card>
+      </PageBody>
+    </>
+  )
+}
+
+type Execution = Schemas['ExecutionDetail']
+
+function Loaded({ execution }: { execution: Execution }) {
+  useLiveExecution(execution.id)
+  const selection = useSelection(execution.stages)
+  const cause = rootCause(execution.stages)
+  return (
+    <>
+      <PageHeader
+        title={`#${execution.number}`}
+        crumbs={[{ label: execution.pipeline_name, to: `/pipelines/${execution.pipeline_id}` }]}
+      >
+        {!hasEnded(execution.status) && <LiveIndicator className="max-tablet:hidden" />}
+        <Actions execution={execution} />
+      </PageHeader>
+      <PageBody className="pt-3.5">
+        <ExecutionFacts execution={execution} />
+        {cause?.error ? (
+          <CauseCard execution={execution} run={cause} selection={selection} />
+        ) : (
+          isFailure(execution.status) && <WholeFailure execution={execution} />
+        )}
+        <div className="grid grid-cols-[minmax(0,1.62fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+          <div className="flex min-w-0 flex-col gap-3.5">
+            <GraphCard
+              stages={execution.stages}
+              selected={selection.run?.stage ?? null}
+              onSelect={(stage) => selection.selectStage(stage)}
+            />
+            <Timeline
+              stages={execution.stages}
+              ended={hasEnded(execution.status)}
+              selected={selection.run}
+              onSelect={selection.selectStage}
+            />
+          </div>
+          <Inspector execution={execution} selection={selection} />
+        </div>
+      </PageBody>
+    </>
+  )
+}
+
+/** No stage failed, yet the execution did: it ran into its own timeout, or its outputs could not be made. */
+function WholeFailure({ execution }: { execution: Execution }) {
+  const text = execution.error?.message ?? execution.reason
+  if (!text) return null
+  return (
+    <Card aria-label="Why it failed" className="mb-3.5 px-4 py-3">
+      <h2 className="flex items-center gap-2 text-strong font-semibold">
+        <Icon name="cross" className="text-state-failed" />
+        The execution failed
+      </h2>
+      <p className="mono wrap-text mt-2 rounded-md bg-state-failed-tint px-3 py-2 text-state-failed">
+        {text}
+      </p>
+      {execution.error?.suggestion && <p className="mt-2">{execution.error.suggestion}</p>}
+    </Card>
+  )
+}
+
+type GraphCardProps = {
+  stages: Execution['stages']
+  selected: string | null
+  onSelect: (stage: string) => void
+}
+
+/** On a phone the cause comes first; the graph waits behind a button. */
+function GraphCard(props: GraphCardProps) {
+  const phone = useMediaQuery('(max-width: 699px)')
+  const [wanted, setWanted] = useState(false)
+  const shown = !phone || wanted
+  return (
+    <Card>
+      <CardHeader
+        title="Graph"
+        className={shown ? '' : 'border-b-0'}
+        end={
+          phone && (
+            <Button size="small" aria-expanded={shown} onClick={() => setWanted(!wanted)}>
+              {shown ? 'Hide' : 'Show'}
+            </Button>
+          )
+        }
+      />
+      {shown && <ExecutionGraph {...props} />}
+    </Card>
+  )
+}
+
+function Actions({ execution }: { execution: Execution }) {
+  const mayRun = useHasRole('operator')
+  const retry = useRetry(execution.id)
+  const cancel = useCancel(execution.id)
+  if (!mayRun) return null
+  if (execution.retry) {
+    const from = execution.failed_stage
+    return (
+      <>
+        <span className="text-small text-muted-foreground">{execution.retry.message}</span>
+        <Button variant="primary" disabled={retry.isPending} onClick={() => retry.mutate()}>
+          <Icon name="retry" />
+          {from ? `Retry from ${from}` : 'Retry'}
+        </Button>
+      </>
+    )
+  }
+  if (hasEnded(execution.status)) return null
+  const cancelling = execution.status === 'cancelling'
+  return (
+    <Button
+      variant="danger"
+      disabled={cancel.isPending || cancelling}
+      onClick={() => cancel.mutate()}
+    >
+      <Icon name="stop" />
+      {cancelling ? 'Cancelling…' : 'Cancel'}
+    </Button>
+  )
+}

@@ -1,0 +1,86 @@
+import { type LoaderFunctionArgs, type RouteObject, redirect } from 'react-router'
+import { AppShell } from '@/components/app-shell'
+import { restoreSession, signInPath } from '@/lib/session'
+import { NotFoundPage } from '@/pages/not-found-page'
+import { Loading, PageError, StartError } from '@/pages/route-fallbacks'
+
+/** The one-time link of the first start is `/#setup=<token>`; a hash never reaches a server's log. */
+function setupToken(): string | null {
+  return new URLSearchParams(window.location.hash.slice(1)).get('setup')
+}
+
+async function requireSession({ request }: LoaderFunctionArgs) {
+  const token = setupToken()
+  if (token) throw redirect(`/setup#token=${encodeURIComponent(token)}`)
+  if (await restoreSession()) return null
+  const { pathname, search } = new URL(request.url)
+  throw redirect(signInPath(pathname + search))
+}
+
+export const routes: RouteObject[] = [
+  {
+    path: '/login',
+    lazy: async () => ({ Component: (await import('@/pages/sign-in-page')).SignInPage }),
+    HydrateFallback: Loading,
+    ErrorBoundary: StartError,
+  },
+  {
+    path: '/setup',
+    lazy: async () => ({ Component: (await import('@/pages/setup-page')).SetupPage }),
+    HydrateFallback: Loading,
+    ErrorBoundary: StartError,
+  },
+  {
+    path: '/',
+    loader: requireSession,
+    // Who is signed in is known from then on; AppShell sees it end.
+    shouldRevalidate: () => false,
+    Component: AppShell,
+    HydrateFallback: Loading,
+    ErrorBoundary: StartError,
+    children: [
+      {
+        ErrorBoundary: PageError,
+        children: [
+          {
+            index: true,
+            lazy: async () => ({
+              Component: (await import('@/pages/dashboard/dashboard-page')).DashboardPage,
+            }),
+          },
+          {
+            path: 'pipelines',
+            lazy: async () => ({
+              Component: (await import('@/pages/pipelines-page')).PipelinesPage,
+            }),
+          },
+          {
+            path: 'pipelines/new',
+            lazy: async () => ({
+              Component: (await import('@/pages/new-pipeline-page')).NewPipelinePage,
+            }),
+          },
+          {
+            path: 'pipelines/:pipelineId',
+            lazy: async () => ({
+              Component: (await import('@/pages/pipeline-page')).PipelinePage,
+            }),
+          },
+          {
+            path: 'executions',
+            lazy: async () => ({
+              Component: (await import('@/pages/executions-page')).ExecutionsPage,
+            }),
+          },
+          {
+            path: 'executions/:executionId',
+            lazy: async () => ({
+              Component: (await import('@/pages/execution/execution-page')).ExecutionPage,
+            }),
+          },
+          { path: '*', Component: NotFoundPage },
+        ],
+      },
+    ],
+  },
+]
