@@ -7,6 +7,11 @@ from typing import Any
 from flexiroaster.api.schemas import ErrorResponse
 
 _EXAMPLES: dict[int, tuple[str, str, str]] = {
+    400: (
+        "The address cannot be used",
+        "invalid_text",
+        "The address holds the character NUL: leave it out.",
+    ),
     401: ("Not signed in", "unauthenticated", "Sign in first."),
     403: (
         "The role does not allow it",
@@ -38,7 +43,7 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
     ),
     429: ("Too many requests", "too_many_requests", "Too many requests: try again in 12 seconds."),
 }
-EVERYWHERE = (401, 403, 422, 429)
+EVERYWHERE = (400, 401, 403, 422, 429)
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
