@@ -14,7 +14,7 @@ export function CopyButton({ text, label = 'Copy' }: { text: string; label?: str
     window.setTimeout(() => setCopied(false), CONFIRMED_MS)
   }
   return (
-    <Button variant="ghost" size="small" onClick={() => void copy()}>
+    <Button variant="ghost" size="small" className="-mx-1" onClick={() => void copy()}>
       <Icon name={copied ? 'tick' : 'copy'} className="size-3.5" />
       <span aria-live="polite">{copied ? 'Copied' : label}</span>
     </Button>

@@ -1,4 +1,4 @@
-import { Link } from 'react-router'
+import { useNavigate } from 'react-router'
 import type { Schemas } from '@/lib/api'
 import { formatDuration, formatMoment } from '@/lib/format'
 import { appearance, isFailure, TONE_FILL } from '@/lib/status'
@@ -14,9 +14,11 @@ const TALLEST = 21
 
 /**
  * The latest executions, oldest first, as bars as high as they were long. A failed one carries a cross, so that it
- * stands out without colour. Each bar leads to its execution; a keyboard finds the same runs on the pipeline's page.
+ * stands out without colour. A click on a bar opens it; a keyboard finds
+ * the same executions listed on the pipeline's page.
  */
 export function RunBars({ runs }: { runs: RunBar[] }) {
+  const navigate = useNavigate()
   const shown = runs.slice(-SHOWN)
   const longest = Math.max(0, ...shown.map((run) => run.duration_seconds ?? 0))
   const empty = SHOWN - shown.length
@@ -45,7 +47,11 @@ export function RunBars({ runs }: { runs: RunBar[] }) {
         const height = barHeight(run.duration_seconds, longest)
         const x = (empty + position) * STEP
         return (
-          <Link key={run.id} to={`/executions/${run.id}`} tabIndex={-1} aria-hidden="true">
+          <g
+            key={run.id}
+            className="cursor-pointer"
+            onClick={() => void navigate(`/executions/${run.id}`)}
+          >
             <title>
               {`#${run.number} ${word.toLowerCase()}, ${formatMoment(run.created_at)}`}
               {run.duration_seconds === null ? '' : `, ${formatDuration(run.duration_seconds)}`}
@@ -66,7 +72,7 @@ export function RunBars({ runs }: { runs: RunBar[] }) {
                 strokeWidth={1.4}
               />
             )}
-          </Link>
+          </g>
         )
       })}
     </svg>

@@ -5,10 +5,10 @@ export function formatCount(count: number): string {
   return integer.format(count)
 }
 
-/** Seconds in the two units that matter: "0.72 s", "41.3 s", "3 m 04 s", "2 h 05 m", "3 d 04 h". */
+/** Seconds in the two units that matter: "0.72 s", "4.1 s", "41.3 s", "3 m 04 s", "2 h 05 m", "3 d 04 h". */
 export function formatDuration(seconds: number): string {
   if (seconds < 0.0995) return `${Math.max(0, Math.round(seconds * 1000))} ms`
-  if (seconds < 9.95) return `${trimZero(seconds.toFixed(2))} s`
+  if (seconds < 0.995) return `${trimZero(seconds.toFixed(2))} s`
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`
   const whole = Math.round(seconds)
   if (whole < 3600) return twoUnits(whole, 60, 'm', 1, 's')

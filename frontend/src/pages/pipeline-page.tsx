@@ -198,14 +198,5 @@ const GRAPH_HEIGHT = 620
 
 function GraphTab({ pipeline }: { pipeline: Pipeline }) {
   const nodes = useMemo(() => outlineNodes(pipeline.stages), [pipeline.stages])
-  return (
-    <Card aria-label="Graph">
-      <StageGraph
-        nodes={nodes}
-        selected={null}
-        onSelect={() => undefined}
-        maxHeight={GRAPH_HEIGHT}
-      />
-    </Card>
-  )
+  return <StageGraph nodes={nodes} maxHeight={GRAPH_HEIGHT} />
 }

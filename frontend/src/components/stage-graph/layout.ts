@@ -17,10 +17,10 @@ export type Layout = {
   height: number
 }
 
-export const NODE_WIDTH = 148
+export const NODE_WIDTH = 124
 export const NODE_HEIGHT = 50
-const COLUMN_GAP = 40
-const ROW_GAP = 22
+const COLUMN_GAP = 24
+const ROW_GAP = 20
 /** Room an edge takes where it passes a layer. */
 const BEND_HEIGHT = 12
 const ORDER_SWEEPS = 6

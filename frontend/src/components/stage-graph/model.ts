@@ -13,6 +13,9 @@ export type GraphNode = {
   members?: string[]
 }
 
+/** Of the ids of groups; no stage can be called so. */
+export const GROUP_PREFIX = 'group:'
+
 /** Above this many stages similar ones are drawn as one. */
 export const GROUP_ABOVE = 60
 const SMALLEST_GROUP = 3
@@ -61,7 +64,7 @@ export function groupNodes(nodes: GraphNode[], opened: ReadonlySet<string>): Gra
   const groupOf = new Map<string, string>()
   const result: GraphNode[] = []
   for (const [key, members] of families) {
-    const id = `group:${key}`
+    const id = `${GROUP_PREFIX}${key}`
     if (members.length < SMALLEST_GROUP || opened.has(id)) {
       result.push(...members)
       continue

@@ -2,12 +2,14 @@ import {
   type KeyboardEvent,
   memo,
   type PointerEvent,
+  type ReactNode,
+  type RefObject,
   useEffect,
   useMemo,
   useRef,
   useState,
 } from 'react'
-import { Icon } from '@/components/icon'
+import { Icon, type IconName } from '@/components/icon'
 import {
   edgePath,
   type Layout,
@@ -16,7 +18,12 @@ import {
   NODE_HEIGHT,
   NODE_WIDTH,
 } from '@/components/stage-graph/layout'
-import { GROUP_ABOVE, type GraphNode, groupNodes } from '@/components/stage-graph/model'
+import {
+  GROUP_ABOVE,
+  GROUP_PREFIX,
+  type GraphNode,
+  groupNodes,
+} from '@/components/stage-graph/model'
 import { directionOf, neighbour } from '@/components/stage-graph/navigate'
 import {
   DETAIL_SCALE,
@@ -32,6 +39,7 @@ import {
   zoom,
 } from '@/components/stage-graph/viewport'
 import { Button } from '@/components/ui/button'
+import { Card, CardHeader } from '@/components/ui/card'
 import { useElementSize } from '@/hooks/use-element-size'
 import { cn } from '@/lib/cn'
 import { plural } from '@/lib/format'
@@ -39,59 +47,130 @@ import { appearance, isFailure, type Status, TONE_FILL, TONE_TEXT } from '@/lib/
 
 type StageGraphProps = {
   nodes: GraphNode[]
-  selected: string | null
-  onSelect: (id: string) => void
+  /** Left out where nothing can be chosen. */
+  selected?: string | null
+  onSelect?: (id: string) => void
   /** In pixels; the frame is as high as the drawing needs, but not higher. */
   maxHeight?: number
+  /** Beside the zoom buttons. */
+  tools?: ReactNode
+  /** Only the header, with `tools` to open it. */
+  folded?: boolean
 }
 
 const ZOOM_STEP = 1.25
 const SMALLEST_FRAME = 120
 
 /** Stages and what they need, left to right. Drag to move, Ctrl + wheel or the buttons to zoom, arrows to walk. */
-export function StageGraph({ nodes, selected, onSelect, maxHeight = 400 }: StageGraphProps) {
+export function StageGraph({
+  nodes,
+  selected = null,
+  onSelect,
+  maxHeight = 400,
+  tools,
+  folded = false,
+}: StageGraphProps) {
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set())
   const grouped = nodes.length > GROUP_ABOVE
   const shown = useMemo(
     () => (grouped ? groupNodes(nodes, opened) : nodes),
     [grouped, nodes, opened],
   )
+  const chosen = shown.find(
+    (node) => node.id === selected || node.members?.includes(selected ?? ''),
+  )
   const layout = useStableLayout(shown)
   const [measure, size] = useElementSize()
-  const frame = size && {
-    width: size.width,
-    height: frameHeight(layout, size.width, { min: SMALLEST_FRAME, max: maxHeight }),
+  const frame = {
+    width: size?.width ?? 0,
+    height: frameHeight(layout, size?.width ?? 0, { min: SMALLEST_FRAME, max: maxHeight }),
   }
+  const failed = shown.find((node) => node.status && isFailure(node.status))
+  const [view, setView] = useView(layout, frame, chosen?.id ?? failed?.id)
+  const zoomBy = (factor: number) =>
+    setView((before) => zoom(before, factor, { x: frame.width / 2, y: frame.height / 2 }))
 
-  const select = (id: string) => {
-    if (id.startsWith('group:')) setOpened(new Set([...opened, id]))
-    else onSelect(id)
-  }
   return (
-    <div ref={measure} className="relative" style={{ height: frame?.height ?? SMALLEST_FRAME }}>
-      {frame && (
-        <Canvas
-          // A new drawing starts with a view of its own.
-          key={`${layout.width}x${layout.height}x${shown.length}`}
-          frame={frame}
-          layout={layout}
-          nodes={shown}
-          selected={
-            shown.find((node) => node.id === selected || node.members?.includes(selected ?? ''))
-              ?.id ?? null
-          }
-          onSelect={select}
-          tools={
-            opened.size > 0 && (
-              <Button size="small" onClick={() => setOpened(new Set())}>
-                Group again
-              </Button>
-            )
-          }
-        />
+    <Card aria-label="Graph">
+      <CardHeader
+        title="Graph"
+        className={folded ? 'border-b-0' : ''}
+        end={
+          <>
+            {!folded && (
+              <>
+                {opened.size > 0 && (
+                  <Button size="small" onClick={() => setOpened(new Set())}>
+                    Group again
+                  </Button>
+                )}
+                <ToolButton icon="minus" label="Zoom out" onClick={() => zoomBy(1 / ZOOM_STEP)} />
+                <ToolButton icon="plus" label="Zoom in" onClick={() => zoomBy(ZOOM_STEP)} />
+                <ToolButton
+                  icon="fit"
+                  label="Show the whole graph"
+                  onClick={() => setView(() => fit(layout, frame))}
+                />
+              </>
+            )}
+            {tools}
+          </>
+        }
+      >
+        {grouped && !folded && (
+          <span className="text-small text-muted-foreground">similar stages drawn as one</span>
+        )}
+      </CardHeader>
+      {!folded && (
+        <div ref={measure} className="relative" style={{ height: frame.height }}>
+          {size && (
+            <Canvas
+              frame={frame}
+              layout={layout}
+              view={view}
+              setView={setView}
+              nodes={shown}
+              selected={chosen?.id ?? null}
+              onSelect={(id) => {
+                if (id.startsWith(GROUP_PREFIX)) setOpened(new Set([...opened, id]))
+                else onSelect?.(id)
+              }}
+            />
+          )}
+        </div>
       )}
-    </div>
+    </Card>
   )
+}
+
+function ToolButton({
+  icon,
+  label,
+  onClick,
+}: {
+  icon: IconName
+  label: string
+  onClick: () => void
+}) {
+  return (
+    <Button size="icon" variant="ghost" className="size-7" aria-label={label} onClick={onClick}>
+      <Icon name={icon} className="size-3.5" />
+    </Button>
+  )
+}
+
+type SetView = (change: (view: View) => View) => void
+
+/** Where somebody has moved this drawing to; until then, and for each new drawing, what shows it best. */
+function useView(layout: Layout, frame: Frame, focus: string | undefined): [View, SetView] {
+  const [moved, setMoved] = useState<{ layout: Layout; view: View } | null>(null)
+  const initial = initialView(layout, frame, focus ? layout.nodes.get(focus) : undefined)
+  const setView: SetView = (change) =>
+    setMoved((before) => ({
+      layout,
+      view: change(before?.layout === layout ? before.view : initial),
+    }))
+  return [moved?.layout === layout ? moved.view : initial, setView]
 }
 
 /** Live events change states and captions many times a second; the drawing only depends on ids and needs. */
@@ -107,19 +186,18 @@ function useStableLayout(nodes: GraphNode[]): Layout {
 type CanvasProps = {
   frame: Frame
   layout: Layout
+  view: View
+  setView: SetView
   nodes: GraphNode[]
   selected: string | null
   onSelect: (id: string) => void
-  tools: React.ReactNode
 }
 
-function Canvas({ frame, layout, nodes, selected, onSelect, tools }: CanvasProps) {
+function Canvas({ frame, layout, view, setView, nodes, selected, onSelect }: CanvasProps) {
   const byId = useMemo(() => new Map(nodes.map((node) => [node.id, node])), [nodes])
-  const [view, setView] = useState<View>(() => {
-    const focus = selected ?? nodes.find((node) => node.status && isFailure(node.status))?.id
-    return initialView(layout, frame, focus ? layout.nodes.get(focus) : undefined)
-  })
-  const [current, setCurrent] = useState(selected ?? nodes[0]?.id ?? null)
+  const [focused, setFocused] = useState<string | null>(null)
+  const current =
+    [focused, selected, nodes[0]?.id ?? null].find((id) => id !== null && byId.has(id)) ?? null
   const root = useRef<HTMLDivElement>(null)
   useZoomByWheel(root, setView)
   const drag = useDrag(view, setView)
@@ -135,88 +213,56 @@ function Canvas({ frame, layout, nodes, selected, onSelect, tools }: CanvasProps
     if (!direction) return
     event.preventDefault()
     if (!node) return
-    setCurrent(next)
+    setFocused(next)
     setView((before) => reveal(before, frame, node))
     // The button may only be drawn after the view has moved.
     requestAnimationFrame(() =>
       root.current?.querySelector<HTMLElement>(`[data-node="${CSS.escape(next)}"]`)?.focus(),
     )
   }
-  const zoomBy = (factor: number) =>
-    setView((before) => zoom(before, factor, { x: frame.width / 2, y: frame.height / 2 }))
-
   return (
-    <>
+    <div
+      ref={root}
+      role="group"
+      aria-label={`Graph of ${plural(nodes.length, 'box', 'boxes')}. Arrow keys walk along the edges.`}
+      className="absolute inset-0 touch-pan-y cursor-grab overflow-hidden active:cursor-grabbing"
+      onKeyDown={walk}
+      {...drag}
+    >
       <div
-        ref={root}
-        role="group"
-        aria-label={`Graph of ${plural(nodes.length, 'box', 'boxes')}. Arrow keys walk along the edges.`}
-        className="absolute inset-0 touch-pan-y cursor-grab overflow-hidden active:cursor-grabbing"
-        onKeyDown={walk}
-        {...drag}
+        className="absolute top-0 left-0 origin-top-left will-change-transform"
+        style={{ transform: `translate(${view.x}px, ${view.y}px) scale(${view.scale})` }}
       >
-        <div
-          className="absolute top-0 left-0 origin-top-left will-change-transform"
-          style={{ transform: `translate(${view.x}px, ${view.y}px) scale(${view.scale})` }}
+        <svg
+          aria-hidden="true"
+          width={layout.width}
+          height={layout.height}
+          className="pointer-events-none absolute overflow-visible"
         >
-          <svg
-            aria-hidden="true"
-            width={layout.width}
-            height={layout.height}
-            className="pointer-events-none absolute overflow-visible"
-          >
-            {detailed ? (
-              <Edges layout={layout} byId={byId} box={box} />
-            ) : (
-              <Overview layout={layout} byId={byId} />
-            )}
-          </svg>
-          {visible.map((place) => {
-            const node = byId.get(place.id)
-            return (
-              node && (
-                <NodeBox
-                  key={place.id}
-                  node={node}
-                  place={place}
-                  selected={place.id === selected}
-                  reachable={place.id === current || (current !== null && !byId.has(current))}
-                  onSelect={onSelect}
-                  onFocus={setCurrent}
-                />
-              )
+          {detailed ? (
+            <Edges layout={layout} byId={byId} box={box} />
+          ) : (
+            <Overview layout={layout} byId={byId} />
+          )}
+        </svg>
+        {visible.map((place) => {
+          const node = byId.get(place.id)
+          return (
+            node && (
+              <NodeBox
+                key={place.id}
+                node={node}
+                place={place}
+                selected={place.id === selected}
+                reachable={place.id === current}
+                onSelect={onSelect}
+                onFocus={setFocused}
+              />
             )
-          })}
-        </div>
+          )
+        })}
       </div>
-      <div className="absolute right-2 bottom-2 flex gap-1">
-        {tools}
-        <Button
-          size="icon"
-          className="size-7"
-          aria-label="Zoom out"
-          onClick={() => zoomBy(1 / ZOOM_STEP)}
-        >
-          <Icon name="minus" className="size-3.5" />
-        </Button>
-        <Button
-          size="icon"
-          className="size-7"
-          aria-label="Zoom in"
-          onClick={() => zoomBy(ZOOM_STEP)}
-        >
-          <Icon name="plus" className="size-3.5" />
-        </Button>
-        <Button
-          size="icon"
-          className="size-7"
-          aria-label="Show all"
-          onClick={() => setView(fit(layout, frame))}
-        >
-          <Icon name="fit" className="size-3.5" />
-        </Button>
-      </div>
-    </>
+    </div>
   )
 }
 
@@ -229,6 +275,9 @@ type NodeBoxProps = {
   onSelect: (id: string) => void
   onFocus: (id: string) => void
 }
+
+/** Longer labels are set smaller. */
+const LONG_LABEL = 15
 
 const NodeBox = memo(function NodeBox({
   node,
@@ -247,7 +296,6 @@ const NodeBox = memo(function NodeBox({
       tabIndex={reachable ? 0 : -1}
       aria-pressed={node.members ? undefined : selected}
       aria-expanded={node.members ? false : undefined}
-      aria-label={[node.label, state?.word, node.caption].filter(Boolean).join(', ')}
       onClick={() => onSelect(node.id)}
       onFocus={() => onFocus(node.id)}
       style={{ left: place.x, top: place.y, width: NODE_WIDTH, height: NODE_HEIGHT }}
@@ -260,7 +308,11 @@ const NodeBox = memo(function NodeBox({
       )}
     >
       <span
-        className={cn('w-full truncate text-tiny font-semibold', faded && 'text-muted-foreground')}
+        className={cn(
+          'w-full truncate font-semibold',
+          node.label.length > LONG_LABEL ? 'text-[11px] tracking-[-0.01em]' : 'text-small',
+          faded && 'text-muted-foreground',
+        )}
       >
         {node.label}
       </span>
@@ -334,10 +386,12 @@ function Overview({ layout, byId }: { layout: Layout; byId: Map<string, GraphNod
   )
 }
 
-type SetView = React.Dispatch<React.SetStateAction<View>>
-
 /** Only with Ctrl or ⌘ (as trackpads send a pinch): the wheel alone scrolls the page. */
-function useZoomByWheel(root: React.RefObject<HTMLElement | null>, setView: SetView): void {
+function useZoomByWheel(root: RefObject<HTMLElement | null>, setView: SetView): void {
+  const current = useRef(setView)
+  useEffect(() => {
+    current.current = setView
+  })
   useEffect(() => {
     const element = root.current
     if (!element) return
@@ -346,12 +400,12 @@ function useZoomByWheel(root: React.RefObject<HTMLElement | null>, setView: SetV
       event.preventDefault()
       const { left, top } = element.getBoundingClientRect()
       const at = { x: event.clientX - left, y: event.clientY - top }
-      setView((before) => zoom(before, Math.exp(-event.deltaY / 300), at))
+      current.current((before) => zoom(before, Math.exp(-event.deltaY / 300), at))
     }
     // React listens passively, which cannot keep the browser from zooming the page.
     element.addEventListener('wheel', onWheel, { passive: false })
     return () => element.removeEventListener('wheel', onWheel)
-  }, [root, setView])
+  }, [root])
 }
 
 const CLICK_TOLERANCE = 4
@@ -371,7 +425,7 @@ function useDrag(view: View, setView: SetView) {
       if (!from.moved && Math.hypot(dx, dy) < CLICK_TOLERANCE) return
       if (!from.moved) event.currentTarget.setPointerCapture(event.pointerId)
       from.moved = true
-      setView({ ...from.view, x: from.view.x + dx, y: from.view.y + dy })
+      setView(() => ({ ...from.view, x: from.view.x + dx, y: from.view.y + dy }))
     },
     onPointerUp: () => {
       start.current = null

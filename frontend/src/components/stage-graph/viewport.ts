@@ -13,7 +13,7 @@ export const MARGIN = 14
 const SMALLEST_SCALE = 0.04
 const LARGEST_SCALE = 1.5
 /** Labels can still be read at this scale. */
-const READABLE_SCALE = 0.62
+const READABLE_SCALE = 0.7
 /** Below this, boxes are drawn as coloured marks without text. */
 export const DETAIL_SCALE = 0.4
 /** What is drawn beyond the frame's edge, in pixels, so that panning does not show empty space first. */
@@ -34,7 +34,7 @@ export function fit(layout: Layout, frame: Frame): View {
 export function initialView(layout: Layout, frame: Frame, focus: LayoutNode | undefined): View {
   const whole = fit(layout, frame)
   if (whole.scale >= READABLE_SCALE) return whole
-  const scale = READABLE_SCALE + 0.08
+  const scale = 0.85
   if (!focus)
     return { x: MARGIN, y: Math.min(MARGIN, (frame.height - layout.height * scale) / 2), scale }
   return {

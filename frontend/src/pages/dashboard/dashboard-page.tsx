@@ -31,10 +31,14 @@ export function DashboardPage() {
       <PageBody>
         <Attention pipelines={pipelines.data ?? []} latest={latest.data} now={now} />
         <MetricCards />
-        <NeedCard now={now} />
-        <div className="mt-3.5 grid grid-cols-[minmax(0,1.35fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
-          <RunsCard />
-          <ActivityCard executions={latest} />
+        <div className="grid grid-cols-[minmax(0,1.9fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+          <NeedCard now={now} />
+          <div className="flex min-w-0 flex-col gap-3.5">
+            <ActivityCard executions={latest} />
+          </div>
+          <div className="col-span-full">
+            <RunsCard />
+          </div>
         </div>
       </PageBody>
     </>

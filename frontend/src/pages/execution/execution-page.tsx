@@ -1,5 +1,4 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
 import { useParams } from 'react-router'
 import { ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
@@ -7,7 +6,7 @@ import { NotFound } from '@/components/not-found'
 import { LiveIndicator } from '@/components/offline-banner'
 import { PageBody, PageHeader } from '@/components/page'
 import { Button } from '@/components/ui/button'
-import { Card, CardHeader } from '@/components/ui/card'
+import { Card } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
 import { executionQuery, useCancel, useRetry } from '@/features/executions/api'
 import { CauseCard } from '@/features/executions/components/cause-card'
@@ -18,7 +17,6 @@ import { Timeline } from '@/features/executions/components/timeline'
 import { rootCause } from '@/features/executions/model/cause'
 import { useLiveExecution } from '@/features/executions/use-live-execution'
 import { useSelection } from '@/features/executions/use-selection'
-import { useMediaQuery } from '@/hooks/use-media-query'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
 import { hasEnded, isFailure } from '@/lib/status'
@@ -88,7 +86,7 @@ function Loaded({ execution }: { execution: Execution }) {
         )}
         <div className="grid grid-cols-[minmax(0,1.62fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
           <div className="flex min-w-0 flex-col gap-3.5">
-            <GraphCard
+            <ExecutionGraph
               stages={execution.stages}
               selected={selection.run?.stage ?? null}
               onSelect={(stage) => selection.selectStage(stage)}
@@ -121,35 +119,6 @@ function WholeFailure({ execution }: { execution: Execution }) {
         {text}
       </p>
       {execution.error?.suggestion && <p className="mt-2">{execution.error.suggestion}</p>}
-    </Card>
-  )
-}
-
-type GraphCardProps = {
-  stages: Execution['stages']
-  selected: string | null
-  onSelect: (stage: string) => void
-}
-
-/** On a phone the cause comes first; the graph waits behind a button. */
-function GraphCard(props: GraphCardProps) {
-  const phone = useMediaQuery('(max-width: 699px)')
-  const [wanted, setWanted] = useState(false)
-  const shown = !phone || wanted
-  return (
-    <Card>
-      <CardHeader
-        title="Graph"
-        className={shown ? '' : 'border-b-0'}
-        end={
-          phone && (
-            <Button size="small" aria-expanded={shown} onClick={() => setWanted(!wanted)}>
-              {shown ? 'Hide' : 'Show'}
-            </Button>
-          )
-        }
-      />
-      {shown && <ExecutionGraph {...props} />}
     </Card>
   )
 }

@@ -34,7 +34,7 @@ export function CauseCard({ execution, run, selection }: CauseCardProps) {
       <Whereabouts location={error.location} />
       {error.suggestion && (
         <p className="mb-2 flex gap-1.5">
-          <b className="font-semibold">To do:</b> {error.suggestion}
+          <b className="font-semibold whitespace-nowrap">To do:</b> {error.suggestion}
         </p>
       )}
       <div className="flex flex-wrap items-center gap-x-3.5 gap-y-1 text-small">

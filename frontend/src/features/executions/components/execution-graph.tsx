@@ -1,6 +1,8 @@
-import { useMemo } from 'react'
+import { useMemo, useState } from 'react'
 import { combinedStatus, describeCounts, type GraphNode } from '@/components/stage-graph/model'
 import { StageGraph } from '@/components/stage-graph/stage-graph'
+import { Button } from '@/components/ui/button'
+import { useMediaQuery } from '@/hooks/use-media-query'
 import type { Schemas } from '@/lib/api'
 import { formatCount, formatDuration } from '@/lib/format'
 import { appearance } from '@/lib/status'
@@ -13,9 +15,27 @@ type ExecutionGraphProps = {
   onSelect: (stage: string) => void
 }
 
+/** On a phone the cause comes first; the graph waits behind a button. */
 export function ExecutionGraph({ stages, selected, onSelect }: ExecutionGraphProps) {
   const nodes = useMemo(() => toNodes(stages), [stages])
-  return <StageGraph nodes={nodes} selected={selected} onSelect={onSelect} />
+  const phone = useMediaQuery('(max-width: 699px)')
+  const [wanted, setWanted] = useState(false)
+  const folded = phone && !wanted
+  return (
+    <StageGraph
+      nodes={nodes}
+      selected={selected}
+      onSelect={onSelect}
+      folded={folded}
+      tools={
+        phone && (
+          <Button size="small" aria-expanded={!folded} onClick={() => setWanted(!wanted)}>
+            {folded ? 'Show' : 'Hide'}
+          </Button>
+        )
+      }
+    />
+  )
 }
 
 function toNodes(stages: StageRun[]): GraphNode[] {
@@ -38,7 +58,7 @@ function toNodes(stages: StageRun[]): GraphNode[] {
 function caption(run: StageRun): string {
   const seconds = run.duration_seconds === null ? [] : [formatDuration(run.duration_seconds)]
   if (run.status === 'success') {
-    return [...seconds, ...(run.rows === null ? [] : [`${formatCount(run.rows)} rows`])].join(', ')
+    return [...seconds, ...(run.rows === null ? [] : [formatCount(run.rows)])].join(', ')
   }
   const word = appearance(run.status).word.toLowerCase()
   if (run.status === 'running' && run.attempt > 1) return `${word}, attempt ${run.attempt}`

@@ -43,15 +43,15 @@ export function Timeline({ stages, ended, selected, onSelect }: TimelineProps) {
         title="Timeline"
         end={scale.seconds > 0 && `0 s to ${formatDuration(scale.seconds)}`}
       >
-        <div className="flex min-w-0 flex-wrap gap-x-3 text-small text-muted-foreground">
+        <div className="flex min-w-0 flex-1 gap-x-3 text-small text-muted-foreground">
           {waited && (
-            <span className="inline-flex items-center gap-1.5">
+            <span className="inline-flex items-center gap-1.5 whitespace-nowrap">
               <span aria-hidden="true" className="hatch-waiting h-2.5 w-3 border border-border" />
               waiting for a slot
             </span>
           )}
           {criticalPath.length > 1 && (
-            <span className="max-tablet:hidden">
+            <span className="truncate max-tablet:hidden">
               <span aria-hidden="true">▔ </span>critical path:{' '}
               {shorten(criticalPath.map((stage) => names.get(stage) ?? stage))}
             </span>
@@ -164,7 +164,6 @@ const Row = memo(function Row({ row, scale, selected, onSelect }: RowProps) {
     <button
       type="button"
       aria-pressed={selected}
-      aria-label={describe(row, word)}
       onClick={() => onSelect(row.stage, row.index)}
       className={cn(
         'relative block size-full rounded-sm text-left -outline-offset-2 hover:bg-muted',
@@ -190,8 +189,9 @@ const Row = memo(function Row({ row, scale, selected, onSelect }: RowProps) {
           )}
         />
         <span className="truncate">{row.label}</span>
+        <span className="sr-only">{facts(row, word)}</span>
       </span>
-      <span className={BAR_AREA}>
+      <span aria-hidden="true" className={BAR_AREA}>
         <Bars row={row} scale={scale} fill={TONE_FILL[tone]} />
       </span>
     </button>
@@ -244,9 +244,9 @@ function Bars({ row, scale, fill }: { row: TimelineRow; scale: TimeScale; fill: 
   )
 }
 
-function describe(row: TimelineRow, word: string): string {
+/** What the bars show, in words. */
+function facts(row: TimelineRow, word: string): string {
   return [
-    row.label,
     word.toLowerCase(),
     row.seconds !== null && formatDuration(row.seconds),
     row.wait && `waited ${formatDuration((row.wait.to - row.wait.from) / 1000)}`,

@@ -38,7 +38,7 @@ export function DefinitionForm({ title, source, onChange, refusal, actions }: De
 
   return (
     <div className="grid grid-cols-[minmax(0,1.3fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
-      <Card>
+      <Card className="overflow-hidden">
         <CardHeader title={title} end={actions(current ? report.valid : null)}>
           <span className="text-small text-muted-foreground">YAML or JSON</span>
         </CardHeader>
@@ -86,12 +86,7 @@ export function DefinitionForm({ title, source, onChange, refusal, actions }: De
             </div>
           )}
         </Card>
-        {nodes.length > 0 && (
-          <Card>
-            <CardHeader title="Graph" />
-            <StageGraph nodes={nodes} selected={null} onSelect={() => undefined} />
-          </Card>
-        )}
+        {nodes.length > 0 && <StageGraph nodes={nodes} />}
       </div>
     </div>
   )

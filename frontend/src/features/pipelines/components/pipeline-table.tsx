@@ -4,7 +4,7 @@ import { StateBadge } from '@/components/state-badge'
 import { Table, Td, Th, Tr } from '@/components/ui/table'
 import { latestStatus } from '@/features/pipelines/model'
 import type { Schemas } from '@/lib/api'
-import { formatAgo, formatDuration, formatPercent } from '@/lib/format'
+import { formatAgo, formatDuration, formatPercent, plural } from '@/lib/format'
 
 type Pipeline = Schemas['PipelineSummary']
 type PipelineTableProps = { pipelines: Pipeline[]; now: number; showLabels?: boolean }
@@ -61,7 +61,9 @@ function LatestRun({ pipeline, now }: { pipeline: Pipeline; now: number }) {
   const latest = pipeline.recent.at(-1)
   return (
     <>
-      {latest ? `#${latest.number}, ${formatAgo(latest.created_at, now)}` : 'has not run'}
+      {latest
+        ? `#${latest.number}, ${formatAgo(latest.created_at, now)}`
+        : plural(pipeline.stages_total, 'stage')}
       {!pipeline.enabled && ', paused'}
     </>
   )
@@ -69,7 +71,8 @@ function LatestRun({ pipeline, now }: { pipeline: Pipeline; now: number }) {
 
 export function PipelineState({ pipeline }: { pipeline: Pipeline }) {
   const status = latestStatus(pipeline)
-  return status ? <StateBadge status={status} /> : <StateBadge status="pending" />
+  if (!status) return <span className="text-muted-foreground">No runs yet</span>
+  return <StateBadge status={status} />
 }
 
 export function Labels({ labels }: { labels: Record<string, string> }) {

@@ -20,7 +20,7 @@ const FEWEST_LINES = 16
 export function SourceEditor({ label, value, onChange, problems, ref }: SourceEditorProps) {
   const area = useRef<HTMLTextAreaElement>(null)
   const scroller = useRef<HTMLDivElement>(null)
-  const lines = Math.max(FEWEST_LINES, value.split('\n').length)
+  const lines = value.split('\n').length
   const severities = new Map(
     // Errors last, so that they win over warnings on the same line.
     problems
@@ -77,7 +77,7 @@ export function SourceEditor({ label, value, onChange, problems, ref }: SourceEd
           value={value}
           onChange={(event) => onChange(event.target.value)}
           onKeyDown={onKeyDown}
-          rows={lines}
+          rows={Math.max(FEWEST_LINES, lines)}
           wrap="off"
           spellCheck={false}
           autoCapitalize="off"

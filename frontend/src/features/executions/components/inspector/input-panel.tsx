@@ -1,8 +1,7 @@
 import { ArtifactView } from '@/features/executions/components/inspector/artifact-view'
-import { TablePreview } from '@/features/executions/components/inspector/table-preview'
+import { FailingRow } from '@/features/executions/components/inspector/failing-row'
 import { nearestTable } from '@/features/executions/model/inputs'
 import type { Schemas } from '@/lib/api'
-import { formatCount } from '@/lib/format'
 
 type StageRun = Schemas['StageRunBody']
 
@@ -32,22 +31,7 @@ export function InputPanel({ stages, run, names, row }: InputPanelProps) {
   }
   return (
     <>
-      {source && row !== null && (
-        <section aria-label="Input at the failing row" className="border-b border-border-soft">
-          <h3 className="px-4 pt-2.5 pb-1 font-semibold">
-            Input at the failing row{' '}
-            <span className="text-small font-normal text-muted-foreground">
-              {source.rows !== null && `of ${formatCount(source.rows)} `}from{' '}
-              {names.get(source.stage) ?? source.stage}
-            </span>
-          </h3>
-          <TablePreview
-            key={row}
-            artifact={source}
-            mark={{ row, column: run.error?.location?.column ?? null }}
-          />
-        </section>
-      )}
+      {source && row !== null && <FailingRow stages={stages} run={run} row={row} />}
       {given
         .filter((artifact) => artifact.id !== source?.id)
         .map((artifact) => (

@@ -6,6 +6,7 @@ import { Tab, TabList, TabPanel, Tabs } from '@/components/ui/tabs'
 import { AttemptsPanel } from '@/features/executions/components/inspector/attempts-panel'
 import { ConfigPanel } from '@/features/executions/components/inspector/config-panel'
 import { DataPanel } from '@/features/executions/components/inspector/data-panel'
+import { FailingRow } from '@/features/executions/components/inspector/failing-row'
 import { InputPanel } from '@/features/executions/components/inspector/input-panel'
 import { JsonBlock } from '@/features/executions/components/inspector/json-block'
 import { LogPanel } from '@/features/executions/components/inspector/log-panel'
@@ -32,6 +33,7 @@ export function Inspector({ execution, selection }: InspectorProps) {
 const PANEL = 'min-h-[260px] -outline-offset-2'
 
 function StageInspector({ execution, run, selection }: InspectorProps & { run: StageRun }) {
+  const failingRow = run.error?.location?.row ?? null
   const names = new Map(execution.stages.map((stage) => [stage.stage, stage.name]))
   return (
     <>
@@ -63,6 +65,11 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
             ended={execution.ended_at !== null}
             stage={run.stage}
           />
+          {failingRow !== null && (
+            <div className=\"border-t border-border-soft\">
+              <FailingRow stages={execution.stages} run={run} row={failingRow} />
+            </div>
+          )}
         </TabPanel>
         <TabPanel value="data" className={PANEL}>
           <DataPanel executionId={execution.id} run={run} />
@@ -72,7 +79,7 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
             stages={execution.stages}
             run={run}
             names={names}
-            row={selection.row ?? run.error?.location?.row ?? null}
+            row={selection.row ?? failingRow}
           />
         </TabPanel>
         <TabPanel value="config" className={PANEL}>

@@ -174,7 +174,7 @@ const Line = memo(function Line({ line, wrap, showStage, marked, onShowAround }:
           level === 'debug' && 'text-muted-foreground',
         )}
       >
-        {showStage && line.stage && <b className="font-medium">{line.stage} </b>}
+        {showStage && line.stage && <span className="text-muted-foreground">{line.stage} </span>}
         {withoutAnsi(line.message)}
       </span>
       {onShowAround && (

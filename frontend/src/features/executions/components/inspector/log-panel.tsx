@@ -60,7 +60,7 @@ export function LogPanel({ executionId, ended, stage }: LogPanelProps) {
         <SearchInput
           ref={searchBox}
           label="Find in logs"
-          className="min-w-[120px] flex-1"
+          className="min-w-[120px] flex-1 max-tablet:basis-full"
           value={text}
           onChange={(event) => {
             setText(event.target.value)
