@@ -1,1 +1,1 @@
-"""The specification's import paths: `uvicorn app.main:app`, `python -m app.database.init`. The code is `flexiroaster`."""
+"""The specification's import paths: `uvicorn app.main:app`, `python -m app.database.init`."""

@@ -27,6 +27,7 @@ from flexiroaster.config import Settings
 from flexiroaster.data_folder import DataFolder
 from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.examples import load_examples
 from flexiroaster.log_output import configure_logs
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.artifacts import Artifacts
@@ -58,6 +59,8 @@ class Server:
     _last_work: threading.Thread | None = None
 
     def start(self) -> None:
+        if self.settings.examples:
+            load_examples(self.engine.pipelines, self.folder.path, self.settings.data_dirs[0])
         recovered = self.engine.embedded.start()
         log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
 

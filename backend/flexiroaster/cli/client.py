@@ -24,6 +24,12 @@ class CommandFailed(FlexiRoasterError):
     code = "command_failed"
 
 
+class Refused(CommandFailed):
+    """The server found what was given wrong: exit status 2."""
+
+    code = "refused"
+
+
 class Client:
     """Requests to one server; whatever is not a success becomes `CommandFailed` with the server's own sentence."""
 
@@ -45,7 +51,7 @@ class Client:
         except httpx.HTTPError as error:
             raise unreachable(str(self._http.base_url), error) from None
         if not response.is_success:
-            raise CommandFailed(sentence(response))
+            raise (Refused if response.status_code == 422 else CommandFailed)(sentence(response))
         return response.json()
 
 
@@ -66,7 +72,8 @@ def sentence(response: httpx.Response) -> str:
         return f"The server answered {response.status_code}: {response.text[:200]}"
     if response.status_code == 401:
         lines[0] += " (flexiroaster login)"
-    return "\n".join(lines + [f"  {problem.get('path', '')}: {problem['message']}" for problem in problems])
+    lines += [f"  {problem.get('path', '')}: {problem['message']}" for problem in problems if len(problems) > 1]
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flexiroaster.config import Settings
-from flexiroaster.data_folder import DataFolder, running_pid
+from flexiroaster.data_folder import DataFolder, read_key, running_pid
 from flexiroaster.engine.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 def local_accounts(settings: Settings) -> Iterator[Accounts]:
     """Works beside a running server, and without one; then the tables are made where there are none."""
     from flexiroaster.composition import make_accounts
+    from flexiroaster.log_output import configure_logs
     from flexiroaster.store.database import Database
     from flexiroaster.store.migrate import upgrade
 
+    configure_logs("warning", json=False)
     running = running_pid(settings.data_folder) is not None
     folder = None if running else DataFolder.open(settings.data_folder)
     database = Database.open(settings.database_url)
@@ -41,8 +43,6 @@ def close(database: Database, folder: DataFolder | None) -> None:
 
 def secret(settings: Settings, folder: DataFolder | None) -> str:
     """What tokens are signed with: the setting, else the folder's own key."""
-    from flexiroaster.data_folder import read_key
-
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
     key = folder.key("secret") if folder is not None else read_key(settings.data_folder, "secret")

@@ -77,4 +77,5 @@ def _status(error: Exception) -> int:
     if not isinstance(error, FlexiRoasterError):
         raise error
     sys.stderr.write(f"{error}\n")
-    return WRONG if isinstance(error, ConfigurationError | InvalidDefinition) else FAILED
+    wrong = isinstance(error, ConfigurationError | InvalidDefinition) or error.code == "refused"
+    return WRONG if wrong else FAILED

@@ -55,7 +55,7 @@ def run(
     definition = read_definition(file)
     pipeline = _checked(definition, as_json)
     given = _checked_inputs(pipeline, inputs or [], as_json)
-    folders = list(dict.fromkeys(folder.resolve() for folder in (definition.folder, Path.cwd(), *(data_dirs or []))))
+    folders = _folders(definition, data_dirs or [])
     with local_engine(folders, data, code_stages=code, http_allow=http_allow or ()) as engine:
         ended = _run(engine, definition, pipeline, given, as_json=as_json)
         if as_json:
@@ -64,6 +64,13 @@ def run(
             _print_end(engine, ended)
     if not ended.ok:
         raise typer.Exit(FAILED)
+
+
+def _folders(definition: DefinitionFile, named: list[Path]) -> list[Path]:
+    """Where relative paths are looked for, in this order. An output goes to the first."""
+    own = definition.folder
+    found = [*named, own, *([own / "data"] if (own / "data").is_dir() else []), Path.cwd()]
+    return list(dict.fromkeys(folder.resolve() for folder in found))
 
 
 def _checked(definition: DefinitionFile, as_json: bool) -> Pipeline:

@@ -18,14 +18,19 @@ _SETTING = "FLEXIROASTER_DATA_DIRS"
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """Paths are checked after every symlink is resolved, and the resolved path is the one that is opened."""
+    """Paths are checked after every symlink is resolved, and the resolved path is the one that is opened.
+
+    `shared` names the folders of the process's database where sessions are to use it (see `data.database`); without
+    it, each session has a database that sees its own files only.
+    """
 
     data_dirs: tuple[Path, ...]
     artifact_dir: Path | None = None
+    shared: tuple[Path, ...] = ()
 
     def inputs(self, pattern: str) -> list[Path]:
-        """The regular files that a path or glob names, sorted; relative ones start in the first data folder."""
-        path = self._absolute(pattern)
+        """The regular files that a path or glob names, sorted; relative ones in the first data folder that has any."""
+        path = self._found(pattern)
         if glob.has_magic(pattern):
             return self._matches(pattern, path)
         return [self._regular_file(path, pattern)]
@@ -76,6 +81,18 @@ class Confinement:
             if path.is_relative_to(folder.resolve()):
                 return str(path.relative_to(folder.resolve()))
         return path.name
+
+    def _found(self, pattern: str) -> Path:
+        """Absolute; where no data folder has it, as it would be in the first."""
+        first = self._absolute(pattern)
+        if Path(pattern).is_absolute() or "://" in pattern:
+            return first
+        magic = glob.has_magic(pattern)
+        for folder in self.data_dirs:
+            path = folder / pattern
+            if next(folder.glob(pattern), None) is not None if magic else path.exists():
+                return path
+        return first
 
     def _absolute(self, text: str) -> Path:
         if "\0" in text or not text.strip():
