@@ -11,6 +11,7 @@ import jsonschema_rs
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
 from flexiroaster.engine.definition.nodes import Path
+from flexiroaster.engine.duration import DURATION_PATTERN
 from flexiroaster.engine.expressions import did_you_mean
 from flexiroaster.engine.expressions.template import templated_texts
 
@@ -129,7 +130,7 @@ def _explain(error: ValidationError, schema: Any, more_keys: tuple[str, ...]) ->
         case kinds.Enum() | kinds.Constant():
             yield _not_allowed(error, path)
         case kinds.OneOfMultipleValid():
-            yield _wrong(path, "fits more than one of the forms it may have", error.instance)
+            yield _wrong(path, _too_many_forms(_at(schema, error.schema_path)), error.instance)
         case _:
             yield _wrong(path, _limit(error), error.instance)
 
@@ -172,10 +173,22 @@ def _distance(branch: list[ValidationError]) -> tuple[int, int]:
 
 
 def _known_keys(schema: Any, schema_path: list[str | int]) -> list[str]:
-    for step in schema_path[:-1]:
+    owner = _at(schema, schema_path[:-1])
+    return list(owner.get("properties", {})) if isinstance(owner, Mapping) else []
+
+
+def _at(schema: Any, schema_path: list[str | int]) -> Any:
+    for step in schema_path:
         schema = schema[step]
-    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
-    return list(properties)
+    return schema
+
+
+def _too_many_forms(branches: Any) -> str:
+    """Of `oneOf`: mostly keys that exclude each other."""
+    names = [name for branch in branches if set(branch) <= _PRESENCE_KEYS for name in branch.get("required", [])]
+    if names:
+        return f"may have only one of {_either(f'`{name}`' for name in names)}"
+    return "fits more than one of the forms it may have"
 
 
 def _unknown(key: str, path: Path, known: list[str]) -> SchemaProblem:
@@ -210,6 +223,8 @@ def _limit(error: ValidationError) -> str:
                 "exclusiveMaximum": "must be less than",
             }
             return f"{words[error.kind.name]} {error.kind.value}, not {_said(error.instance)}"
+        case kinds.Pattern() if error.kind.value == DURATION_PATTERN:
+            return f"cannot be {_said(error.instance)}: write a duration such as 90s, 5m, 1h30m or 7d"
         case kinds.Pattern():
             return f"cannot be {_said(error.instance)}: it must match {error.kind.value}"
         case kinds.Format():

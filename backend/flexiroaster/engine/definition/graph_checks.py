@@ -34,6 +34,10 @@ class Graph:
             return False
         return bool(self.ancestors[mine] >> theirs & 1)
 
+    def is_first(self, view: StageView) -> bool:
+        """Whether no earlier stage has its id."""
+        return self.views[self.positions[view.group, view.id]] is view
+
     @property
     def ancestors(self) -> list[int]:
         """Of each stage, a number whose bits are the stages before it: 10,000 in a row take 6 MB."""
@@ -116,7 +120,7 @@ def _check_needs(view: StageView, graph: Graph, findings: Findings) -> None:
     seen: set[str] = set()
     for index, need in view.needs:
         path = (*view.path, "needs", index)
-        if need == view.id:
+        if need == view.id and graph.is_first(view):
             findings.add("self_need", f"The stage {view.id!r} needs itself: remove it from `needs`.", path, found=need)
         elif need in seen:
             findings.add("duplicate_need", f"{need!r} stands twice in `needs`.", path, found=need)

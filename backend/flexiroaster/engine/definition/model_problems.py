@@ -53,7 +53,9 @@ def _add(error: ErrorDetails, findings: Findings) -> None:
             findings.add(kind, error["msg"], path, found=found, at_key=error["loc"][-1] == "[key]")
         case "invalid_duration":
             meant = suggest_duration(found)
-            findings.add(kind, f"`{name}`: {error['msg']}", path, found=found, suggestion=meant)
+            findings.add(
+                kind, f"`{name}`: {error['msg']}", path, found=found, suggestion=None if meant == found else meant
+            )
         case "literal_error" | "enum" | "union_tag_invalid":
             _not_one_of(path, found, context, kind, findings)
         case "union_tag_not_found":

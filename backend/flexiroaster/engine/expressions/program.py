@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from flexiroaster.engine.expressions.analysis import MACROS, Analysis, Reference, analyse
+from flexiroaster.engine.expressions.analysis import LITERALS, MACROS, Analysis, Reference, analyse
 from flexiroaster.engine.expressions.bare_cel import cel
 from flexiroaster.engine.expressions.errors import ExpressionError, shown
 from flexiroaster.engine.expressions.functions import FUNCTIONS, NATIVE_FUNCTIONS, BadArgument
@@ -148,7 +148,8 @@ def unknown_name(reference: Reference, known: Iterable[str], source: str) -> Exp
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The closest known name, or the word for what other languages call so."""
     names = list(known)
-    if (translated := _OTHER_LANGUAGES.get(name)) is not None and (translated in names or not translated.isalpha()):
+    translated = _OTHER_LANGUAGES.get(name)
+    if translated is not None and (translated in names or translated in LITERALS or not translated.isalpha()):
         return translated
     lowered = {candidate.lower(): candidate for candidate in names}
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
