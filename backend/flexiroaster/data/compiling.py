@@ -32,17 +32,13 @@ class Binder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`sql` reads the tables by their names; `group` is the column of a final `group` operation."""
+    """`sql` reads the tables by their names; `pretty` is the same for people; `group` is the column of a final
+    `group` operation."""
 
     sql: str
+    pretty: str
     columns: tuple[Column, ...]
     group: str | None = None
-
-    @property
-    def pretty(self) -> str:
-        import sqlglot
-
-        return sqlglot.parse_one(self.sql, read="duckdb").sql(dialect="duckdb", pretty=True)
 
 
 def compile_operations(
@@ -63,12 +59,19 @@ def compile_operations(
     return compiler.compiled()
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    where: str
+    name: str
+    query: exp.Query
+
+
 class _Compiler:
     def __init__(self, binder: Binder) -> None:
         self._binder = binder
-        self._steps: list[tuple[str, exp.Query]] = []
+        self._steps: list[_Step] = []
         self._current = INPUT
-        self._columns = binder.columns(f'SELECT * FROM "{INPUT}"')
+        self._names = [column.name for column in binder.columns(f'SELECT * FROM "{INPUT}"')]
         self._group: str | None = None
         self._where = ""
         self._others: Mapping[str, str] = {}
@@ -79,47 +82,80 @@ class _Compiler:
         query = self._query(operation)
         if query is None:
             return
-        name = f"step_{index + 1}"
-        self._steps.append((name, query))
-        self._current = name
-        self._columns = self._bound(operation)
+        self._current = f"step_{index + 1}"
+        self._steps.append(_Step(self._where, self._current, query))
+        self._names = self._names_after(query)
+        self._refuse_repeated_names()
 
     def compiled(self) -> Compiled:
-        return Compiled(self._sql(), self._columns, self._group)
+        query = self._whole(self._steps)
+        sql = query.sql(dialect="duckdb", comments=False)
+        return Compiled(sql, query.sql(dialect="duckdb", pretty=True), self._bound(sql), self._group)
+
+    @staticmethod
+    def _whole(steps: Sequence[_Step]) -> exp.Query:
+        if not steps:
+            return exp.select("*").from_(_table(INPUT))
+        if len(steps) == 1:
+            return steps[0].query
+        query = exp.select("*").from_(_table(steps[-1].name))
+        for step in steps:
+            query = query.with_(exp.to_identifier(step.name), as_=step.query, copy=False)
+        return query
 
     def _sql(self) -> str:
-        if not self._steps:
-            return f'SELECT * FROM "{INPUT}"'
-        *before, (_, last) = self._steps
-        if isinstance(last, exp.Select) and not before:
-            return last.sql(dialect="duckdb")
-        query = exp.select("*").from_(_table(self._current))
-        for name, step in self._steps:
-            query = query.with_(exp.to_identifier(name), as_=step, copy=False)
-        return query.sql(dialect="duckdb")
+        return self._whole(self._steps).sql(dialect="duckdb", comments=False)
 
-    def _bound(self, operation: ops.Operation) -> tuple[Column, ...]:
+    def _bound(self, sql: str) -> tuple[Column, ...]:
+        """The result's columns. Where DuckDB cannot make sense of the query, the first operation to blame is found."""
         try:
-            columns = self._binder.columns(self._sql())
+            return self._binder.columns(sql)
+        except StageFailed as error:
+            for number in range(1, len(self._steps) + 1):
+                self._bind_alone(self._steps[:number])
+            raise error
+
+    def _bind_alone(self, steps: Sequence[_Step]) -> None:
+        try:
+            self._binder.columns(self._whole(steps).sql(dialect="duckdb", comments=False))
         except StageFailed as error:
             reason = str(error).removeprefix("The query failed: ")
             raise StageFailed(
-                f"{self._where}: {reason}",
+                f"{steps[-1].where}: {reason}",
                 code=error.code,
                 kind=error.kind,
                 location=error.location,
                 suggestion=error.suggestion,
             ) from error
+
+    def _names_after(self, query: exp.Query) -> list[str]:
+        """Without asking DuckDB, where the query says it: `*` alone keeps the columns, a list names them."""
+        if isinstance(query, exp.Select) and not isinstance(self._steps[-1].query, exp.SetOperation):
+            selected = query.expressions
+            if len(selected) == 1 and isinstance(selected[0], exp.Star) and not self._is_users(query):
+                return self._names
+            if not any(expression.is_star or isinstance(expression, exp.Columns) for expression in selected):
+                return [expression.alias_or_name for expression in selected]
+        try:
+            return [column.name for column in self._binder.columns(self._sql())]
+        except StageFailed:
+            self._bound(self._sql())
+            raise
+
+    @staticmethod
+    def _is_users(query: exp.Query) -> bool:
+        return bool(query.meta.get("users"))
+
+    def _refuse_repeated_names(self) -> None:
         seen: set[str] = set()
-        for column in columns:
-            if column.name.lower() in seen:
+        for column in self._names:
+            if column.lower() in seen:
                 raise StageFailed(
-                    f"{self._where} gives two columns named '{column.name}': rename one first.",
+                    f"{self._where} gives two columns named '{column}': rename one first.",
                     code="duplicate_column",
-                    location=Location(column=column.name),
+                    location=Location(column=column),
                 )
-            seen.add(column.name.lower())
-        return columns
+            seen.add(column.lower())
 
     def _query(self, operation: ops.Operation) -> exp.Query | None:
         match operation:
@@ -172,10 +208,6 @@ class _Compiler:
                 assert_never(operation)
 
     # Pieces
-
-    @property
-    def _names(self) -> list[str]:
-        return [column.name for column in self._columns]
 
     def _all(self) -> exp.Select:
         return exp.select("*").from_(_table(self._current))
@@ -392,6 +424,7 @@ class _Compiler:
 
     def _user_query(self, operation: ops.Sql) -> exp.Query:
         query = expressions.query(operation.query, [INPUT, *self._others], self._where)
+        query.meta["users"] = True
         names = {INPUT: self._current, **self._others}
         by_lower = {name.lower(): target for name, target in names.items()}
         ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,12 +88,11 @@ def detect(
     shown = {str(file): confinement.shown(file) for file in files}
     for file in files:
         _refuse_empty(file, shown[str(file)])
+    session = partial(Session, files=files, folders=[], scratch=scratch, shared=confinement.shared, on_cancel=on_cancel)
     if format == "parquet":
-        ref = _parquet(files, hints, shown, scratch, on_cancel)
-    elif format == "csv":
-        ref = _text(files, hints, shown, scratch, on_cancel, _csv)
+        ref = _parquet(files, hints, shown, session)
     else:
-        ref = _text(files, hints, shown, scratch, on_cancel, _json)
+        ref = _text(files, hints, shown, scratch, session, _csv if format == "csv" else _json)
     ref = _with_file_column(_with_types(ref, hints), hints)
     size = sum(file.stat().st_size for file in files)
     ref = ref.model_copy(update={"bytes": size})
@@ -122,10 +122,10 @@ def _refuse_empty(file: Path, shown: str) -> None:
 
 
 def _parquet(
-    files: Sequence[Path], hints: Hints, shown: dict[str, str], scratch: Path, on_cancel: OnCancel | None
+    files: Sequence[Path], hints: Hints, shown: dict[str, str], open_session: Callable[..., Session]
 ) -> TableRef:
     _refuse_text_hints(hints)
-    with Session(files=files, folders=[], scratch=scratch, shown=shown, on_cancel=on_cancel) as session:
+    with open_session(shown=shown) as session:
         draft = TableRef(table=files[0].as_uri(), options=_several(files))
         query = scan(Opened(draft, ReadOptions(**draft.options), tuple(files), None))
         schemas = {file: session.columns(f"SELECT * FROM read_parquet({literal(file)})") for file in files[:1]}
@@ -151,8 +151,17 @@ class _Sample:
     start: bytes
 
 
+_Read = tuple[list[Column], dict[str, Any], str]
+"""Columns, options and the format's exact name."""
+
+
 def _text(
-    files: Sequence[Path], hints: Hints, shown: dict[str, str], scratch: Path, on_cancel: OnCancel | None, read: Any
+    files: Sequence[Path],
+    hints: Hints,
+    shown: dict[str, str],
+    scratch: Path,
+    open_session: Callable[..., Session],
+    read: Callable[[Session, list[_Sample], Hints], _Read],
 ) -> TableRef:
     first = shown[str(files[0])]
     gzipped = is_gzip(files[0])
@@ -171,7 +180,7 @@ def _text(
         for number, file in enumerate(_to_sample(files, shown, hints, gzipped=gzipped))
     ]
     names = {str(sample.file.resolve()): sample.shown for sample in samples}
-    with Session(files=files, folders=[], scratch=scratch, shown={**shown, **names}, on_cancel=on_cancel) as session:
+    with open_session(shown={**shown, **names}) as session:
         columns, found, format = read(session, samples, hints)
     options = {**found, **_several(files), "gzip": gzipped, "encoding": encoding}
     return TableRef(
@@ -238,7 +247,7 @@ def _refuse_nul(text: str, shown: str) -> None:
     )
 
 
-def _csv(session: Session, samples: list[_Sample], hints: Hints) -> tuple[list[Column], dict[str, Any], str]:
+def _csv(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
     sniffed = [_sniff(session, sample, hints) for sample in samples]
     first = sniffed[0]
     if any([c.name for c in other.columns] != [c.name for c in first.columns] for other in sniffed):
@@ -265,7 +274,7 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
     settings: dict[str, Any] = {"sample_size": _SAMPLE_ROWS, "header": hints.header, "compression": "none"}
     settings["nullstr"] = ["", *hints.null_values]
     optional = {
-        "delim": _delimiter(sample, hints), "quote": hints.quote, "skip": hints.skip or None,
+        "delim": _delimiter(sample, hints), "quote": _quote(sample, hints), "skip": hints.skip or None,
         "dateformat": hints.date_format, "timestampformat": hints.timestamp_format,
         "null_padding": True if hints.short_rows == "fill" else None,
         "decimal_separator": hints.decimal if hints.decimal != "." else None,
@@ -292,14 +301,22 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
 
 
 def _delimiter(sample: _Sample, hints: Hints) -> str | None:
+    """Where the header leaves no doubt; None leaves it to the sniffer, which tries every pair of marks and is slow."""
     if hints.delimiter is not None:
         return hints.delimiter
     if sample.file.name.lower().removesuffix(".gz").endswith((".tsv", ".tab")):
         return "\t"
     lines = sample.start.splitlines()
     header = lines[min(hints.skip, len(lines) - 1)] if lines else b""
+    found = [mark for mark in (",", ";", "\t", "|") if mark.encode() in header]
     # A file of one column has no delimiter to find; the sniffer would take a letter-like one from the values.
-    return None if any(mark in header for mark in b",;\t|") else ","
+    return found[0] if len(found) == 1 else None if found else ","
+
+
+def _quote(sample: _Sample, hints: Hints) -> str | None:
+    if hints.quote is not None:
+        return hints.quote
+    return None if b"'" in sample.start else '"'
 
 
 def _inferred(type_name: str) -> str:
@@ -334,7 +351,7 @@ def _different_columns(samples: list[_Sample], sniffed: list[_Sniffed]) -> Stage
     )
 
 
-def _json(session: Session, samples: list[_Sample], hints: Hints) -> tuple[list[Column], dict[str, Any], str]:
+def _json(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
     starts = {sample.start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] for sample in samples}
     if b"" in starts:
         empty = next(sample for sample in samples if not sample.start.strip())

@@ -19,7 +19,7 @@ class Limits:
     threads: int
     expanded_bytes: int = 50 << 30
     expanded_ratio: int = 250
-    fully_read_bytes: int = 4 << 20
+    fully_read_bytes: int = 1 << 20
     """A source up to this size is read whole by the input stage: its rows are counted and every cell is checked."""
     inline_bytes: int = 64 << 10
     files: int = 10_000

@@ -113,7 +113,12 @@ class Tables:
         readable = [file for source in opened.values() for file in (*source.files, source.without) if file]
         writable = [*folders, *([confinement.artifact_dir] if confinement.artifact_dir else [])]
         session = Session(
-            files=[*readable, *files], folders=writable, scratch=scratch, shown=shown, on_cancel=on_cancel
+            files=[*readable, *files],
+            folders=writable,
+            scratch=scratch,
+            shown=shown,
+            shared=confinement.shared,
+            on_cancel=on_cancel,
         )
         try:
             return cls(session, opened)

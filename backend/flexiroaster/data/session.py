@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flexiroaster.data import limits as machine
+from flexiroaster.data.database import connect, shared_databases
 from flexiroaster.data.failures import explain
 from flexiroaster.data.quoting import literal, name
 from flexiroaster.data.table import Column
@@ -26,10 +27,11 @@ PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
 
 
 class Session:
-    """Open it with every file to read; folders in `folders` may be read and written.
+    """Open it with every file to read; folders in `folders` may be read and written, and `scratch`.
 
-    DuckDB itself enforces this: file access is off but for these, and the configuration is locked. Use as a context
-    manager. Errors come out as StageFailed.
+    With `shared` it is a connection to the process's database for those folders, otherwise a database of its own.
+    DuckDB itself enforces the confinement: file access is off but for these, and the configuration is locked. Use as
+    a context manager. Errors come out as StageFailed.
     """
 
     def __init__(
@@ -39,37 +41,21 @@ class Session:
         folders: Iterable[Path],
         scratch: Path,
         shown: dict[str, str] | None = None,
-        limits: machine.Limits | None = None,
+        shared: tuple[Path, ...] = (),
         on_cancel: OnCancel | None = None,
     ) -> None:
         self.scratch = scratch.resolve()
         self.shown = shown or {}
-        self._folders = tuple(dict.fromkeys([self.scratch, *(folder.resolve() for folder in folders)]))
-        self._limits = limits or machine.current()
-        self._connection = self._connect(sorted({str(file) for file in files}))
         self._stack = ExitStack()
+        self._folders = shared or tuple(dict.fromkeys([self.scratch, *(folder.resolve() for folder in folders)]))
+        if shared:
+            self._connection = shared_databases.connection(shared)
+            self._stack.callback(shared_databases.release, shared, self._connection)
+        else:
+            self._connection = connect(files, self._folders, self.scratch / "spill", machine.current())
+            self._stack.callback(self._connection.close)
         if on_cancel is not None:
             self._stack.enter_context(on_cancel(self._connection.interrupt))
-
-    def _connect(self, files: list[str]) -> DuckDBPyConnection:
-        import duckdb
-
-        connection = duckdb.connect(
-            config={
-                "threads": self._limits.threads,
-                "memory_limit": f"{self._limits.memory_bytes}B",
-                "temp_directory": str(self.scratch / "spill"),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
-        connection.execute(
-            "SET TimeZone = 'UTC'; SET python_enable_replacements = false;"
-            f"SET allowed_paths = {literal(files)};"
-            f"SET allowed_directories = {literal([str(folder) for folder in self._folders])};"
-            "SET enable_external_access = false; SET lock_configuration = true"
-        )
-        return connection
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +67,6 @@ class Session:
 
     def close(self) -> None:
         self._stack.close()
-        self._connection.close()
 
     def run(self, sql: str) -> DuckDBPyConnection:
         """Execute; DuckDB's error becomes a StageFailed that names file, line and cure."""

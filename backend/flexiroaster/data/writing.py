@@ -146,7 +146,8 @@ def replacing(target: Path, shown: str, *, may_exist: bool) -> Iterator[Path]:
     unfinished = target.with_name(f".{target.name}.{uuid4().hex[:12]}.part")
     try:
         yield unfinished
-        flush(unfinished)
+        for written in (*unfinished.rglob("*"), unfinished):
+            flush(written)
         _take_place(unfinished, target)
         flush(target.parent)
     except OSError as error:
@@ -178,10 +179,7 @@ def refuse_foreign_folder(target: Path, shown: str, format: FileFormat) -> None:
 
 
 def flush(path: Path) -> None:
-    """Make a file, or a folder with all in it, survive a power cut."""
-    if path.is_dir():
-        for entry in path.iterdir():
-            flush(entry)
+    """Make a file's content, or a folder's list of names, survive a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

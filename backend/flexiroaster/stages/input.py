@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,12 +14,11 @@ from flexiroaster.data import limits as machine
 from flexiroaster.data.detecting import Format, Hints, detect, detect_format
 from flexiroaster.data.excel import sheet_to_csv
 from flexiroaster.data.reading import open_ref, options_of, scan
-from flexiroaster.data.session import Session
 from flexiroaster.data.table import TableRef
 from flexiroaster.engine.errors import StageFailed
 from flexiroaster.engine.outcome import Succeeded
 from flexiroaster.stages.base import Stage, StageConfig, StageContext, StageExample
-from flexiroaster.stages.tables import as_table, confinement, keep, keep_inline, result_of
+from flexiroaster.stages.tables import as_table, confinement, keep, keep_inline, open_session, result_of
 
 _UNSAID = ("paths", "parts", "casts", "file_column")
 
@@ -72,7 +72,7 @@ class InputStage(Stage):
     summary = "Reads files, or data written in the pipeline."
     description = (
         "Hands on a table by reference: the file stays where it is, and later stages read it. The beginning of a file "
-        "tells its format, delimiter and column types; the result states them. Files of up to 4 MB are read whole, so "
+        "tells its format, delimiter and column types; the result states them. Files of up to 1 MB are read whole, so "
         "their rows are counted here and a malformed line fails this stage; in larger files it fails the stage that "
         "meets it. CSV, TSV, JSON, JSON Lines, Parquet and Excel are read, CSV and JSON also with gzip."
     )
@@ -161,14 +161,11 @@ def _excel(files: Sequence[Path], config: InputConfig, context: StageContext) ->
         sheet_to_csv(file, sheet, allowed.shown(file), sheet=config.sheet, header=config.header, skip=config.skip)
         sheets.append(sheet)
     hints = _hints(config.model_copy(update={"header": True, "skip": 0, "delimiter": ",", "encoding": None}))
-    scratch = type(allowed)((context.scratch_dir,))
-    ref = detect(sheets, "csv", hints, scratch, context.scratch_dir, context.on_cancel)
+    in_scratch = replace(allowed, data_dirs=(context.scratch_dir,))
+    ref = detect(sheets, "csv", hints, in_scratch, context.scratch_dir, context.on_cancel)
     names = {str(sheet): allowed.shown(file) for sheet, file in zip(sheets, files, strict=True)}
-    with Session(
-        files=sheets, folders=[context.artifact_dir], scratch=context.scratch_dir, shown=names,
-        on_cancel=context.on_cancel,
-    ) as session:  # fmt: skip
-        return keep(context, session, scan(open_ref(ref, scratch, context.scratch_dir, dict(names))))
+    with open_session(context, names) as session:
+        return keep(context, session, scan(open_ref(ref, in_scratch, context.scratch_dir, dict(names))))
 
 
 def _read_as(ref: TableRef) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _process(
         if compiled.group is not None:
             # Sorted by group, so that reading one of them skips the others' row groups.
             sql = f"SELECT * FROM ({sql}) ORDER BY {name(compiled.group)}"
-        ref = keep(context, tables.session, sql)
+        ref = keep(context, tables.session, sql, columns=compiled.columns)
     result = result_of(ref, sql=compiled.pretty, columns=[column.model_dump() for column in ref.columns])
     result["processed_data"] = result["data"]  # the specification's name
     if compiled.group is not None:

@@ -24,7 +24,10 @@ has no type."""
 
 
 def confinement(context: StageContext) -> Confinement:
-    return Confinement(tuple(context.data_dirs), context.artifact_dir)
+    """The context's folders. Attempts share one database; their scratch folders are siblings."""
+    folders = [*context.data_dirs, context.artifact_dir, context.scratch_dir.parent]
+    shared = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+    return Confinement(tuple(context.data_dirs), context.artifact_dir, shared)
 
 
 def given_table(data: Any, context: StageContext) -> TableRef:
@@ -79,16 +82,28 @@ def open_tables(refs: Mapping[str, TableRef], context: StageContext, *folders: P
     )  # fmt: skip
 
 
+def open_session(context: StageContext, shown: dict[str, str]) -> Session:
+    """A session without tables, for files in the attempt's scratch folder."""
+    return Session(
+        files=[],
+        folders=[],
+        scratch=context.scratch_dir,
+        shown=shown,
+        shared=confinement(context).shared,
+        on_cancel=context.on_cancel,
+    )
+
+
 def keep(
     context: StageContext,
     session: Session,
     sql: str,
     artifact: str = "data.parquet",
     kind: Literal["table", "quarantine"] = "table",
+    columns: tuple[Column, ...] | None = None,
 ) -> TableRef:
-    """Write a query's rows as a Parquet artifact."""
-    columns = session.columns(sql)
-    sql, columns = _storable(sql, columns)
+    """Write a query's rows as a Parquet artifact. `columns` are the query's, where they are known already."""
+    sql, columns = _storable(sql, columns or session.columns(sql))
     with context.artifact(artifact, kind=kind, media_type=PARQUET_MEDIA_TYPE) as draft:
         draft.rows = session.write(sql, draft.path)
         draft.schema = [column.model_dump() for column in columns]
@@ -111,10 +126,7 @@ def keep_inline(data: Any, context: StageContext, artifact: str = "data.parquet"
     lines = context.scratch_dir / f"{artifact}.jsonl"
     are_records = bool(rows) and inline.holds_records(rows)
     inline.write_jsonl(rows if are_records else [{"value": row} for row in rows], lines)
-    with Session(
-        files=[], folders=[context.artifact_dir], scratch=context.scratch_dir, shown={str(lines): "data"},
-        on_cancel=context.on_cancel,
-    ) as session:  # fmt: skip
+    with open_session(context, {str(lines): "data"}) as session:
         query = (
             f"SELECT * FROM read_json({literal(lines.resolve())}, format = 'newline_delimited', sample_size = -1, "
             "map_inference_threshold = -1, maximum_object_size = 67108864)"

@@ -1,0 +1,56 @@
+"""Runs each side of a data benchmark in a fresh process of its own: nothing warm, and a peak memory of its own."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROUNDS = 3
+
+
+def measured(work: Callable[[], Any]) -> None:
+    """In the child: do the work, print seconds and the peak memory of the process."""
+    began = time.perf_counter()
+    answer = work()
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak, "answer": answer}) + "\n")
+
+
+def compare(
+    script: str, folder: Path, workload: str, *, seconds_goal: float, memory_goal: float
+) -> list[dict[str, Any]]:
+    """Run `script bare FOLDER` and `script ours FOLDER` in turn; medians, and both must give the same answer."""
+    sides: dict[str, list[dict[str, Any]]] = {"bare": [], "ours": []}
+    for _ in range(ROUNDS):
+        for side, results in sides.items():
+            results.append(_child(script, side, folder))
+    answers = {json.dumps(result["answer"]) for results in sides.values() for result in results}
+    if len(answers) != 1:
+        raise RuntimeError(f"{workload}: the two sides disagree: {answers}")
+    return [
+        _row(sides, workload, "seconds", "s", seconds_goal),
+        _row(sides, workload, "peak_mb", "MB", memory_goal),
+    ]
+
+
+def _child(script: str, side: str, folder: Path) -> dict[str, Any]:
+    done = subprocess.run([sys.executable, script, side, str(folder)], check=True, stdout=subprocess.PIPE, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def _row(sides: dict[str, list[dict[str, Any]]], workload: str, key: str, unit: str, goal: float) -> dict[str, Any]:
+    ours, bare = (statistics.median(result[key] for result in sides[side]) for side in ("ours", "bare"))
+    metric = {"seconds": "start to end", "peak_mb": "peak memory"}[key]
+    return {
+        "workload": workload, "metric": metric, "value": ours, "unit": unit, "limit": bare, "ratio": ours / bare,
+        "goal": goal * bare,
+    }  # fmt: skip
