@@ -293,6 +293,7 @@ const NodeBox = memo(function NodeBox({
     <button
       type="button"
       data-node={node.id}
+      title={node.label.length > LONG_LABEL ? node.label : undefined}
       tabIndex={reachable ? 0 : -1}
       aria-pressed={node.members ? undefined : selected}
       aria-expanded={node.members ? false : undefined}

@@ -136,12 +136,12 @@ export function useSaveVersion(id: string) {
 export function useExecute(pipelineId: string) {
   const key = useRef(randomKey())
   return useMutation({
-    mutationFn: (inputs: Record<string, unknown>) =>
+    mutationFn: (body: { inputs: Record<string, unknown>; data?: unknown }) =>
       unwrap(
         api.POST('/api/pipelines/{pipeline_id}/execute', {
           params: { path: { pipeline_id: pipelineId } },
           headers: { 'Idempotency-Key': key.current },
-          body: { inputs },
+          body,
         }),
       ),
     onSettled: (_answer, error) => {

@@ -147,6 +147,18 @@ export function readAll(
   return { inputs, errors }
 }
 
+/** Travels beside the inputs; no input can be called so. */
+export const DATA_FIELD: RunField = {
+  name: '$data',
+  label: 'Data',
+  hint: 'Given to input stages that name no file of their own, for example [3, 1, 2]',
+  kind: 'json',
+  required: false,
+  options: [],
+  initial: '',
+  fallback: null,
+}
+
 /** The field a problem of the API is about: "inputs.day" → "day". */
 export function fieldOfProblem(path: string): string | null {
   return /^inputs\.([^.[]+)/.exec(path)?.[1] ?? null

@@ -6,11 +6,13 @@ import { Button } from '@/components/ui/button'
 import { Field, Input, Select, Textarea } from '@/components/ui/field'
 import { useExecute } from '@/features/pipelines/api'
 import {
+  DATA_FIELD,
   fieldOfProblem,
   fieldsOf,
   type RunField,
   type RunValues,
   readAll,
+  readField,
 } from '@/features/pipelines/run-fields'
 import { ApiError, type Schemas } from '@/lib/api'
 
@@ -34,24 +36,37 @@ export function RunForm({ pipeline }: RunFormProps) {
   }
   const submit = form.handleSubmit((values) => {
     const { inputs, errors } = readAll(fields, values)
+    const data = readField(DATA_FIELD, values[DATA_FIELD.name])
+    if (!data.ok) errors[DATA_FIELD.name] = data.message
     const failed = Object.entries(errors)
     for (const [name, message] of failed) form.setError(name, { message }, { shouldFocus: true })
     if (failed.length > 0) return
-    execute.mutate(inputs, {
-      onSuccess: ({ execution_id }) => void navigate(`/executions/${execution_id}`),
-      onError: showProblems,
-    })
+    execute.mutate(
+      data.ok && data.value !== undefined ? { inputs, data: data.value } : { inputs },
+      {
+        onSuccess: ({ execution_id }) => void navigate(`/executions/${execution_id}`),
+        onError: showProblems,
+      },
+    )
   })
 
   const elsewhere = execute.error && unplacedMessage(execute.error, fields)
   return (
     <form noValidate onSubmit={submit} className="flex flex-col gap-4">
       {fields.length === 0 && (
-        <p className="text-muted-foreground">This pipeline takes no inputs. It starts at once.</p>
+        <p className="text-muted-foreground">This pipeline declares no inputs.</p>
       )}
       {fields.map((field) => (
         <RunControl key={field.name} field={field} form={form} errors={form.formState.errors} />
       ))}
+      <details open={fields.length === 0}>
+        <summary className="py-1 text-small text-secondary-foreground">
+          Start with data of your own
+        </summary>
+        <div className="mt-2">
+          <RunControl field={DATA_FIELD} form={form} errors={form.formState.errors} />
+        </div>
+      </details>
       {elsewhere && <InlineError>{elsewhere}</InlineError>}
       <div className="flex justify-end">
         <Button type="submit" variant="primary" disabled={execute.isPending}>
