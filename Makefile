@@ -8,7 +8,8 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
-INSTALL := $(UV) pip install --quiet --python $(PYTHON)
+# Compiled at once: a start with PYTHONDONTWRITEBYTECODE would otherwise compile everything, every time.
+INSTALL := $(UV) pip install --quiet --compile-bytecode --python $(PYTHON)
 STAMPS := $(VENV)/stamps
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -27,6 +28,7 @@ run: setup ## Start FlexiRoaster on http://127.0.0.1:8000 (ARGS="--port 9000" fo
 
 .PHONY: setup
 setup: $(STAMPS)/backend frontend/dist/index.html ## Prepare everything `make run` needs, and stop there
+	@$(PYTHON) -m compileall -q backend/flexiroaster backend/app
 
 .PHONY: setup-tests
 setup-tests: setup $(STAMPS)/development ## Prepare everything `make test` needs, and stop there

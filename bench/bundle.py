@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +55,14 @@ def packed(path: Path) -> int:
 
 
 def bare_react() -> int:
-    """React, its DOM and its scheduler as they are published for production."""
-    modules = FRONTEND / "node_modules"
-    files = [
-        modules / "react" / "cjs" / "react.production.js",
-        modules / "react-dom" / "cjs" / "react-dom.production.js",
-        modules / "react-dom" / "cjs" / "react-dom-client.production.js",
-        modules / "scheduler" / "cjs" / "scheduler.production.js",
-    ]
-    return sum(packed(path) for path in files)
+    """The smallest React page, built by the same Vite."""
+    with tempfile.TemporaryDirectory(dir=FRONTEND / "node_modules", prefix=".bench-") as folder:
+        root = Path(folder)
+        (root / "index.html").write_text('<div id="root"></div><script type="module" src="/main.js"></script>')
+        (root / "main.js").write_text(
+            "import { createElement } from 'react'\nimport { createRoot } from 'react-dom/client'\n"
+            "createRoot(document.getElementById('root')).render(createElement('p', null, 'Hello'))\n"
+        )
+        vite = FRONTEND / "node_modules" / ".bin" / "vite"
+        subprocess.run([vite, "build", root, "--logLevel", "error"], cwd=FRONTEND, check=True)
+        return sum(packed(path) for path in (root / "dist" / "assets").glob("*.js"))

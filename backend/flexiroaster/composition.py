@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
 from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.auth.keys import signing_keys
 from flexiroaster.auth.passwords import Passwords
 from flexiroaster.auth.throttle import LoginThrottle
 from flexiroaster.auth.tokens import Tokens
 from flexiroaster.bus.local import LocalBus
+from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.runtime.embedded import Embedded, Limits
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.history import History
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.stages.registry import StageRegistry, default_registry
-from flexiroaster.store.database import Database
+from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import upgrade
 
 
@@ -49,8 +53,7 @@ class Allowed:
 
 def make_engine(database_url: str, artifacts_folder: Path, scratch_folder: Path, allowed: Allowed) -> Engine:
     """Opens the database and brings its tables to this release's shape; starts nothing."""
-    database = Database.open(database_url)
-    upgrade(database)
+    database = open_database(database_url)
     bus = LocalBus()
     artifacts = DiskArtifacts(artifacts_folder)
     registry = default_registry()
@@ -72,6 +75,29 @@ def make_engine(database_url: str, artifacts_folder: Path, scratch_folder: Path,
         pipelines=Pipelines(database, registry.types),
         history=History(database, artifacts, embedded.executions.retry_plan),
     )
+
+
+def open_database(url: str) -> Database:
+    """With the tables of this release. Raises `ConfigurationError` for a database that cannot be used, untouched."""
+    database = Database.open(url)
+    try:
+        upgrade(database)
+    except (StoreUnavailable, SQLAlchemyError) as error:
+        database.close()
+        raise ConfigurationError(_unusable(url, error)) from error
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _unusable(url: str, error: Exception) -> str:
+    cause = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
+    if url.startswith("sqlite"):
+        path = sa.make_url(url).database
+        return f"The database {path} cannot be used ({cause}): put back a copy of it, or name another data folder."
+    shown = sa.make_url(url).render_as_string(hide_password=True)
+    return f"The database {shown} cannot be used ({cause}): start it, or correct FLEXIROASTER_DATABASE_URL."
 
 
 def make_accounts(database: Database, secret: str) -> Accounts:

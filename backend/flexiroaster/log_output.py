@@ -13,8 +13,11 @@ from structlog.typing import EventDict, Processor
 LINE_LIMIT = 16 * 1024
 
 
-def configure_logs(level: str, *, json: bool) -> None:
-    """Send structlog and the standard library's logging (uvicorn, SQLAlchemy) to stderr in one form."""
+def configure_logs(level: str, *, json: bool, own_server: bool = True) -> None:
+    """Send structlog and the standard library's logging (uvicorn, SQLAlchemy) to stderr in one form.
+
+    Who starts uvicorn themselves (`own_server=False`) gets its lines about where it listens.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -45,7 +48,7 @@ def configure_logs(level: str, *, json: bool) -> None:
     # One line a request is what a proxy writes; ours would drown the events.
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     # "Started server process", "Waiting for application startup", …: `server.started` says it in one line.
-    logging.getLogger("uvicorn.error").setLevel(max(number, logging.WARNING))
+    logging.getLogger("uvicorn.error").setLevel(max(number, logging.WARNING) if own_server else number)
     for name in ("httpx", "httpcore", "alembic", "engineio", "socketio"):
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 

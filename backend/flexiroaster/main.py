@@ -233,7 +233,7 @@ def app_from_environment() -> FastAPI:
     """For `uvicorn app.main:app`: settings from the environment; a wrong one ends the process with a sentence."""
     try:
         settings = Settings.load()
-        configure_logs(settings.log_level, json=settings.log_json)
+        configure_logs(settings.log_level, json=settings.log_json, own_server=False)
         _refuse_several_processes(settings)
         server = make_server(settings)
     except ConfigurationError as error:

@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 @contextmanager
 def local_accounts(settings: Settings) -> Iterator[Accounts]:
     """Works beside a running server, and without one; then the tables are made where there are none."""
-    from flexiroaster.composition import make_accounts
+    from flexiroaster.composition import make_accounts, open_database
     from flexiroaster.log_output import configure_logs
     from flexiroaster.store.database import Database
-    from flexiroaster.store.migrate import upgrade
 
     configure_logs("warning", json=False)
     running = running_pid(settings.data_folder) is not None
     folder = None if running else DataFolder.open(settings.data_folder)
-    database = Database.open(settings.database_url)
+    database = open_database(settings.database_url) if folder is not None else Database.open(settings.database_url)
     try:
-        if folder is not None:
-            upgrade(database)
         yield make_accounts(database, secret(settings, folder))
     finally:
         close(database, folder)

@@ -26,13 +26,17 @@ def run() -> None:
         migrate(connection)
         return
     from flexiroaster.config import Settings
+    from flexiroaster.data_folder import DataFolder
     from flexiroaster.store.database import Database
 
-    database = Database.open(Settings.load().database_url)
+    settings = Settings.load()
+    folder = DataFolder.open(settings.data_folder)  # made where there is none; and no server uses it meanwhile
+    database = Database.open(settings.database_url)
     with database.engine.connect() as opened:
         migrate(opened)
         opened.commit()
     database.close()
+    folder.close()
 
 
 run()
