@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from flexiroaster.auth.errors import Forbidden
 from flexiroaster.engine.errors import Conflict, InvalidDefinition, InvalidRequest, NotFound, VersionChanged
-from flexiroaster.services.pipelines import Author, Pipelines, Source
+from flexiroaster.services.pipelines import Author, PipelinePicture, Pipelines, Source
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 from tests.history import NOON, History
@@ -225,3 +226,45 @@ def test_a_version_that_never_was_is_not_found(pipelines: Pipelines) -> None:
             pipelines.version(id, number)
     with pytest.raises(NotFound):
         pipelines.versions("nothing", limit=3)
+
+
+def at_once(url: str, work: Callable[[Pipelines], object]) -> list[object]:
+    """What two servers on one database answer or raise, asked in the same moment."""
+    together = threading.Barrier(2)
+    answers: list[object] = []
+
+    def serve() -> None:
+        database = Database.open(url)
+        try:
+            together.wait()
+            answers.append(work(Pipelines(database, lambda: TYPES)))
+        except Conflict as error:
+            answers.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=serve) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(answers, key=lambda answer: isinstance(answer, Conflict))
+
+
+def test_two_servers_make_a_pipeline_once(database_url: str) -> None:
+    made, refused = at_once(database_url, lambda pipelines: pipelines.create(document(), EDITOR))
+    assert isinstance(made, PipelinePicture)
+    assert isinstance(refused, Conflict) and refused.code == "already_exists"
+
+
+def test_two_servers_do_not_overwrite_each_other(database_url: str) -> None:
+    first = Database.open(database_url)
+    Pipelines(first, lambda: TYPES).create(document(), EDITOR)
+    first.close()
+
+    def change(pipelines: Pipelines) -> object:
+        return pipelines.update("orders", document("orders", name=f"By {id(pipelines)}"), EDITOR, expected=[1])
+
+    made, refused = at_once(database_url, change)
+    assert isinstance(made, PipelinePicture) and made.row.version == 2
+    assert isinstance(refused, VersionChanged)
