@@ -55,26 +55,26 @@ def _started(event: Event, number: int) -> tuple[str, str]:
 def _stage_completed(event: Event, _number: int) -> tuple[str, str]:
     payload = event.payload
     rows = f", {payload['rows']:,} rows" if payload.get("rows") is not None else ""
-    return "info", f"{event.stage} succeeded in {_seconds(payload)}{rows}"
+    return "info", f"succeeded in {_seconds(payload)}{rows}"
 
 
 def _stage_failed(event: Event, _number: int) -> tuple[str, str]:
     word = "timed out" if event.payload.get("status") == "timed_out" else "failed"
-    return "error", f"{event.stage} {word}: {_message(event)}"
+    return "error", f"{word}: {_message(event)}"
 
 
 def _stage_retrying(event: Event, _number: int) -> tuple[str, str]:
     message = _message(event)
     cause = f": {message}" if message else ""
-    return "warning", f"{event.stage}: {event.payload.get('reason', 'trying again')}{cause}"
+    return "warning", f"{event.payload.get('reason', 'trying again')}{cause}"
 
 
 def _stage_skipped(event: Event, _number: int) -> tuple[str, str]:
-    return "info", f"{event.stage} not run: {event.payload.get('reason', '')}"
+    return "info", f"not run: {event.payload.get('reason', '')}"
 
 
 def _stage_cancelled(event: Event, _number: int) -> tuple[str, str]:
-    return "info", f"{event.stage} cancelled"
+    return "info", "cancelled"
 
 
 def _ended(event: Event, number: int) -> tuple[str, str]:

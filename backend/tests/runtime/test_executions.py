@@ -182,6 +182,14 @@ def test_inputs_are_checked_before_anything_is_stored(engine: TestEngine) -> Non
     assert engine.executions.start(pipeline, inputs={"n": 3}).number == 1
 
 
+def test_only_defaults_are_evaluated_never_what_a_starter_gives(engine: TestEngine) -> None:
+    inputs = {"given": {"type": "string"}, "filled": {"type": "integer", "default": "${{ 1 + 1 }}"}}
+    pipeline = engine.add({"a": []}, inputs=inputs)
+    started = engine.executions.start(pipeline, inputs={"given": "${{ execution.logical_date }}"})
+    engine.wait_end(started)
+    assert engine.row(started.execution_id)["inputs"] == {"given": "${{ execution.logical_date }}", "filled": 2}
+
+
 def test_when_skips_its_stage(engine: TestEngine) -> None:
     execution = engine.execute(
         {"a": act(engine.act(lambda _: {"rows": 0})), "b": {"needs": ["a"], "when": "${{ results.a.rows > 0 }}"}}
@@ -227,7 +235,7 @@ def test_log_lines_come_before_the_end_of_their_stage(engine: TestEngine) -> Non
     execution = engine.execute({"a": act(engine.act(lambda context: context.log("info", "half way")))})
     engine.wait_end(execution)
     told = [message.split(" in ")[0] for message in engine.messages(execution)]
-    assert told[:3] == ["execution #1 started", "half way", "a succeeded"]
+    assert told[:3] == ["execution #1 started", "half way", "succeeded"]
 
 
 def test_log_of_a_running_stage_can_be_read(engine: TestEngine) -> None:
