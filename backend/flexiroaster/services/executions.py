@@ -135,8 +135,10 @@ class Executions:
         if problems:
             raise InvalidInputs(problems)
         visible = {"inputs": filled, "execution": {"logical_date": now}, "vars": {}}
-        rendered: dict[str, Any] = Template.parse(filled).render(visible)
-        return rendered
+        # Only defaults hold expressions: who starts a pipeline does not write its definition.
+        return {
+            name: value if name in given else Template.parse(value).render(visible) for name, value in filled.items()
+        }
 
     def cancel(self, execution_id: str, actor: str | None = None) -> None:
         """Ask an execution to stop. Asking again does no harm; raises Conflict when it has ended otherwise."""
