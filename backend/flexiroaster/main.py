@@ -94,7 +94,7 @@ class Server:
         """A fresh one-time link for the first account, None once there is an account."""
         if not self.services.accounts.setup_needed():
             return None
-        return f"{url}/setup#token={self.services.accounts.create_setup_link()}"
+        return f"{url}/#setup={self.services.accounts.create_setup_link()}"
 
 
 def make_server(settings: Settings) -> Server:

@@ -106,7 +106,7 @@ class ServerProcess:
 
     @property
     def setup_token(self) -> str:
-        return parse_qs(urlsplit(self.ready["sign_in"]).fragment)["token"][0]
+        return parse_qs(urlsplit(self.ready["sign_in"]).fragment)["setup"][0]
 
     def client(self) -> httpx.Client:
         """Signed in as the administrator, whose account the first call makes."""
