@@ -10,6 +10,8 @@ from typing import Any
 from flexiroaster.engine import definition
 from flexiroaster.store.pipelines import VersionText
 
+MOST_LINES = 20_000
+"""Of one text: the time to compare grows with the square of the lines, a second here."""
 STAGE_LISTS = ("stages", "on_failure", "on_success", "finally")
 
 
@@ -80,8 +82,11 @@ def _settings(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unified(old: VersionText, new: VersionText) -> str:
+    before, after = _texts(old, new)
+    if max(len(before), len(after)) > MOST_LINES:
+        return f"# The texts are too long to compare (more than {MOST_LINES:,} lines): see the stages and keys instead."
     lines = difflib.unified_diff(
-        *_texts(old, new), fromfile=f"version {old.version}", tofile=f"version {new.version}", lineterm=""
+        before, after, fromfile=f"version {old.version}", tofile=f"version {new.version}", lineterm=""
     )
     return "\n".join(lines)
 

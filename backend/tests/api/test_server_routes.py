@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 
 from flexiroaster.api.deps import undeclared_routes
 from flexiroaster.api.logs import live_lines, seen_id
-from tests.api.server_app import ServerApp
+from tests.api.server_app import ServerApp, server_app
 
 
 def test_recent_log_lines(client: TestClient, server: ServerApp) -> None:
@@ -153,3 +154,26 @@ def test_a_slash_at_the_end_changes_nothing(client: TestClient, path: str) -> No
 def test_nobody_reads_without_a_credential(client: TestClient, path: str) -> None:
     answer = client.get(path, headers={"authorization": ""})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+def test_the_whole_way_on_either_database(tmp_path: Path, database_url: str) -> None:
+    with server_app(tmp_path / "data", database_url=database_url) as server:
+        client = server.client
+        server.make("orders", {"id": "read", "type": "input", "config": {"path": "missing.csv"}}, labels={"team": "x"})
+        id = server.run("orders")
+        found = client.get(f"/api/executions/{id}").json()
+        assert (found["status"], found["failed_stage"]) == ("failed", "read")
+        since = "2020-01-01T00:00:00+02:00"
+        filters = {"status": ["failed", "success"], "pipeline_id": "orders", "q": "MISSING", "since": since}
+        assert [row["id"] for row in client.get("/api/executions", params=filters).json()] == [id]
+        assert [row["id"] for row in client.get("/api/pipelines?label=team=x&q=ord&enabled=true").json()] == ["orders"]
+        assert client.get("/api/pipelines?label=team=y").json() == []
+        assert client.get(f"/api/executions/{id}/stages/read").json()["attempts"]
+        assert client.get(f"/api/executions/{id}/events?after=2147483647").json() == []
+        assert client.get(f"/api/executions/{id}/logs?q=missing&level=error&after=0&before=9007199254740991").json()
+        assert client.get("/api/metrics").json()["failed_24h"] == 1
+        assert sum(bucket["failed"] for bucket in client.get("/api/metrics/history?range=7d").json()["buckets"]) == 1
+        assert client.get("/api/pipelines/orders/versions/2147483647").status_code == 404
+        assert client.get("/api/about").json()["database"] == database_url.partition("://")[0].partition("+")[0]
+        assert client.delete("/api/pipelines/orders").status_code == 200
+        assert client.get("/api/pipelines/orders/executions").json()[0]["id"] == id

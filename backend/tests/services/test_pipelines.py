@@ -11,6 +11,7 @@ import pytest
 from flexiroaster.auth.errors import Forbidden
 from flexiroaster.engine.errors import Conflict, InvalidDefinition, InvalidRequest, NotFound, VersionChanged
 from flexiroaster.services.pipelines import Author, PipelinePicture, Pipelines, Source
+from flexiroaster.services.version_diff import MOST_LINES
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 from tests.history import NOON, History
@@ -217,6 +218,15 @@ def test_a_diff_of_json_is_readable(pipelines: Pipelines) -> None:
     lines = pipelines.diff("orders", 1, 2).text.splitlines()
     assert "-name: Orders" in lines
     assert "+name: Sales" in lines
+
+
+def test_a_diff_of_endless_texts_still_names_what_changed(pipelines: Pipelines) -> None:
+    text = "id: orders\nname: Orders\nstages: [{id: a, type: noop}]\n" + "# note\n" * MOST_LINES
+    pipelines.create(Source(text, "yaml"), EDITOR)
+    pipelines.update("orders", Source(text.replace("name: Orders", "name: Sales"), "yaml"), EDITOR)
+    diff = pipelines.diff("orders", 1, 2)
+    assert diff.settings == ["name"]
+    assert diff.text.startswith("# The texts are too long")
 
 
 def test_a_version_that_never_was_is_not_found(pipelines: Pipelines) -> None:
