@@ -1,0 +1,210 @@
+"""The commands as a person types them, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flexiroaster
+from tests.system.server import EMAIL, PASSWORD, ServerProcess, clean_environment
+
+GOOD = """
+id: sums
+name: Sums
+inputs:
+  least: {type: integer, default: 0}
+stages:
+  - {id: load, type: input, config: {path: orders.csv}}
+  - id: total
+    type: processing
+    config:
+      operations:
+        - {op: filter, expr: "amount >= ${{ inputs.least }}"}
+        - {op: aggregate, by: [region], values: {total: sum(amount)}}
+        - {op: sort, by: [region]}
+outputs:
+  regions: ${{ results.total.rows }}
+"""
+BAD = """
+id: bad
+name: Bad
+stages:
+  - {id: load, type: inpt}
+  - {id: next, type: noop, needs: [lod]}
+"""
+FAILING = GOOD.replace("orders.csv", "gone.csv")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "orders.csv").write_text("region,amount\neu,10\nus,5\neu,7\n")
+    (tmp_path / "good.yaml").write_text(GOOD)
+    (tmp_path / "bad.yaml").write_text(BAD)
+    (tmp_path / "failing.yaml").write_text(FAILING)
+    return tmp_path
+
+
+def flexi(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    given = environment.pop("stdin", "")
+    return subprocess.run(
+        [sys.executable, "-m", "flexiroaster", *arguments],
+        cwd=folder,
+        env=clean_environment(folder, **environment),
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_version() -> None:
+    assert flexi(Path.cwd(), "version").stdout.strip() == flexiroaster.__version__
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    text = flexi(tmp_path, "--help").stdout
+    for command in ("up", "run", "validate", "list", "execute", "logs", "login", "db", "user", "version"):
+        assert f"\n  {command} " in text
+
+
+def test_valid_file_is_said_to_be_valid(folder: Path) -> None:
+    done = flexi(folder, "validate", "good.yaml")
+    assert (done.returncode, done.stdout) == (0, "good.yaml: valid, 2 stages\n")
+
+
+def test_every_problem_has_its_place_its_line_and_a_way_out(folder: Path) -> None:
+    done = flexi(folder, "validate", "good.yaml", "bad.yaml")
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert lines[0] == "good.yaml: valid, 2 stages"
+    place = next(i for i, line in enumerate(lines) if line.startswith("bad.yaml:5:22: "))
+    assert lines[place + 1] == "     5 |   - {id: load, type: inpt}"
+    assert lines[place + 2].index("^") == lines[place + 1].index("inpt")
+    assert "input" in lines[place + 3]
+    assert any(line.startswith("bad.yaml:6:") and "lod" in line for line in lines)
+
+
+def test_problems_as_json(folder: Path) -> None:
+    (report,) = json.loads(flexi(folder, "validate", "--json", "bad.yaml").stdout)
+    assert report["valid"] is False
+    assert {problem["line"] for problem in report["problems"]} == {5, 6}
+
+
+def test_standard_input_is_a_file_too(folder: Path) -> None:
+    assert flexi(folder, "validate", "-", stdin=GOOD).stdout == "<stdin>: valid, 2 stages\n"
+
+
+def test_run_shows_stages_preview_and_outputs(folder: Path) -> None:
+    done = flexi(folder, "run", "good.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "load: running" in done.stdout
+    assert "total: 2 rows" in done.stdout
+    assert "  regions  2" in done.stdout
+    assert "✓ sums success in" in done.stdout
+
+
+def test_input_from_the_command_line_has_its_type(folder: Path) -> None:
+    document = json.loads(flexi(folder, "run", "good.yaml", "-i", "least=7", "--json").stdout)
+    assert (document["status"], document["inputs"], document["outputs"]) == ("success", {"least": 7}, {"regions": 1})
+    assert [stage["stage"] for stage in document["stages"]] == ["load", "total"]
+
+
+def test_failure_tells_its_cause_and_ends_with_1(folder: Path) -> None:
+    done = flexi(folder, "run", "failing.yaml")
+    assert done.returncode == 1
+    assert "✗ load: " in done.stdout
+    assert "gone.csv" in done.stdout
+    assert "✗ sums failed in" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["run", "bad.yaml"], "inpt"),
+        (["run", "gone.yaml"], "gone.yaml cannot be read: No such file or directory."),
+        (["run", "good.yaml", "-i", "least=x"], "must be a whole number, not 'x'"),
+        (["run", "good.yaml", "-i", "most=1"], "no input 'most'"),
+        (["run", "good.yaml", "-i", "least"], "is not key=value"),
+        (["run"], "Missing argument"),
+        (["nope"], "No such command"),
+    ],
+)
+def test_what_is_given_wrong_ends_with_2(folder: Path, arguments: list[str], sentence: str) -> None:
+    done = flexi(folder, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_leaves_nothing_behind_unless_it_is_told_to(folder: Path) -> None:
+    before = set(folder.iterdir())
+    flexi(folder, "run", "good.yaml")
+    assert set(folder.iterdir()) == before
+    flexi(folder, "run", "good.yaml", "--data", "kept")
+    assert (folder / "kept" / "flexiroaster.db").exists()
+
+
+def test_python_file_that_builds_a_pipeline_runs(folder: Path) -> None:
+    (folder / "built.py").write_text(
+        "from flexiroaster import Pipeline\n"
+        "pipeline = Pipeline('built')\n"
+        "pipeline.stage('load', 'input', path='orders.csv')\n"
+    )
+    done = flexi(folder, "run", "built.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    admin = {"FLEXIROASTER_ADMIN_EMAIL": EMAIL, "FLEXIROASTER_ADMIN_PASSWORD": PASSWORD}
+    with ServerProcess(tmp_path_factory.mktemp("server"), options=(), environment=admin) as running:
+        yield running
+
+
+def test_on_the_servers_machine_no_sign_in_is_needed(server: ServerProcess, tmp_path: Path) -> None:
+    listed = flexi(tmp_path, "list", "--data", str(server.data)).stdout.splitlines()
+    assert [line.split("\t")[0] for line in listed] == ["flights", "hello", "orders", "penguins"]
+
+
+def test_execute_waits_and_tells_the_end(server: ServerProcess, tmp_path: Path) -> None:
+    done = flexi(tmp_path, "execute", "penguins", "--wait", "--data", str(server.data))
+    assert (done.returncode, "✓ penguins #" in done.stdout) == (0, True), done.stderr
+    failed = flexi(tmp_path, "execute", "orders", "--wait", "--json", "--data", str(server.data))
+    assert failed.returncode == 1
+    assert json.loads(failed.stdout)["failed_stage"] == "check"
+    lines = flexi(tmp_path, "logs", json.loads(failed.stdout)["id"], "-f", "--data", str(server.data)).stdout
+    assert "failed at check" in lines
+
+
+def test_elsewhere_login_opens_the_way(server: ServerProcess, tmp_path: Path) -> None:
+    away = {"FLEXIROASTER_URL": server.url}
+    refused = flexi(tmp_path, "list", **away)
+    assert (refused.returncode, "flexiroaster login" in refused.stderr) == (1, True)
+    wrong = flexi(tmp_path, "login", "-e", EMAIL, "--password-stdin", stdin="another one\n", **away)
+    assert wrong.returncode == 1
+    assert flexi(tmp_path, "login", "-e", EMAIL, "--password-stdin", stdin=f"{PASSWORD}\n", **away).returncode == 0
+    sessions = tmp_path / "config" / "flexiroaster" / "sessions.json"
+    assert sessions.stat().st_mode & 0o777 == 0o600
+    assert "flights" in flexi(tmp_path, "list", **away).stdout
+
+
+def test_nobody_at_the_address_is_one_sentence(tmp_path: Path) -> None:
+    done = flexi(tmp_path, "list", FLEXIROASTER_URL="http://127.0.0.1:9", FLEXIROASTER_TOKEN="x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("No FlexiRoaster answers at http://127.0.0.1:9")
+
+
+def test_accounts_are_made_and_listed_beside_the_server(server: ServerProcess, tmp_path: Path) -> None:
+    made = flexi(tmp_path, "user", "create", "bob@example.com", "--generate", "--data", str(server.data))
+    assert "Made the account bob@example.com (viewer)." in made.stdout
+    assert "bob@example.com\tviewer\tactive" in flexi(tmp_path, "user", "list", "--data", str(server.data)).stdout
+    reset = flexi(tmp_path, "user", "reset-password", "bob@example.com", "--generate", "--data", str(server.data))
+    assert reset.returncode == 0
+    unknown = flexi(tmp_path, "user", "reset-password", "eve@example.com", "--generate", "--data", str(server.data))
+    assert unknown.returncode == 1
