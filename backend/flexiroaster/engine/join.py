@@ -25,7 +25,7 @@ def verdict(join: Join, total: int, left: int, ok: int, failed: int) -> Verdict:
         case Join.NO_FAILURE:
             return _first((failed, Verdict.BLOCK), (left, Verdict.WAIT), (ok, Verdict.RUN), (1, Verdict.SKIP))
         case Join.ALL_SUCCESS:
-            return _first((failed, Verdict.BLOCK), (skipped, Verdict.SKIP), (left, Verdict.WAIT), (1, Verdict.RUN))
+            return _first((failed, Verdict.BLOCK), (left, Verdict.WAIT), (skipped, Verdict.SKIP), (1, Verdict.RUN))
         case Join.ONE_SUCCESS:
             return _first((ok, Verdict.RUN), (left, Verdict.WAIT), (failed, Verdict.BLOCK), (1, Verdict.SKIP))
         case Join.ONE_FAILED:

@@ -7,8 +7,6 @@ from datetime import timedelta
 
 from flexiroaster.engine.pipeline import Join, Pipeline, Retry
 
-NO_RETRY = Retry(max_attempts=1)
-
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
@@ -51,8 +49,8 @@ class Plan:
                 needs=needs[position],
                 successors=tuple(successors[position]),
                 join=stage.join,
-                retry=stage.retry or pipeline.defaults.retry or NO_RETRY,
-                timeout=stage.timeout or pipeline.defaults.timeout or default_timeout,
+                retry=pipeline.retry_for(stage),
+                timeout=pipeline.timeout_for(stage) or default_timeout,
                 rank=ranks[position],
             )
             for position, stage in enumerate(pipeline.stages)
