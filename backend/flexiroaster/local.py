@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import structlog
 
 from flexiroaster.bus.port import Listener
 from flexiroaster.composition import Allowed, Engine, make_engine
 from flexiroaster.data_folder import DataFolder
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
+from flexiroaster.log_output import configure_logs
 from flexiroaster.services.history import ExecutionPicture, StageRunEntry
 from flexiroaster.services.pipelines import Author, Source
 
@@ -92,6 +94,8 @@ def run_local(
     default the current folder). Without `data_folder` everything is kept in a temporary folder and removed at the
     end. Raises InvalidDefinition and InvalidInputs.
     """
+    if not structlog.is_configured():
+        configure_logs("warning", json=False)
     folders = tuple(Path(folder) for folder in data_dirs) or (Path.cwd(),)
     with local_engine(folders, data_folder, code_stages=code_stages, http_allow=http_allow) as engine:
         pipeline_id = keep(engine, as_source(pipeline))
