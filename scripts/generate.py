@@ -82,9 +82,11 @@ def kept(path: Path, content: bytes, check: bool) -> bool:
 
 def openapi_of_the_code() -> bytes:
     from flexiroaster.config import Settings
+    from flexiroaster.log_output import configure_logs
     from flexiroaster.main import make_app, make_server
     from flexiroaster.web.docs import openapi_text
 
+    configure_logs("warning", json=False)
     with tempfile.TemporaryDirectory() as folder:
         server = make_server(Settings.load(data_folder=folder))
         try:
