@@ -18,6 +18,8 @@ from flexiroaster.engine.errors import Location, StageFailed
 
 RULES = "_rules"
 _BAD = "bad_rows"
+_CONTENT = "bad_rows_content"
+_REPEATED = "repeated_keys"
 TABLE = "checked_rows"
 
 
@@ -172,6 +174,12 @@ def check(session: Session, typed: Typed, rules: Sequence[Rule], samples: int) -
 def summary(session: Session, typed: Typed, rules: Sequence[Rule], samples: int, rows: int) -> Checked:
     counts = dict(session.rows(f"SELECT rule, count(*) FROM {_BAD} GROUP BY rule"))
     invalid = int(session.row(f"SELECT count(DISTINCT {name(ROW)}) FROM {_BAD}")[0])
+    if invalid:
+        # Their content is read once, for the samples and for the quarantine.
+        session.run(
+            f"CREATE OR REPLACE TEMP TABLE {_CONTENT} AS "
+            f"SELECT * FROM {TABLE} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM {_BAD})"
+        )
     shown = _samples(session, typed, rules, samples) if invalid else {}
     return Checked(rows, invalid, [Finding(r, counts.get(n, 0), shown.get(n, [])) for n, r in enumerate(rules)])
 
@@ -187,19 +195,17 @@ def add_broken(session: Session, found: Path) -> None:
 def _find_repeated(session: Session, number: int, rule: Rule) -> None:
     key = key_of(rule)
     present = " AND ".join(f"{name(column)} IS NOT NULL" for column in rule.unique_over)
-    if len(rule.unique_over) == 1:
-        with_value, distinct = session.row(f"SELECT count({key}), count(DISTINCT {key}) FROM {TABLE}")
-    else:
-        with_value = session.row(f"SELECT count(*) FROM {TABLE} WHERE {present}")[0]
-        distinct = session.row(f"SELECT count(*) FROM (SELECT 1 FROM {TABLE} WHERE {present} GROUP BY {key})")[0]
-    if with_value == distinct:
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE {_REPEATED} AS "
+        f"SELECT {key} FROM {TABLE} WHERE {present} GROUP BY {key} HAVING count(*) > 1"
+    )
+    if session.row(f"SELECT count(*) FROM {_REPEATED}")[0] == 0:
         return
     # Only now, and only among the repeated keys, is it worth finding which row came first.
     session.run(
         f"INSERT INTO {_BAD} SELECT {name(ROW)}, {number} FROM ("
-        f"SELECT {name(ROW)}, row_number() OVER (PARTITION BY {key} ORDER BY {name(ROW)}) AS occurrence FROM {TABLE} "
-        f"SEMI JOIN (SELECT {key} FROM {TABLE} WHERE {present} GROUP BY {key} HAVING count(*) > 1) USING ({key})"
-        ") WHERE occurrence > 1"
+        f"SELECT {name(ROW)}, row_number() OVER (PARTITION BY {key} ORDER BY {name(ROW)}) AS occurrence "
+        f"FROM {TABLE} SEMI JOIN {_REPEATED} USING ({key})) WHERE occurrence > 1"
     )
 
 
@@ -228,7 +234,7 @@ def _values(session: Session, typed: Typed, columns: set[str], rows: set[int]) -
         f"coalesce({typed.original[c]}, CAST({name(c)} AS VARCHAR))" if c in typed.original else name(c) for c in wanted
     ]
     listed = ", ".join(map(str, sorted(rows)))
-    found = session.rows(f"SELECT {', '.join([name(ROW), *chosen])} FROM {TABLE} WHERE {name(ROW)} IN ({listed})")
+    found = session.rows(f"SELECT {', '.join([name(ROW), *chosen])} FROM {_CONTENT} WHERE {name(ROW)} IN ({listed})")
     return {row[0]: {c: json_safe(value) for c, value in zip(wanted, row[1:], strict=True)} for row in found}
 
 
@@ -254,7 +260,7 @@ def quarantine_query(typed: Typed, rules: Sequence[Rule]) -> str:
     ]
     file = [f"t.{name(FILE)}"] if typed.has_files else []
     return (
-        f"SELECT {', '.join([f't.{name(ROW)}', *file, f'b.{name(RULES)}', *columns])} FROM {TABLE} t JOIN ("
+        f"SELECT {', '.join([f't.{name(ROW)}', *file, f'b.{name(RULES)}', *columns])} FROM {_CONTENT} t JOIN ("
         f"SELECT {name(ROW)}, list_transform(list_sort(list(rule)), lambda n: ({labels})[n + 1]) AS {name(RULES)} "
         f"FROM {_BAD} GROUP BY 1) b USING ({name(ROW)}) ORDER BY t.{name(ROW)}"
     )

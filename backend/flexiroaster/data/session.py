@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 OnCancel = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
-PARQUET = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1"
-"""As fast to write as uncompressed Parquet on two cores, at a third of the size."""
+PARQUET = "FORMAT parquet, COMPRESSION snappy"
+"""What passes between stages is written once and read soon: a third larger than zstd, a tenth less work."""
 
 
 class Session:
