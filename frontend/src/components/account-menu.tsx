@@ -78,5 +78,5 @@ export function AccountMenu({
 /** The cookie goes with the call; without an answer this browser still forgets the token. */
 async function signOut(): Promise<void> {
   await api.POST('/api/auth/logout').catch(() => undefined)
-  signedOut()
+  signedOut({ onPurpose: true })
 }

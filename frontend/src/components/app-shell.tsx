@@ -19,6 +19,7 @@ const DESTINATIONS: { to: string; label: string; shortLabel: string; icon: IconN
 /** Around every page of somebody signed in: the navigation, and the one socket. */
 export function AppShell() {
   const signedIn = useSession((session) => session.status === 'signed-in')
+  const left = useSession((session) => session.status === 'anonymous' && session.onPurpose)
   const { pathname, search } = useLocation()
 
   useEffect(() => {
@@ -27,7 +28,7 @@ export function AppShell() {
     return () => live.stop()
   }, [signedIn])
 
-  if (!signedIn) return <Navigate to={signInPath(pathname + search)} replace />
+  if (!signedIn) return <Navigate to={left ? '/login' : signInPath(pathname + search)} replace />
   return (
     <div className="grid min-h-dvh grid-cols-[212px_minmax(0,1fr)] max-tablet:grid-cols-[minmax(0,1fr)]">
       <a
@@ -88,7 +89,7 @@ const TAB_CLASSES =
 function TabBar() {
   return (
     <nav
-      aria-label="Main"
+      aria-label="Tab bar"
       className="fixed inset-x-0 bottom-0 z-30 hidden justify-around border-t border-border bg-card px-1 pt-1 pb-[max(8px,env(safe-area-inset-bottom))] max-tablet:flex"
     >
       {DESTINATIONS.map(({ to, shortLabel, icon }) => (

@@ -16,7 +16,7 @@ export function CodeBlock({ title, text, lineNumbers = false }: CodeBlockProps) 
       <pre
         tabIndex={0}
         aria-label={title}
-        className="mono flex overflow-auto py-2.5 text-small leading-[1.6] -outline-offset-2"
+        className="mono flex max-h-[min(560px,70dvh)] overflow-auto py-2.5 text-small leading-[1.6] -outline-offset-2"
       >
         {lineNumbers && (
           <span

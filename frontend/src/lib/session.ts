@@ -42,7 +42,7 @@ async function requestToken(): Promise<string | null> {
   if (!response.ok) {
     // A server in trouble says nothing about the session.
     if (response.status >= 500) throw new TypeError(`Refresh answered ${response.status}.`)
-    signedOut()
+    signedOut({ onPurpose: false })
     return null
   }
   const answer: TokenResponse = await response.json()

@@ -6,7 +6,7 @@ export type User = components['schemas']['UserBody']
 /** The access token lives in memory only: a script of another page cannot read it from storage. */
 type Session =
   | { status: 'unknown' }
-  | { status: 'anonymous' }
+  | { status: 'anonymous'; onPurpose: boolean }
   | { status: 'signed-in'; token: string; user: User }
 
 export const useSession = create<Session>(() => ({ status: 'unknown' }))
@@ -15,8 +15,9 @@ export function signedIn(token: string, user: User): void {
   useSession.setState({ status: 'signed-in', token, user }, true)
 }
 
-export function signedOut(): void {
-  useSession.setState({ status: 'anonymous' }, true)
+/** `onPurpose` when somebody asked for it; otherwise the session has run out, and its page is worth coming back to. */
+export function signedOut({ onPurpose }: { onPurpose: boolean }): void {
+  useSession.setState({ status: 'anonymous', onPurpose }, true)
 }
 
 export function accessToken(): string | null {

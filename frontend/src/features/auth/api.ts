@@ -11,8 +11,7 @@ export function signIn(email: string, password: string): Promise<Schemas['TokenR
   return unwrap(
     api.POST('/api/auth/login', {
       body: { username: email, password, scope: '' },
-      bodySerializer: (form) =>
-        new URLSearchParams({ username: form.username, password: form.password }),
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
     }),
   )
 }

@@ -116,7 +116,7 @@ export function useSaveVersion(id: string) {
           params: { path: { pipeline_id: id } },
           body: source as never,
           ...AS_YAML,
-          headers: { ...AS_YAML.headers, 'If-Match': String(basedOn) },
+          headers: { ...AS_YAML.headers, 'If-Match': `"${basedOn}"` },
         }),
       ),
     onSuccess: (pipeline) => {

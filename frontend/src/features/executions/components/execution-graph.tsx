@@ -5,7 +5,7 @@ import { Button } from '@/components/ui/button'
 import { useMediaQuery } from '@/hooks/use-media-query'
 import type { Schemas } from '@/lib/api'
 import { formatCount, formatDuration } from '@/lib/format'
-import { appearance } from '@/lib/status'
+import { appearance, hasEnded } from '@/lib/status'
 
 type StageRun = Schemas['StageRunBody']
 
@@ -56,7 +56,10 @@ function toNodes(stages: StageRun[]): GraphNode[] {
 
 /** "0.5 s, 8,412" for a success with rows; otherwise the state's word and what is known. */
 function caption(run: StageRun): string {
-  const seconds = run.duration_seconds === null ? [] : [formatDuration(run.duration_seconds)]
+  const seconds =
+    run.duration_seconds === null || !hasEnded(run.status)
+      ? []
+      : [formatDuration(run.duration_seconds)]
   if (run.status === 'success') {
     return [...seconds, ...(run.rows === null ? [] : [formatCount(run.rows)])].join(', ')
   }

@@ -1,5 +1,6 @@
 import type { Schemas } from '@/lib/api'
-import type { StageStatus } from '@/lib/status'
+import { formatDuration } from '@/lib/format'
+import { hasEnded, type StageStatus } from '@/lib/status'
 
 type StageRun = Schemas['StageRunBody']
 
@@ -37,7 +38,8 @@ export function buildTimeline(stages: readonly StageRun[], now: number): Timelin
       status: run.status,
       wait: waitOf(run, work, now),
       work,
-      seconds: run.duration_seconds ?? (work ? (work.to - work.from) / 1000 : null),
+      // The API's duration of what still runs is as old as the answer.
+      seconds: hasEnded(run.status) ? run.duration_seconds : work && (work.to - work.from) / 1000,
       critical: critical.has(run.stage),
       note: noteOf(run),
     }
@@ -157,7 +159,7 @@ export class TimeScale {
       const first = ticks[0]
       if (before && first) {
         first.pause = true
-        first.label = `${tickLabel(from - before.to, roundStep((from - before.to) / 2))} later`
+        first.label = `${formatDuration((from - before.to) / 1000)} later`
       }
       return ticks
     })

@@ -29,7 +29,7 @@ export function ProblemList({ problems, onGoTo }: ProblemListProps) {
               <span className="wrap-text">{problem.message}</span>
               {problem.suggestion && (
                 <span className="wrap-text block text-small text-secondary-foreground">
-                  {problem.suggestion}
+                  Suggested: <span className="mono">{problem.suggestion}</span>
                 </span>
               )}
             </span>

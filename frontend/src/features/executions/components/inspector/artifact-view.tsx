@@ -5,7 +5,7 @@ import { DownloadMenu } from '@/features/executions/components/inspector/downloa
 import { TablePreview } from '@/features/executions/components/inspector/table-preview'
 import { TableProfile } from '@/features/executions/components/inspector/table-profile'
 import type { Schemas } from '@/lib/api'
-import { formatBytes, formatCount } from '@/lib/format'
+import { formatBytes, plural } from '@/lib/format'
 
 type Artifact = Schemas['ArtifactBody']
 
@@ -25,7 +25,7 @@ export function ArtifactView({ artifact }: { artifact: Artifact }) {
         <h3 className="mono font-semibold">{artifact.name}</h3>
         <span className="text-small text-muted-foreground">
           {artifact.kind === 'quarantine' && 'refused rows, '}
-          {artifact.rows !== null && `${formatCount(artifact.rows)} rows, `}
+          {artifact.rows !== null && `${plural(artifact.rows, 'row')}, `}
           {formatBytes(artifact.bytes)}
         </span>
         <span className="ml-auto flex items-center gap-1.5">

@@ -1,0 +1,66 @@
+import { screen } from '@testing-library/react'
+import { describe, it } from 'vitest'
+import { answer } from '@/test/api'
+import { expectAccessible } from '@/test/axe'
+import {
+  bucket,
+  executionSummary,
+  failedExecution,
+  logLine,
+  metrics,
+  pipelineDetail,
+  pipelineSummary,
+  runBar,
+  stageError,
+} from '@/test/factories'
+import { renderApp } from '@/test/render'
+import { server } from '@/test/server'
+
+const pages: [address: string, text: string][] = [
+  ['/', 'sorted by need'],
+  ['/pipelines', 'Orders'],
+  ['/pipelines/orders', '#7'],
+  ['/pipelines/orders?tab=graph', 'load'],
+  ['/pipelines/orders?tab=definition', 'Edit'],
+  ['/pipelines/new', 'Valid, 1 stage'],
+  ['/executions', 'Orders #7'],
+  ['/executions/e1', 'read 12 rows'],
+  ['/nowhere', 'There is no such page'],
+]
+
+const failed = executionSummary({ status: 'failed', failed_stage: 'check', error: stageError() })
+const stages = [{ id: 'load', name: 'load', type: 'input', needs: [] }]
+const recent = [runBar({ status: 'failed' })]
+
+describe('axe finds nothing wrong', () => {
+  it.each(pages)('on %s', async (address, text) => {
+    server.use(
+      answer('GET /api/metrics', metrics()),
+      answer('GET /api/metrics/history', {
+        range: '24h',
+        bucket_seconds: 1800,
+        buckets: [bucket({ success: 3, failed: 1 })],
+      }),
+      answer('GET /api/pipelines', [pipelineSummary({ recent })]),
+      answer('GET /api/pipelines/:id', pipelineDetail({ recent, stages })),
+      answer('POST /api/pipelines/validate', {
+        valid: true,
+        definition: {},
+        problems: [],
+        stages,
+      }),
+      answer('GET /api/executions', [failed]),
+      answer('GET /api/executions/:id', failedExecution()),
+      answer('GET /api/executions/:id/logs', [logLine()]),
+      answer('GET /api/artifacts/:id/preview', {
+        columns: [{ name: 'amount', type: 'VARCHAR' }],
+        rows: [['N/A']],
+        offset: 6,
+        total_rows: 12,
+      }),
+    )
+    renderApp(address)
+    await screen.findAllByText(text)
+    await expectAccessible()
+  })
+})

@@ -1,0 +1,154 @@
+import { act, screen, waitFor, within } from '@testing-library/react'
+import { expect, it } from 'vitest'
+import type { Schemas } from '@/lib/api'
+import { answer, refuse } from '@/test/api'
+import { at, endedRun, executionDetail, failedExecution, logLine, stageRun } from '@/test/factories'
+import { theSocket } from '@/test/fake-socket'
+import { renderApp } from '@/test/render'
+import { server } from '@/test/server'
+
+function answerExecution(
+  execution: Schemas['ExecutionDetail'],
+  logs: (request: URLSearchParams) => Schemas['LogLine'][] = () => [],
+) {
+  server.use(
+    answer('GET /api/executions/:id', execution),
+    answer('GET /api/executions/:id/logs', (request) => logs(new URL(request.url).searchParams)),
+    answer('GET /api/artifacts/:id/preview', {
+      columns: [
+        { name: 'order_id', type: 'BIGINT' },
+        { name: 'amount', type: 'VARCHAR' },
+      ],
+      rows: [
+        [6, '41.90'],
+        [7, 'N/A'],
+        [8, null],
+      ],
+      offset: 5,
+      total_rows: 12,
+    }),
+  )
+}
+
+it('puts the cause first: sentence, exact error, place, retry', async () => {
+  answerExecution(failedExecution())
+  renderApp('/executions/e1')
+  const cause = await screen.findByRole('region', { name: /Stage check got a row it cannot use/ })
+  expect(cause).toHaveTextContent("Row 7: column 'amount' must be a number, not 'N/A'.")
+  expect(within(cause).getByText('amount')).toBeVisible()
+  expect(screen.getByText('1 stage reused, 2 will run')).toBeVisible()
+  expect(screen.getByRole('button', { name: 'Retry from check' })).toBeEnabled()
+})
+
+it('marks the failing row of the input', async () => {
+  answerExecution(failedExecution())
+  const { user, location } = renderApp('/executions/e1')
+  await user.click(await screen.findByRole('button', { name: 'Row 7 in the input' }))
+  expect(location()).toBe('/executions/e1?stage=check&tab=input&row=7')
+  const row = await screen.findByRole('row', { name: '7 7 N/A' })
+  expect(row).toHaveClass('bg-state-failed-tint')
+  expect(screen.getByText('null')).toBeVisible()
+})
+
+it('never shows what was not run as failed', async () => {
+  answerExecution(failedExecution())
+  renderApp('/executions/e1')
+  const timeline = within(await screen.findByRole('list', { name: 'Stages in time' }))
+  const [skipped] = timeline.getAllByRole('button', { name: /publish/ })
+  expect(skipped).toHaveAccessibleName(/not run: needs check, which failed/)
+  expect(skipped).not.toHaveAccessibleName(/^publish ?failed/)
+})
+
+it('shares the selection between timeline, graph, inspector and address', async () => {
+  answerExecution(failedExecution(), (search) => [
+    logLine({ message: `log of ${search.get('stage')}`, stage: search.get('stage') }),
+  ])
+  const { user, location } = renderApp('/executions/e1')
+  expect(await screen.findByText('log of check')).toBeVisible()
+  const timeline = within(screen.getByRole('list', { name: 'Stages in time' }))
+  await user.click(timeline.getByRole('button', { name: /^load/ }))
+  expect(location()).toBe('/executions/e1?stage=load')
+  expect(await screen.findByText('log of load')).toBeVisible()
+  const graph = within(screen.getByRole('group', { name: /Graph of 3/ }))
+  expect(graph.getByRole('button', { name: /^load/ })).toHaveAttribute('aria-pressed', 'true')
+})
+
+it('searches the log on the server, by text and level', async () => {
+  const asked: string[] = []
+  answerExecution(failedExecution(), (search) => {
+    asked.push(`${search.get('level')}:${search.get('q')}`)
+    return search.get('q') ? [] : [logLine()]
+  })
+  const { user, location } = renderApp('/executions/e1')
+  expect(await screen.findByText('read 12 rows')).toBeVisible()
+  await user.click(screen.getByRole('button', { name: 'Error' }))
+  await waitFor(() => expect(asked).toContain('error:null'))
+  await user.keyboard('/')
+  expect(screen.getByRole('searchbox', { name: 'Find in logs' })).toHaveFocus()
+  await user.keyboard('boom')
+  expect(await screen.findByText('No line matches.')).toBeVisible()
+  expect(asked.at(-1)).toBe('error:boom')
+  expect(location()).toBe('/executions/e1?level=error&find=boom')
+})
+
+const running = executionDetail({
+  status: 'running',
+  ended_at: null,
+  last_seq: 3,
+  stages: [endedRun('load', [0, 1]), stageRun('check', { needs: ['load'] })],
+})
+
+it('follows a running execution and resumes where it was', async () => {
+  let lines = [logLine({ id: 1, message: 'first line' })]
+  answerExecution(running, (search) =>
+    lines.filter(({ id }) => id > Number(search.get('after') ?? 0)),
+  )
+  renderApp('/executions/e1')
+  await screen.findByText('first line')
+  await waitFor(() =>
+    expect(theSocket().subscriptions()).toContainEqual({ room: 'execution:e1', after: 3 }),
+  )
+  lines = [...lines, logLine({ id: 2, message: 'second line', stage: 'check' })]
+  act(() =>
+    theSocket().play('stage_started', {
+      seq: 4,
+      at: at(1),
+      execution_id: 'e1',
+      pipeline_id: 'orders',
+      stage: 'check',
+      index: 0,
+      attempt: 1,
+    }),
+  )
+  expect(await screen.findByText('1 running, 1 succeeded')).toBeVisible()
+  expect(await screen.findByText('second line')).toBeVisible()
+  act(() => theSocket().drop())
+  act(() => void theSocket().connect())
+  expect(theSocket().subscriptions().at(-1)).toEqual({ room: 'execution:e1', after: 4 })
+})
+
+it('asks anew when an event was missed', async () => {
+  answerExecution(running)
+  renderApp('/executions/e1')
+  await screen.findByText('1 not started, 1 succeeded')
+  await waitFor(() => expect(theSocket().subscriptions().length).toBeGreaterThan(0))
+  answerExecution({ ...failedExecution(), last_seq: 9 })
+  act(() =>
+    theSocket().play('execution_failed', {
+      seq: 9,
+      at: at(5),
+      execution_id: 'e1',
+      pipeline_id: 'orders',
+      status: 'failed',
+    }),
+  )
+  expect(await screen.findByRole('button', { name: 'Retry from check' })).toBeVisible()
+})
+
+it('says that there is no such execution', async () => {
+  server.use(refuse('GET /api/executions/:id', 404, { code: 'not_found' }))
+  const { location } = renderApp('/executions/gone')
+  expect(await screen.findByText('There is no such execution')).toBeVisible()
+  expect(screen.getByRole('link', { name: 'All executions' })).toBeVisible()
+  expect(location()).toBe('/executions/gone')
+})

@@ -1,0 +1,44 @@
+import { type HttpHandler, HttpResponse, type HttpResponseResolver, http } from 'msw'
+import type { Schemas } from '@/lib/api'
+
+/** Answers of the API by their routes, typed as the API describes them. */
+type Answers = {
+  'POST /api/auth/refresh': Schemas['TokenResponse']
+  'GET /api/auth/setup': Schemas['SetupState']
+  'GET /api/pipelines': Schemas['PipelineSummary'][]
+  'GET /api/pipelines/:id': Schemas['PipelineDetail']
+  'POST /api/pipelines': Schemas['PipelineDetail']
+  'POST /api/pipelines/validate': Schemas['ValidationReport']
+  'GET /api/executions': Schemas['ExecutionSummary'][]
+  'GET /api/executions/:id': Schemas['ExecutionDetail']
+  'GET /api/executions/:id/logs': Schemas['LogLine'][]
+  'GET /api/artifacts/:id/preview': Schemas['TablePreview']
+  'GET /api/metrics': Schemas['MetricsBody']
+  'GET /api/metrics/history': Schemas['MetricsHistory']
+}
+
+/** The route answers with `body`, or with what `body` makes of the request. */
+export function answer<Route extends keyof Answers>(
+  route: Route,
+  body: Answers[Route] | ((request: Request) => Answers[Route] | Promise<Answers[Route]>),
+): HttpHandler {
+  return handler(route, async ({ request }) =>
+    HttpResponse.json(typeof body === 'function' ? await body(request) : body),
+  )
+}
+
+/** The route answers with an error. */
+export function refuse(
+  route: string,
+  status: number,
+  body: Partial<Schemas['ErrorResponse']> = {},
+): HttpHandler {
+  return handler(route, () =>
+    HttpResponse.json({ detail: 'Refused.', code: 'error', problems: [], ...body }, { status }),
+  )
+}
+
+function handler(route: string, resolve: HttpResponseResolver): HttpHandler {
+  const [method, path] = route.split(' ')
+  return method === 'GET' ? http.get(`*${path}`, resolve) : http.post(`*${path}`, resolve)
+}

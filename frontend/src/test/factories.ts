@@ -1,0 +1,280 @@
+import type { Schemas } from '@/lib/api'
+import type { LiveEvent } from '@/lib/live-events'
+
+/** Valid bodies of the API in one call; a test names only what it is about. */
+
+export const START = '2026-03-04T10:00:00.000Z'
+
+/** `seconds` after START. */
+export function at(seconds: number): string {
+  return new Date(Date.parse(START) + seconds * 1000).toISOString()
+}
+
+export function stageRun(
+  stage: string,
+  values: Partial<Schemas['StageRunBody']> = {},
+): Schemas['StageRunBody'] {
+  return {
+    stage,
+    index: 0,
+    name: stage,
+    type: 'noop',
+    needs: [],
+    status: 'pending',
+    attempt: 0,
+    max_attempts: 1,
+    reason: null,
+    error: null,
+    due_at: null,
+    ready_at: null,
+    started_at: null,
+    ended_at: null,
+    duration_seconds: null,
+    wait_seconds: null,
+    usual_seconds: null,
+    rows: null,
+    bytes: null,
+    artifacts: [],
+    ...values,
+  }
+}
+
+/** A stage run that has ended, with its times in seconds after START. */
+export function endedRun(
+  stage: string,
+  [from, to]: [number, number],
+  values: Partial<Schemas['StageRunBody']> = {},
+): Schemas['StageRunBody'] {
+  return stageRun(stage, {
+    status: 'success',
+    attempt: 1,
+    ready_at: at(from),
+    started_at: at(from),
+    ended_at: at(to),
+    duration_seconds: to - from,
+    wait_seconds: 0,
+    ...values,
+  })
+}
+
+export function stageError(
+  values: Partial<Schemas['StageErrorBody']> = {},
+): Schemas['StageErrorBody'] {
+  return {
+    message: "Row 7: column 'amount' must be a number, not 'N/A'.",
+    code: 'invalid_value',
+    kind: 'data',
+    details: {},
+    ...values,
+  }
+}
+
+export function executionSummary(
+  values: Partial<Schemas['ExecutionSummary']> = {},
+): Schemas['ExecutionSummary'] {
+  return {
+    id: 'e1',
+    number: 7,
+    pipeline_id: 'orders',
+    pipeline_name: 'Orders',
+    version: 3,
+    status: 'success',
+    trigger: 'manual',
+    actor: 'ada@example.com',
+    created_at: START,
+    started_at: START,
+    ended_at: at(4),
+    queued_seconds: 0.1,
+    duration_seconds: 4,
+    stages_total: 3,
+    counts: { success: 3 },
+    failed_stage: null,
+    error: null,
+    reason: null,
+    rerun_of: null,
+    retries: 0,
+    ...values,
+  }
+}
+
+export function executionDetail(
+  values: Partial<Schemas['ExecutionDetail']> = {},
+): Schemas['ExecutionDetail'] {
+  return {
+    ...executionSummary(),
+    inputs: {},
+    data: null,
+    outputs: null,
+    stages: [],
+    usual_seconds: null,
+    last_seq: 0,
+    retry: null,
+    timeout_at: null,
+    ...values,
+  }
+}
+
+/** load → check (failed) → publish (not run). */
+export function failedExecution(
+  values: Partial<Schemas['ExecutionDetail']> = {},
+): Schemas['ExecutionDetail'] {
+  const error = stageError({ location: { row: 7, column: 'amount', value: 'N/A' } })
+  return executionDetail({
+    status: 'failed',
+    failed_stage: 'check',
+    error,
+    counts: { success: 1, failed: 1, skipped: 1 },
+    stages: [
+      endedRun('load', [0, 1], { artifacts: [artifact({ stage: 'load', rows: 12 })] }),
+      endedRun('check', [1, 2], { status: 'failed', needs: ['load'], error }),
+      stageRun('publish', {
+        status: 'skipped',
+        needs: ['check'],
+        reason: 'needs check, which failed',
+      }),
+    ],
+    retry: {
+      execution_id: 'e1',
+      reused: ['load'],
+      to_run: ['check', 'publish'],
+      message: '1 stage reused, 2 will run',
+    },
+    last_seq: 6,
+    ...values,
+  })
+}
+
+export function artifact(values: Partial<Schemas['ArtifactBody']> = {}): Schemas['ArtifactBody'] {
+  return {
+    id: 'a1',
+    execution_id: 'e1',
+    stage: 'load',
+    index: 0,
+    attempt: 1,
+    name: 'data',
+    kind: 'table',
+    media_type: 'application/vnd.apache.parquet',
+    rows: 12,
+    bytes: 1024,
+    columns: null,
+    created_at: START,
+    ...values,
+  }
+}
+
+export function pipelineSummary(
+  values: Partial<Schemas['PipelineSummary']> = {},
+): Schemas['PipelineSummary'] {
+  return {
+    id: 'orders',
+    name: 'Orders',
+    description: '',
+    labels: {},
+    version: 3,
+    enabled: true,
+    stages_total: 3,
+    created_at: START,
+    updated_at: START,
+    recent: [],
+    stats: null,
+    ...values,
+  }
+}
+
+export function pipelineDetail(
+  values: Partial<Schemas['PipelineDetail']> = {},
+): Schemas['PipelineDetail'] {
+  return {
+    ...pipelineSummary(),
+    definition: {},
+    source: 'id: orders\nstages: []\n',
+    source_format: 'yaml',
+    stages: [],
+    inputs_schema: { type: 'object', properties: {} },
+    code_stages: [],
+    problems: [],
+    ...values,
+  }
+}
+
+export function runBar(values: Partial<Schemas['RunBar']> = {}): Schemas['RunBar'] {
+  return {
+    id: 'e1',
+    number: 7,
+    status: 'success',
+    created_at: START,
+    duration_seconds: 4,
+    ...values,
+  }
+}
+
+export function metrics(values: Partial<Schemas['MetricsBody']> = {}): Schemas['MetricsBody'] {
+  return {
+    total_pipelines: 4,
+    enabled_pipelines: 3,
+    active_executions: 2,
+    queued_executions: 1,
+    executions_24h: 40,
+    failed_24h: 2,
+    success_rate: 95,
+    avg_duration: 12,
+    p95_duration: 60,
+    previous_success_rate: 96.5,
+    previous_avg_duration: 15,
+    ...values,
+  }
+}
+
+export function bucket(values: Partial<Schemas['MetricsBucket']> = {}): Schemas['MetricsBucket'] {
+  return {
+    at: START,
+    started: 0,
+    success: 0,
+    failed: 0,
+    cancelled: 0,
+    timed_out: 0,
+    avg_duration: null,
+    ...values,
+  }
+}
+
+export function logLine(values: Partial<Schemas['LogLine']> = {}): Schemas['LogLine'] {
+  return {
+    id: 1,
+    at: START,
+    level: 'info',
+    message: 'read 12 rows',
+    pipeline_id: 'orders',
+    execution_id: 'e1',
+    stage: 'load',
+    index: 0,
+    attempt: 1,
+    fields: {},
+    ...values,
+  }
+}
+
+export function tokenResponse(
+  role: Schemas['UserBody']['role'] = 'admin',
+): Schemas['TokenResponse'] {
+  return {
+    access_token: 'token',
+    token_type: 'bearer',
+    expires_in: 900,
+    user: { id: 'u1', email: 'ada@example.com', role },
+  }
+}
+
+export function liveEvent(type: LiveEvent['type'], values: Partial<LiveEvent> = {}): LiveEvent {
+  return {
+    type,
+    seq: 1,
+    at: at(10),
+    execution_id: 'e1',
+    pipeline_id: 'orders',
+    stage: null,
+    index: 0,
+    details: {},
+    ...values,
+  }
+}
