@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flexiroaster.data import limits as machine
-from flexiroaster.data.quoting import literal
+from flexiroaster.data.quoting import exact_path, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,7 +40,7 @@ def connect(files: Iterable[Path], folders: Iterable[Path], spill: Path, limits:
     # The order matters: the folders cannot be set once access is off, and nothing once the configuration is locked.
     connection.execute(
         "SET GLOBAL TimeZone = 'UTC'; SET GLOBAL python_enable_replacements = false;"
-        f"SET allowed_paths = {literal(sorted({str(file) for file in files}))};"
+        f"SET allowed_paths = {literal(sorted({text for file in files for text in (str(file), exact_path(file))}))};"
         f"SET allowed_directories = {literal([str(folder) for folder in folders])};"
         "SET enable_external_access = false; SET lock_configuration = true"
     )

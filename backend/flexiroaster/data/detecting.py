@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from flexiroaster.data import limits as machine
 from flexiroaster.data.confinement import Confinement
 from flexiroaster.data.expanding import PLAIN, codec, head
 from flexiroaster.data.failures import wrong_encoding
-from flexiroaster.data.quoting import did_you_mean, literal
+from flexiroaster.data.quoting import did_you_mean, literal, paths
 from flexiroaster.data.reading import MAX_JSON_RECORD_BYTES, Opened, ReadOptions, Tables, scan, scan_text
 from flexiroaster.data.session import OnCancel, Session
 from flexiroaster.data.table import Column, TableRef
@@ -128,7 +129,7 @@ def _parquet(
     with open_session(shown=shown) as session:
         draft = TableRef(table=files[0].as_uri(), options=_several(files))
         query = scan(Opened(draft, ReadOptions(**draft.options), tuple(files), None))
-        schemas = {file: session.columns(f"SELECT * FROM read_parquet({literal(file)})") for file in files[:1]}
+        schemas = {file: session.columns(f"SELECT * FROM read_parquet({paths([file])})") for file in files[:1]}
         columns = session.columns(query) if len(files) > 1 else schemas[files[0]]
         rows = session.row(f"SELECT count(*) FROM ({query})")[0]
     return draft.model_copy(update={"columns": columns, "rows": int(rows)})
@@ -281,11 +282,15 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
     }  # fmt: skip
     settings.update({key: value for key, value in optional.items() if value is not None})
     given = ", ".join(f"{key} = {literal(value)}" for key, value in settings.items())
-    path = literal(sample.file.resolve())
-    row = session.row(
-        "SELECT Delimiter, Quote, Escape, SkipRows, Columns, DateFormat, TimestampFormat "
-        f"FROM sniff_csv({path}, {given})"
-    )
+    path = paths([sample.file.resolve()])
+    try:
+        row = session.row(
+            "SELECT Delimiter, Quote, Escape, SkipRows, Columns, DateFormat, TimestampFormat "
+            f"FROM sniff_csv({path}, {given})"
+        )
+    except StageFailed as error:
+        _find_bad_line(session, sample, settings, error)
+        raise
     delimiter, quote, escape, skip, columns, date_format, timestamp_format = row
     found = [Column(name=column["name"], type=_inferred(column["type"])) for column in columns]
     if hints.columns is not None:
@@ -298,6 +303,22 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
         "timestamp_format": hints.timestamp_format or timestamp_format, "short_rows": hints.short_rows,
     }  # fmt: skip
     return _Sniffed(found, options)
+
+
+def _find_bad_line(session: Session, sample: _Sample, settings: dict[str, Any], error: StageFailed) -> None:
+    """The sniffer only says that nothing fits; reading with the header's columns names the line."""
+    lines = sample.start.splitlines()
+    if error.code != "not_csv" or "delim" not in settings or len(lines) <= settings.get("skip", 0):
+        return
+    header = lines[settings.get("skip", 0)].decode(errors="replace")
+    width = len(next(csv.reader([header], delimiter=settings["delim"])))
+    exact = {
+        "auto_detect": False, "columns": {f"column_{number}": "VARCHAR" for number in range(width)},
+        "delim": settings["delim"], "quote": settings.get("quote", '"'), "header": settings["header"],
+        "skip": settings.get("skip", 0), "compression": "none",
+    }  # fmt: skip
+    given = ", ".join(f"{key} = {literal(value)}" for key, value in exact.items())
+    session.row(f"SELECT count(*), count(column_0) FROM read_csv({paths([sample.file.resolve()])}, {given})")
 
 
 def _delimiter(sample: _Sample, hints: Hints) -> str | None:
@@ -362,9 +383,9 @@ def _json(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
             location=Location(file=empty.shown),
         )
     json_format = "array" if starts == {b"["} else _lines_or_values(samples[0])
-    paths = literal([str(sample.file.resolve()) for sample in samples])
+    files = paths([sample.file.resolve() for sample in samples])
     described = session.columns(
-        f"SELECT * FROM read_json({paths}, format = {literal(json_format)}, sample_size = {_SAMPLE_ROWS}, "
+        f"SELECT * FROM read_json({files}, format = {literal(json_format)}, sample_size = {_SAMPLE_ROWS}, "
         f"compression = 'none', union_by_name = true, maximum_object_size = {MAX_JSON_RECORD_BYTES})"
     )
     records = [column.name for column in described] != ["json"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def preview(
 
 
 def _preview(ref: TableRef, confinement: Confinement, offset: int, limit: int, scratch: Path) -> Preview:
-    with Tables.open({TABLE: ref}, confinement, scratch) as tables:
+    with Tables.open({TABLE: ref}, replace(confinement, shared=()), scratch) as tables:
         rows = tables.session.rows(f"SELECT * FROM {TABLE} LIMIT {limit} OFFSET {offset}")
         total = ref.rows
         if total is None:

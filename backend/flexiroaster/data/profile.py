@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def profile(ref: TableRef, confinement: Confinement, *, scratch: Path | None = N
     """Two scans: one for the numbers of every column, one for their distributions."""
     with (
         tempfile.TemporaryDirectory(prefix="profile-", dir=scratch) as folder,
-        Tables.open({TABLE: ref}, confinement, Path(folder)) as tables,
+        Tables.open({TABLE: ref}, replace(confinement, shared=()), Path(folder)) as tables,
     ):
         return _profile(tables.session, tables.columns(TABLE), ref)
 

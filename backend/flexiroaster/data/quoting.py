@@ -35,6 +35,17 @@ def literal(value: Any) -> str:
             raise TypeError(f"{type(value).__name__} has no SQL literal")
 
 
+def exact_path(path: Path) -> str:
+    """DuckDB expands glob characters in file names; in brackets each stands for itself."""
+    return "".join(f"[{char}]" if char in "*?[" else char for char in str(path))
+
+
+def paths(files: Iterable[Path]) -> str:
+    """One path or a list of them, as literals."""
+    exact = [exact_path(file) for file in files]
+    return literal(exact[0] if len(exact) == 1 else exact)
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?`, or the known names, or nothing when there are none."""
     options = list(known)

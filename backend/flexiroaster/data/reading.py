@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flexiroaster.data import limits as machine
 from flexiroaster.data.confinement import Confinement
 from flexiroaster.data.expanding import PLAIN, expand
-from flexiroaster.data.quoting import literal, name
+from flexiroaster.data.quoting import literal, name, paths
 from flexiroaster.data.session import OnCancel, Session
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import StageFailed
@@ -222,8 +222,8 @@ def _relation(source: Opened, *, count_rows: bool) -> tuple[str, str]:
         flags = _flags(source)
         if source.single_parquet:
             flags += ", file_row_number = true" if count_rows else ""
-            return f"read_parquet({_paths(source.files)}{flags})", "(file_row_number + 1)"
-        relation = f"read_parquet({_paths(source.files)}{flags}, union_by_name = true)"
+            return f"read_parquet({paths(source.files)}{flags})", "(file_row_number + 1)"
+        relation = f"read_parquet({paths(source.files)}{flags}, union_by_name = true)"
     elif source.ref.format == "csv":
         relation = _csv(source)
     else:
@@ -273,14 +273,14 @@ def _csv_files(source: Opened, files: Sequence[Path], columns: Sequence[Column])
     if options.short_rows == "fill":
         settings["null_padding"] = True
     given = ", ".join(f"{key} = {literal(value)}" for key, value in settings.items())
-    return f"read_csv({_paths(files)}, {given}{_flags(source)})"
+    return f"read_csv({paths(files)}, {given}{_flags(source)})"
 
 
 def _json(source: Opened) -> str:
     options = source.options
     columns = {("json" if not options.records else column.name): column.type for column in _stored(source)}
     relation = (
-        f"read_json({_paths(source.files)}, columns = {literal(columns)}, format = {literal(options.json_format)}, "
+        f"read_json({paths(source.files)}, columns = {literal(columns)}, format = {literal(options.json_format)}, "
         f"records = {literal(options.records)}, compression = 'none', "
         f"maximum_object_size = {MAX_JSON_RECORD_BYTES}{_flags(source)})"
     )
@@ -291,10 +291,3 @@ def _json(source: Opened) -> str:
 
 def _stored(source: Opened) -> list[Column]:
     return [column for column in source.ref.columns if column.name != source.options.file_column]
-
-
-def _paths(files: Iterable[Path]) -> str:
-    paths = [str(file) for file in files]
-    # DuckDB expands glob characters in names; a bracket makes each stand for itself.
-    escaped = ["".join(f"[{char}]" if char in "*?[" else char for char in path) for path in paths]
-    return literal(escaped[0] if len(escaped) == 1 else escaped)
