@@ -73,6 +73,15 @@ describe('layoutGraph', () => {
     expect(clear).toBe(true)
   })
 
+  it('spreads a layer of many stages over several columns', () => {
+    const parts = Array.from({ length: 990 }, (_, i) => ({ id: `part${i}`, needs: ['plan'] }))
+    const merge = { id: 'merge', needs: parts.map(({ id }) => id) }
+    const { nodes, width, height } = layoutGraph([{ id: 'plan', needs: [] }, ...parts, merge])
+    const last = Math.max(...parts.map(({ id }) => nodes.get(id)?.x ?? 0))
+    expect(nodes.get('merge')?.x).toBeGreaterThan(last)
+    expect(height).toBeLessThan(width)
+  })
+
   it.each([200, 1000])('never overlaps boxes, with %i stages', (count) => {
     const input: LayoutInput[] = Array.from({ length: count }, (_, i) => ({
       id: `s${i}`,

@@ -6,7 +6,7 @@
 export type LayoutInput = { id: string; needs: readonly string[] }
 
 export type Point = { x: number; y: number }
-/** `x`, `y` is the top left corner. */
+/** `x`, `y` is the top left corner; `layer` is the column it stands in. */
 export type LayoutNode = Point & { id: string; layer: number }
 /** `points` run from the right side of `from` to the left side of `to`, through the layers between them. */
 export type LayoutEdge = { from: string; to: string; points: Point[] }
@@ -23,6 +23,10 @@ const COLUMN_GAP = 24
 const ROW_GAP = 20
 /** Room an edge takes where it passes a layer. */
 const BEND_HEIGHT = 12
+/** A layer of more stages takes several columns: a line a thousand boxes high shows nobody anything. */
+const TALLEST_COLUMN = 32
+/** With more bends than this edges go straight: nobody could follow them, and each takes room and time. */
+const MOST_BENDS = 1000
 const ORDER_SWEEPS = 6
 const HEIGHT_SWEEPS = 8
 
@@ -30,11 +34,11 @@ const HEIGHT_SWEEPS = 8
 type Cell = { id: string | null; height: number; before: number[]; after: number[] }
 
 export function layoutGraph(input: readonly LayoutInput[]): Layout {
-  const layers = layersOf(input)
-  const { cells, rows, chains } = toCells(input, layers)
+  const columns = columnsOf(input)
+  const { cells, rows, chains } = toCells(input, columns)
   orderRows(cells, rows)
   const centers = placeRows(cells, rows)
-  return toLayout(input, layers, chains, centers)
+  return toLayout(input, columns, chains, centers)
 }
 
 /** The longest way from a source. Needs outside of the input and cycles (an invalid draft) are ignored. */
@@ -59,56 +63,70 @@ export function layersOf(input: readonly LayoutInput[]): Map<string, number> {
   return layers
 }
 
+/** Layers, of which large ones are spread over several columns; what follows them moves on. */
+function columnsOf(input: readonly LayoutInput[]): Map<string, number> {
+  const members: string[][] = []
+  for (const [id, layer] of layersOf(input)) {
+    const row = members[layer] ?? []
+    row.push(id)
+    members[layer] = row
+  }
+  const columns = new Map<string, number>()
+  let first = 0
+  for (const row of members) {
+    const count = Math.ceil(row.length / TALLEST_COLUMN)
+    const height = Math.ceil(row.length / count)
+    for (const [position, id] of row.entries()) {
+      columns.set(id, first + Math.floor(position / height))
+    }
+    first += count
+  }
+  return columns
+}
+
 type Chain = { from: string; to: string; bends: number[] }
 
-function toCells(input: readonly LayoutInput[], layers: Map<string, number>) {
+function toCells(input: readonly LayoutInput[], columns: Map<string, number>) {
   const cells: Cell[] = []
   const rows: number[][] = []
-  const chains: Chain[] = []
-  const add = (id: string | null, layer: number): number => {
+  const add = (id: string | null, column: number): number => {
     const cell = cells.push({
       id,
       height: id === null ? BEND_HEIGHT : NODE_HEIGHT,
       before: [],
       after: [],
     })
-    const row = rows[layer] ?? []
+    const row = rows[column] ?? []
     row.push(cell - 1)
-    rows[layer] = row
+    rows[column] = row
     return cell - 1
   }
   const link = (from: number, to: number) => {
     cells[from]?.after.push(to)
     cells[to]?.before.push(from)
   }
-  const cellOf = new Map(input.map((node) => [node.id, add(node.id, layers.get(node.id) ?? 0)]))
-  for (const node of input) {
-    const to = cellOf.get(node.id)
-    const toLayer = layers.get(node.id)
-    for (const need of node.needs) {
-      const from = cellOf.get(need)
-      const fromLayer = layers.get(need)
-      if (
-        from === undefined ||
-        to === undefined ||
-        fromLayer === undefined ||
-        toLayer === undefined
-      )
-        continue
-      if (fromLayer >= toLayer) continue
-      const bends: number[] = []
-      let last = from
-      for (let layer = fromLayer + 1; layer < toLayer; layer += 1) {
-        const bend = add(null, layer)
-        link(last, bend)
-        bends.push(bend)
-        last = bend
-      }
-      link(last, to)
-      chains.push({ from: need, to: node.id, bends })
-    }
-  }
+  const cellOf = new Map(input.map((node) => [node.id, add(node.id, columns.get(node.id) ?? 0)]))
+  const spans = forwardEdges(input, columns)
+  const bending = spans.reduce((sum, { columnsBetween }) => sum + columnsBetween, 0) <= MOST_BENDS
+  const chains = spans.map(({ from, to, columnsBetween }): Chain => {
+    const bends = Array.from({ length: bending ? columnsBetween : 0 }, (_, step) =>
+      add(null, (columns.get(from) ?? 0) + 1 + step),
+    )
+    const stops = [cellOf.get(from) ?? 0, ...bends, cellOf.get(to) ?? 0]
+    for (const [step, stop] of stops.slice(1).entries()) link(stops[step] ?? 0, stop)
+    return { from, to, bends }
+  })
   return { cells, rows, chains }
+}
+
+/** Every need that lies to the left, with how many columns lie between. Others are of an invalid draft. */
+function forwardEdges(input: readonly LayoutInput[], columns: Map<string, number>) {
+  return input.flatMap(({ id, needs }) =>
+    needs.flatMap((need) => {
+      const columnsBetween = (columns.get(id) ?? 0) - (columns.get(need) ?? Infinity) - 1
+      return columnsBetween >= 0 ? [{ from: need, to: id, columnsBetween }] : []
+    }),
+  )
 }
 
 /** Sweep forth and back, sorting each layer by the mean place of its neighbours; the best order seen wins. */
@@ -225,7 +243,7 @@ function spread(cells: Cell[], row: number[], wanted: number[]): number[] {
 
 function toLayout(
   input: readonly LayoutInput[],
-  layers: Map<string, number>,
+  columns: Map<string, number>,
   chains: Chain[],
   centers: number[],
 ): Layout {
@@ -235,7 +253,7 @@ function toLayout(
 
   const nodes = new Map<string, LayoutNode>()
   for (const [cell, { id }] of input.entries()) {
-    const layer = layers.get(id) ?? 0
+    const layer = columns.get(id) ?? 0
     nodes.set(id, { id, layer, x: left(layer), y: middle(cell) - NODE_HEIGHT / 2 })
   }
   const edges = chains.map(({ from, to, bends }) => {

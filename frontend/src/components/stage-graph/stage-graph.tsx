@@ -240,7 +240,7 @@ function Canvas({ frame, layout, view, setView, nodes, selected, onSelect }: Can
           className="pointer-events-none absolute overflow-visible"
         >
           {detailed ? (
-            <Edges layout={layout} byId={byId} box={box} />
+            <Edges layout={layout} byId={byId} box={box} selected={selected} />
           ) : (
             <Overview layout={layout} byId={byId} />
           )}
@@ -342,27 +342,46 @@ type EdgesProps = {
   layout: Layout
   byId: Map<string, GraphNode>
   box: ReturnType<typeof visibleBox>
+  selected: string | null
 }
 
 const BLOCKING = new Set<Status>(['failed', 'timed_out', 'skipped', 'cancelled'])
 
-function Edges({ layout, byId, box }: EdgesProps) {
-  return layout.edges
-    .filter((edge) => isEdgeIn(box, edge.points))
-    .map(({ from, to, points }) => {
-      const status = byId.get(from)?.status
-      const dead = status && BLOCKING.has(status)
-      return (
+/** More edges than can be followed by eye are drawn faintly, and only those of the selected box stand out. */
+const MOST_EDGES = 120
+
+function Edges({ layout, byId, box, selected }: EdgesProps) {
+  const visible = layout.edges.filter((edge) => isEdgeIn(box, edge.points))
+  const crowded = visible.length > MOST_EDGES
+  const clear = crowded
+    ? visible.filter(({ from, to }) => from === selected || to === selected)
+    : visible
+  return (
+    <>
+      {crowded && (
         <path
-          key={`${from}>${to}`}
-          d={edgePath(points)}
+          d={visible.map(({ points }) => edgePath(points)).join('')}
           fill="none"
-          stroke={dead ? 'var(--color-border)' : 'var(--color-muted-foreground)'}
-          strokeWidth={1.5}
-          strokeDasharray={dead ? '4 4' : undefined}
+          stroke="var(--color-border)"
+          strokeWidth={0.75}
         />
-      )
-    })
+      )}
+      {clear.map(({ from, to, points }) => {
+        const status = byId.get(from)?.status
+        const dead = status && BLOCKING.has(status)
+        return (
+          <path
+            key={`${from}>${to}`}
+            d={edgePath(points)}
+            fill="none"
+            stroke={dead ? 'var(--color-border)' : 'var(--color-muted-foreground)'}
+            strokeWidth={1.5}
+            strokeDasharray={dead ? '4 4' : undefined}
+          />
+        )
+      })}
+    </>
+  )
 }
 
 /** Far away: one path for all edges and one per state, however many stages there are. */
