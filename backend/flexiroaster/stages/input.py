@@ -105,7 +105,8 @@ class InputStage(Stage):
 
 def _inline(data: Any, context: StageContext) -> Succeeded:
     if data is None:
-        raise StageFailed("There is no data: set `path` or `data`, or start the execution with `data`.", code="no_data")
+        context.log("warning", "There is no data: set `path` or `data`, or start the execution with `data`.")
+        data = []
     ref = as_table(data, context, "data.parquet") if _is_reference(data) else keep_inline(data, context)
     small = not _is_reference(data) and len(orjson.dumps(data, default=str)) <= machine.current().inline_bytes
     result = result_of(ref, format="inline", columns=_columns(ref), count=ref.rows)

@@ -183,7 +183,12 @@ def test_inline_data(bench: Bench) -> None:
 def test_without_config_the_executions_data_is_taken(bench: Bench) -> None:
     result = bench.run("input", bench.context(data=[3, 1]))
     assert bench.rows(result) == [{"value": 3}, {"value": 1}]
-    assert "There is no data" in str(bench.fails("input"))
+
+
+def test_without_any_data_the_table_is_empty(bench: Bench) -> None:
+    result = bench.run("input")
+    assert (result["count"], result["input_data"]) == (0, [])
+    assert "There is no data" in bench.last.messages[0]
 
 
 def test_mixed_records_and_values_are_refused(bench: Bench) -> None:
