@@ -117,7 +117,7 @@ export function StageGraph({
           </>
         }
       >
-        {grouped && !folded && (
+        {shown.length < nodes.length && !folded && (
           <span className="text-small text-muted-foreground">similar stages drawn as one</span>
         )}
       </CardHeader>

@@ -20,7 +20,7 @@ export function FailingRow({ stages, run, row }: FailingRowProps) {
   return (
     <section
       aria-label="Input at the failing row"
-      className="border-b border-border-soft last:border-b-0"
+      className="border-y border-border-soft first:border-t-0 last:border-b-0"
     >
       <h3 className="px-4 pt-2.5 pb-1 font-semibold">
         Input at the failing row{' '}

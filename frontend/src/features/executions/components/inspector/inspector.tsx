@@ -66,9 +66,7 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
             stage={run.stage}
           />
           {failingRow !== null && (
-            <div className="border-t border-border-soft">
-              <FailingRow stages={execution.stages} run={run} row={failingRow} />
-            </div>
+            <FailingRow stages={execution.stages} run={run} row={failingRow} />
           )}
         </TabPanel>
         <TabPanel value="data" className={PANEL}>
