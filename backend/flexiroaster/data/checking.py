@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flexiroaster.data.ingesting import BROKEN, Typed, broken_rules
 from flexiroaster.data.quoting import literal, name
-from flexiroaster.data.reading import FILE, FILE_ROW, ROW, UNPARSED, Opened, ReadOptions, lenient, scan, scan_text
-from flexiroaster.data.rules import Rule, key_of, type_rule
+from flexiroaster.data.reading import FILE, FILE_ROW, ROW
+from flexiroaster.data.rules import Rule, key_of
 from flexiroaster.data.session import Session
-from flexiroaster.data.table import Column, TableRef
 from flexiroaster.data.values import json_safe
-from flexiroaster.engine.errors import Location, StageFailed
+from flexiroaster.engine.errors import Location
 
 RULES = "_rules"
 _BAD = "bad_rows"
 _CONTENT = "bad_rows_content"
 _REPEATED = "repeated_keys"
 TABLE = "checked_rows"
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A table whose columns have the wanted types, as a numbered scan of Parquet.
-
-    `rules` report the cells that do not fit (they read as NULL); `original` gives their text by column.
-    """
-
-    scan: str
-    columns: tuple[Column, ...]
-    rules: list[Rule]
-    original: dict[str, str]
-    casts: dict[str, str] = field(default_factory=dict)
-    """Columns that the Parquet file holds as another type."""
-    has_files: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,117 +44,22 @@ class Checked:
     findings: list[Finding]
 
 
-def typed_parquet(source: Opened, wanted: dict[str, str]) -> Typed:
-    """A single Parquet file, read where it is: casts happen while reading."""
-    stored = {column.name: column.type for column in source.ref.columns}
-    casts = {column: type_name for column, type_name in wanted.items() if stored[column] != type_name}
-    earlier = source.options.casts
-    options = source.options.model_copy(update={"casts": {**earlier, **casts}})
-    columns = tuple(Column(name=c, type=casts.get(c, stored[c])) for c in stored)
-    raw = {column: f"_raw_{position}" for position, column in enumerate(casts | earlier)}
-    texts = [f"CAST({name(column)} AS VARCHAR) AS {name(text)}" for column, text in raw.items()]
-    ref = source.ref.model_copy(update={"columns": columns})
-    numbered = scan(replace(source, ref=ref, options=options), numbered=True, also=texts)
-    rules = [
-        type_rule(column, (casts | earlier).get(column, stored[column]),
-                  f"{name(text)} IS NOT NULL AND {name(column)} IS NULL")
-        for column, text in raw.items()
-    ]  # fmt: skip
-    original = {column: name(text) for column, text in raw.items()}
-    return Typed(numbered, columns, rules, original, casts=options.casts)
-
-
-def ingest(session: Session, source: Opened, wanted: dict[str, str], path: Path) -> Typed:
-    """Write the table as one Parquet file with the wanted types.
-
-    This costs no more than loading it into memory, every later look is fast, and what was checked is what later
-    stages read, whatever happens to the source. Strict reading is a fifth faster, so it is tried first; cells that do
-    not fit are kept as text beside the typed columns.
-    """
-    columns = tuple(
-        Column(name=column.name, type=wanted.get(column.name, column.type)) for column in source.ref.columns
-    )
-    typed = replace(source, ref=source.ref.model_copy(update={"columns": columns}))
-    several = len(source.files) > 1 and source.ref.format == "csv"
-    if source.ref.format == "parquet":
-        session.write(scan(source), path)
-        copy = TableRef(table=path.as_uri(), columns=source.ref.columns)
-        return typed_parquet(Opened(copy, ReadOptions(), (path,), None), wanted)
-    try:
-        session.write(_with_file(typed, scan) if several else scan(typed), path)
-    except StageFailed as error:
-        if error.code != "bad_value":
-            raise
-        return _ingest_leniently(session, typed, columns, path, several=several)
-    return Typed(_numbered(columns, path, [FILE] if several else []), columns, [], {}, has_files=several)
-
-
-def _ingest_leniently(
-    session: Session, source: Opened, columns: tuple[Column, ...], path: Path, *, several: bool
-) -> Typed:
-    is_json = source.ref.format != "csv"
-    text = {c.name: f"({name(c.name)} ->> '$')" if is_json else name(c.name) for c in columns}
-    cast = {c.name: _cast_text(c, source.options, text[c.name]) for c in columns if c.type not in ("VARCHAR", "JSON")}
-    misfits = {c: f"{text[c]} IS NOT NULL AND {sql} IS NULL" for c, sql in cast.items()}
-    chosen = [
-        f"{cast.get(c.name, name(c.name) if c.type == 'JSON' else text[c.name])} AS {name(c.name)}" for c in columns
-    ]
-    texts = ", ".join(f"{name(c)} := CASE WHEN {condition} THEN {text[c]} END" for c, condition in misfits.items())
-    chosen.append(f"CASE WHEN {' OR '.join(misfits.values())} THEN struct_pack({texts}) END AS {name(UNPARSED)}")
-    chosen += [name(FILE)] if several else []
-    relation = _with_file(source, scan_text) if several else scan_text(source)
-    session.write(f"SELECT {', '.join(chosen)} FROM ({relation})", path)
-    hidden = [UNPARSED, *([FILE] if several else [])]
-    original = {c: f"{name(UNPARSED)}.{name(c)}" for c in cast}
-    types = {column.name: column.type for column in columns}
-    rules = [type_rule(c, types[c], f"{original[c]} IS NOT NULL") for c in cast]
-    return Typed(_numbered(columns, path, hidden), columns, rules, original, has_files=several)
-
-
-def _cast_text(column: Column, options: ReadOptions, text: str) -> str:
-    """Nested types are cast from the JSON itself, plain ones from the text."""
-    nested = ("(" in column.type and not column.type.startswith("DECIMAL")) or column.type.endswith("]")
-    return f"TRY_CAST({name(column.name)} AS {column.type})" if nested else lenient(column, options, text)
-
-
-def _with_file(source: Opened, read: Callable[[Opened], str]) -> str:
-    """The scan with each row's file, so that a bad row can be found again."""
-    column = source.options.file_column or FILE
-    if source.options.file_column:
-        return f"SELECT *, {name(column)} AS {name(FILE)} FROM ({read(source)})"
-    options = source.options.model_copy(update={"file_column": FILE})
-    columns = (*source.ref.columns, Column(name=FILE, type="VARCHAR"))
-    return read(replace(source, ref=source.ref.model_copy(update={"columns": columns}), options=options))
-
-
-def _numbered(columns: Iterable[Column], path: Path, hidden: Sequence[str] = ()) -> str:
-    chosen = ", ".join([*(name(column.name) for column in columns), *map(name, hidden)])
-    return (
-        f"SELECT {chosen}, file_row_number + 1 AS {name(ROW)} "
-        f"FROM read_parquet({literal(path)}, file_row_number = true)"
-    )
-
-
-def check(session: Session, typed: Typed, rules: Sequence[Rule], samples: int) -> Checked:
+def check(session: Session, typed: Typed, samples: int) -> Checked:
     """One scan for all rules of rows, and one for each unique key. Leaves the rows' rules in a temporary table."""
     session.view(TABLE, typed.scan)
     session.run(f"CREATE OR REPLACE TEMP TABLE {_BAD} ({name(ROW)} BIGINT, rule INTEGER)")
-    by_condition = [(number, rule.broken) for number, rule in enumerate(rules) if rule.broken is not None]
-    if by_condition:
-        conditions = " OR ".join(f"({broken})" for _, broken in by_condition)
-        broken_rules = ", ".join(f"CASE WHEN {broken} THEN {number} END" for number, broken in by_condition)
-        session.run(
-            f"INSERT INTO {_BAD} SELECT {name(ROW)}, unnest(list_filter([{broken_rules}], lambda x: x IS NOT NULL)) "
-            f"FROM {TABLE} WHERE {conditions}"
-        )
-    for number, rule in enumerate(rules):
+    found = broken_rules(typed.rules)
+    if found is not None:
+        any_broken, those = (f"{name(BROKEN)} IS NOT NULL", name(BROKEN)) if typed.flagged else found
+        session.run(f"INSERT INTO {_BAD} SELECT {name(ROW)}, unnest({those}) FROM {TABLE} WHERE {any_broken}")
+    for number, rule in enumerate(typed.rules):
         if rule.unique_over:
             _find_repeated(session, number, rule)
+    return summary(session, typed, samples)
+
+
+def summary(session: Session, typed: Typed, samples: int) -> Checked:
     rows = int(session.row(f"SELECT count(*) FROM {TABLE}")[0])
-    return summary(session, typed, rules, samples, rows)
-
-
-def summary(session: Session, typed: Typed, rules: Sequence[Rule], samples: int, rows: int) -> Checked:
     counts = dict(session.rows(f"SELECT rule, count(*) FROM {_BAD} GROUP BY rule"))
     invalid = int(session.row(f"SELECT count(DISTINCT {name(ROW)}) FROM {_BAD}")[0])
     if invalid:
@@ -180,8 +68,9 @@ def summary(session: Session, typed: Typed, rules: Sequence[Rule], samples: int,
             f"CREATE OR REPLACE TEMP TABLE {_CONTENT} AS "
             f"SELECT * FROM {TABLE} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM {_BAD})"
         )
-    shown = _samples(session, typed, rules, samples) if invalid else {}
-    return Checked(rows, invalid, [Finding(r, counts.get(n, 0), shown.get(n, [])) for n, r in enumerate(rules)])
+    shown = _samples(session, typed, samples) if invalid else {}
+    findings = [Finding(rule, counts.get(n, 0), shown.get(n, [])) for n, rule in enumerate(typed.rules)]
+    return Checked(rows, invalid, findings)
 
 
 def add_broken(session: Session, found: Path) -> None:
@@ -209,19 +98,19 @@ def _find_repeated(session: Session, number: int, rule: Rule) -> None:
     )
 
 
-def _samples(session: Session, typed: Typed, rules: Sequence[Rule], samples: int) -> dict[int, list[dict[str, Any]]]:
+def _samples(session: Session, typed: Typed, samples: int) -> dict[int, list[dict[str, Any]]]:
     picked = session.rows(
         f"SELECT rule, {name(ROW)} FROM {_BAD} "
         f"QUALIFY row_number() OVER (PARTITION BY rule ORDER BY {name(ROW)}) <= {max(samples, 1)} ORDER BY ALL"
     )
-    values = _values(session, typed, {rule.column for rule in rules if rule.column}, {row for _, row in picked})
+    values = _values(session, typed, {rule.column for rule in typed.rules if rule.column}, {row for _, row in picked})
     files = _places(session, {row for _, row in picked}) if typed.has_files else {}
     shown: dict[int, list[dict[str, Any]]] = {}
     for number, row in picked:
         sample: dict[str, Any] = {"row": row}
         if row in files:
             sample["file"], sample["row"] = files[row]
-        column = rules[number].column
+        column = typed.rules[number].column
         if column is not None:
             sample["value"] = values[row][column]
         shown.setdefault(number, []).append(sample)
@@ -249,9 +138,9 @@ def _places(session: Session, rows: set[int]) -> dict[int, tuple[str, int]]:
     return {row: (file, file_row) for row, file, file_row in found}
 
 
-def quarantine_query(typed: Typed, rules: Sequence[Rule]) -> str:
+def quarantine_query(typed: Typed) -> str:
     """The rows that break a rule: their number, the rules, and every column, as text where a cell did not fit."""
-    labels = literal([rule.label for rule in rules])
+    labels = literal([rule.label for rule in typed.rules])
     columns = [
         f"coalesce({typed.original[c.name]}, CAST({name(c.name)} AS VARCHAR)) AS {name(c.name)}"
         if c.name in typed.original

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,8 +11,9 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from flexiroaster.data import checking, records
-from flexiroaster.data.checking import Checked, Typed
+from flexiroaster.data.checking import Checked
 from flexiroaster.data.confinement import uri_path
+from flexiroaster.data.ingesting import Typed, ingest, typed_columns, typed_parquet
 from flexiroaster.data.quoting import name
 from flexiroaster.data.reading import Opened, Tables
 from flexiroaster.data.rules import Check, ColumnRules, Rule, check_rules, column_rules, known_column, unique
@@ -153,15 +153,20 @@ class _Validation:
         source = self.tables.opened[INPUT]
         schema = records.table_schema(self.config.schema_) if self.config.schema_ is not None else None
         wanted = self._wanted_types(source, schema)
-        draft, typed = self._typed(source, wanted)
-        rules, checked = self._check(typed, schema)
+        types = {column.name: column.type for column in typed_columns(source, wanted)}
+        from_schema = records.sql_rules(schema, types) if schema is not None else []
+        rules = [*self._rules(types), *(from_schema or [])]
+        draft, typed = self._typed(source, wanted, rules)
+        checked = checking.check(self.tables.session, typed, self.config.samples)
+        if schema is not None and from_schema is None:
+            checked = self._check_records(typed, schema)
         self._check_table(typed, checked, schema)
         if draft is not None:
             draft.rows = checked.rows
             draft.schema = [column.model_dump() for column in typed.columns]
         if checked.invalid > self._allowed(checked.rows):
             raise self._failure(source, checked)
-        return self._handed_on(source, draft, typed, rules, checked)
+        return self._handed_on(source, draft, typed, checked)
 
     def _wanted_types(self, source: Opened, schema: records.TableSchema | None) -> dict[str, str]:
         types = {column.name: column.type for column in source.ref.columns}
@@ -172,10 +177,10 @@ class _Validation:
                 wanted[column] = duckdb_type(rules.type, f"Column '{column}': ")
         return {column: type_name for column, type_name in wanted.items() if types[column] != type_name}
 
-    def _typed(self, source: Opened, wanted: dict[str, str]) -> tuple[ArtifactDraft | None, Typed]:
+    def _typed(self, source: Opened, wanted: dict[str, str], rules: list[Rule]) -> tuple[ArtifactDraft | None, Typed]:
         as_it_is = source.single_parquet and source.without is None and not source.ref.equals
         if as_it_is:
-            return None, checking.typed_parquet(source, wanted)
+            return None, typed_parquet(source, wanted, rules)
         draft = self.artifacts.enter_context(
             self.context.artifact("data.parquet", kind="table", media_type=PARQUET_MEDIA_TYPE)
         )
@@ -184,24 +189,22 @@ class _Validation:
         if not self.tables.session.may_use(path):
             path = self.context.scratch_dir.resolve() / path.name
             self.artifacts.callback(shutil.move, path, draft.path)
-        return draft, checking.ingest(self.tables.session, source, wanted, path)
+        return draft, ingest(self.tables.session, source, wanted, rules, path)
 
-    def _check(self, typed: Typed, schema: records.TableSchema | None) -> tuple[list[Rule], Checked]:
-        types = {column.name: column.type for column in typed.columns}
-        rules = [*typed.rules, *column_rules(self.config.columns, types, self.foreign)]
-        for columns in self.config.unique:
-            rules.append(unique([str(known_column(column, types)) for column in columns]))
-        rules += check_rules(self.config.checks, types)
-        from_schema = records.sql_rules(schema, types) if schema is not None else []
+    def _rules(self, types: dict[str, str]) -> list[Rule]:
+        rules = column_rules(self.config.columns, types, self.foreign)
+        rules += [unique([str(known_column(column, types)) for column in columns]) for columns in self.config.unique]
+        return rules + check_rules(self.config.checks, types)
+
+    def _check_records(self, typed: Typed, schema: records.TableSchema) -> Checked:
+        """What SQL cannot say of the schema, record by record."""
         session = self.tables.session
-        checked = checking.check(session, typed, [*rules, *(from_schema or [])], self.config.samples)
-        rules += from_schema or []
-        if schema is not None and from_schema is None:
-            found = self.context.scratch_dir.resolve() / "broken.csv"
-            rules += records.check_records(session, checking.TABLE, typed.columns, schema, len(rules), found)
-            checking.add_broken(session, found)
-            checked = checking.summary(session, typed, rules, self.config.samples, checked.rows)
-        return rules, checked
+        found = self.context.scratch_dir.resolve() / "broken.csv"
+        typed.rules.extend(
+            records.check_records(session, checking.TABLE, typed.columns, schema, len(typed.rules), found)
+        )
+        checking.add_broken(session, found)
+        return checking.summary(session, typed, self.config.samples)
 
     def _check_table(self, typed: Typed, checked: Checked, schema: records.TableSchema | None) -> None:
         limits = self.config.rows or RowCount()
@@ -252,11 +255,9 @@ class _Validation:
             details={"checked": checked.rows, "invalid_count": checked.invalid, "report": _report(checked)},
         )  # fmt: skip
 
-    def _handed_on(
-        self, source: Opened, draft: ArtifactDraft | None, typed: Typed, rules: Sequence[Rule], checked: Checked
-    ) -> Succeeded:
+    def _handed_on(self, source: Opened, draft: ArtifactDraft | None, typed: Typed, checked: Checked) -> Succeeded:
         aside = checked.invalid > 0 and self.config.invalid_to == "quarantine"
-        quarantine = self._quarantine(typed, rules) if aside else None
+        quarantine = self._quarantine(typed) if aside else None
         if draft is not None:
             self.artifacts.close()
             good = TableRef(table=draft.uri, columns=typed.columns, bytes=draft.bytes, artifact_id=draft.id)
@@ -285,8 +286,8 @@ class _Validation:
         )
         return Succeeded(result, rows=rows, bytes=good.bytes)
 
-    def _quarantine(self, typed: Typed, rules: Sequence[Rule]) -> TableRef:
-        query = checking.quarantine_query(typed, rules)
+    def _quarantine(self, typed: Typed) -> TableRef:
+        query = checking.quarantine_query(typed)
         session = self.tables.session
         with self.context.artifact("quarantine.parquet", kind="quarantine", media_type=PARQUET_MEDIA_TYPE) as draft:
             columns = session.columns(query)

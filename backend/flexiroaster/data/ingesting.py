@@ -1,0 +1,159 @@
+"""The table to be checked, as Parquet with the wanted types: read where it is, or written once from its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flexiroaster.data.quoting import literal, name
+from flexiroaster.data.reading import FILE, ROW, UNPARSED, Opened, ReadOptions, lenient, scan, scan_text
+from flexiroaster.data.rules import Rule, type_rule
+from flexiroaster.data.session import Session
+from flexiroaster.data.table import Column, TableRef
+from flexiroaster.engine.errors import StageFailed
+
+BROKEN = "_broken"
+"""In an ingested file: the numbers of the rules that a row breaks, NULL for good rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A table whose columns have the wanted types, as a numbered scan of Parquet.
+
+    `rules` are all its rules; those of cells that do not fit their type (they read as NULL) come first. `original`
+    gives the text of such cells by column.
+    """
+
+    scan: str
+    columns: tuple[Column, ...]
+    rules: list[Rule]
+    original: dict[str, str] = field(default_factory=dict)
+    casts: dict[str, str] = field(default_factory=dict)
+    """Columns that the Parquet file holds as another type."""
+    has_files: bool = False
+    flagged: bool = False
+    """Whether the scan has the column `_broken`: the rules of rows were evaluated while the file was written."""
+
+
+def typed_columns(source: Opened, wanted: dict[str, str]) -> tuple[Column, ...]:
+    return tuple(Column(name=column.name, type=wanted.get(column.name, column.type)) for column in source.ref.columns)
+
+
+def typed_parquet(source: Opened, wanted: dict[str, str], rules: Sequence[Rule]) -> Typed:
+    """A single Parquet file, read where it is: casts happen while reading."""
+    columns = typed_columns(source, wanted)
+    casts = {**source.options.casts, **wanted}
+    types = {column.name: column.type for column in columns}
+    raw = {column: name(f"_raw_{position}") for position, column in enumerate(casts)}
+    texts = [f"CAST({name(column)} AS VARCHAR) AS {text}" for column, text in raw.items()]
+    cast = replace(
+        source,
+        ref=source.ref.model_copy(update={"columns": columns}),
+        options=source.options.model_copy(update={"casts": casts}),
+    )
+    misfits = {c: f"{text} IS NOT NULL AND {name(c)} IS NULL" for c, text in raw.items()}
+    return Typed(
+        scan(cast, numbered=True, also=texts), columns, _all_rules(types, misfits, raw, rules), raw, casts=casts
+    )
+
+
+def ingest(session: Session, source: Opened, wanted: dict[str, str], rules: Sequence[Rule], path: Path) -> Typed:
+    """Write the table as one Parquet file with the wanted types, and for each row the rules it breaks.
+
+    This costs little more than loading it into memory, every later look is fast, and what was checked is what later
+    stages read, whatever happens to the source. Strict reading is a fifth faster, so it is tried first; cells that do
+    not fit are kept as text beside the typed columns.
+    """
+    columns = typed_columns(source, wanted)
+    if source.ref.format == "parquet":
+        session.write(scan(source), path)
+        copy = TableRef(table=path.as_uri(), columns=source.ref.columns)
+        return typed_parquet(Opened(copy, ReadOptions(), (path,), None), wanted, rules)
+    typed = replace(source, ref=source.ref.model_copy(update={"columns": columns}))
+    several = len(source.files) > 1 and source.ref.format == "csv"
+    hidden = [FILE] if several else []
+    try:
+        flagged = _write_flagged(session, _with_file(typed, scan) if several else scan(typed), rules, path)
+    except StageFailed as error:
+        if error.code != "bad_value":
+            raise
+        return _ingest_leniently(session, typed, rules, path, several=several)
+    numbered = _numbered(columns, path, [*hidden, *([BROKEN] if flagged else [])])
+    return Typed(numbered, columns, list(rules), has_files=several, flagged=flagged)
+
+
+def _ingest_leniently(session: Session, source: Opened, rules: Sequence[Rule], path: Path, *, several: bool) -> Typed:
+    columns, is_json = source.ref.columns, source.ref.format != "csv"
+    text = {c.name: f"({name(c.name)} ->> '$')" if is_json else name(c.name) for c in columns}
+    cast = {c.name: _cast_text(c, source.options, text[c.name]) for c in columns if c.type not in ("VARCHAR", "JSON")}
+    misfits = {c: f"{text[c]} IS NOT NULL AND {sql} IS NULL" for c, sql in cast.items()}
+    chosen = [
+        f"{cast.get(c.name, name(c.name) if c.type == 'JSON' else text[c.name])} AS {name(c.name)}" for c in columns
+    ]
+    texts = ", ".join(f"{name(c)} := CASE WHEN {condition} THEN {text[c]} END" for c, condition in misfits.items())
+    chosen.append(f"CASE WHEN {' OR '.join(misfits.values())} THEN struct_pack({texts}) END AS {name(UNPARSED)}")
+    chosen += [name(FILE)] if several else []
+    relation = _with_file(source, scan_text) if several else scan_text(source)
+    original = {c: f"{name(UNPARSED)}.{name(c)}" for c in cast}
+    types = {column.name: column.type for column in columns}
+    unfit = {c: f"{original[c]} IS NOT NULL" for c in cast}
+    complete = _all_rules(types, unfit, original, rules)
+    _write_flagged(session, f"SELECT {', '.join(chosen)} FROM ({relation})", complete, path)
+    numbered = _numbered(columns, path, [UNPARSED, BROKEN, *([FILE] if several else [])])
+    return Typed(numbered, columns, complete, original, has_files=several, flagged=True)
+
+
+def _all_rules(
+    types: dict[str, str], misfits: dict[str, str], original: dict[str, str], rules: Sequence[Rule]
+) -> list[Rule]:
+    """Rules of types first; a cell that does not fit its type is not reported as empty too."""
+    first = [type_rule(column, types[column], broken) for column, broken in misfits.items()]
+    return first + [
+        replace(rule, broken=f"{rule.broken} AND {original[rule.column]} IS NULL")
+        if rule.rule == "not_null" and rule.column in original
+        else rule
+        for rule in rules
+    ]
+
+
+def broken_rules(rules: Sequence[Rule]) -> tuple[str, str] | None:
+    """When a row breaks any rule, and the list of those it breaks, in SQL. None without rules of rows."""
+    conditions = [(number, rule.broken) for number, rule in enumerate(rules) if rule.broken is not None]
+    if not conditions:
+        return None
+    each = ", ".join(f"CASE WHEN {broken} THEN {number} END" for number, broken in conditions)
+    return " OR ".join(f"({broken})" for _, broken in conditions), f"list_filter([{each}], lambda x: x IS NOT NULL)"
+
+
+def _write_flagged(session: Session, query: str, rules: Sequence[Rule], path: Path) -> bool:
+    """Evaluating the rules while the rows are at hand saves reading them again."""
+    found = broken_rules(rules)
+    if found is not None:
+        query = f"SELECT *, CASE WHEN {found[0]} THEN {found[1]} END AS {name(BROKEN)} FROM ({query})"
+    session.write(query, path)
+    return found is not None
+
+
+def _cast_text(column: Column, options: ReadOptions, text: str) -> str:
+    """Nested types are cast from the JSON itself, plain ones from the text."""
+    nested = ("(" in column.type and not column.type.startswith("DECIMAL")) or column.type.endswith("]")
+    return f"TRY_CAST({name(column.name)} AS {column.type})" if nested else lenient(column, options, text)
+
+
+def _with_file(source: Opened, read: Callable[[Opened], str]) -> str:
+    """The scan with each row's file, so that a bad row can be found again."""
+    column = source.options.file_column or FILE
+    if source.options.file_column:
+        return f"SELECT *, {name(column)} AS {name(FILE)} FROM ({read(source)})"
+    options = source.options.model_copy(update={"file_column": FILE})
+    columns = (*source.ref.columns, Column(name=FILE, type="VARCHAR"))
+    return read(replace(source, ref=source.ref.model_copy(update={"columns": columns}), options=options))
+
+
+def _numbered(columns: Iterable[Column], path: Path, hidden: Sequence[str] = ()) -> str:
+    chosen = ", ".join([*(name(column.name) for column in columns), *map(name, hidden)])
+    return (
+        f"SELECT {chosen}, file_row_number + 1 AS {name(ROW)} "
+        f"FROM read_parquet({literal(path)}, file_row_number = true)"
+    )
