@@ -52,11 +52,11 @@ EXECUTE_BODY: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to execute with. `data` holds the keys of the body that are not ours, None without any."""
+    """What to execute with. `data` is the body's key of that name where it stands alone, else all keys not ours."""
 
     inputs: dict[str, Any]
     version: int | None
-    data: dict[str, Any] | None
+    data: Any
 
 
 async def definition(request: Request) -> Source:
@@ -79,7 +79,7 @@ async def run(request: Request) -> Run:
         raise InvalidRequest(f'`inputs` is {named(inputs)}: it must be an object, such as {{"day": "2026-03-04"}}.')
     if version is not None and (type(version) is not int or not 1 <= version <= LARGEST_INT):
         raise InvalidRequest("`version` must be a whole number from 1, or left out for the newest version.")
-    return Run(inputs, version, given or None)
+    return Run(inputs, version, given["data"] if given.keys() == {"data"} else given or None)
 
 
 DefinitionSource = Annotated[Source, Depends(definition)]

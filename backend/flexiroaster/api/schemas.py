@@ -165,12 +165,13 @@ class ValidationReport(BaseModel):
 
 
 class ExecuteRequest(BaseModel):
-    """Keys other than these are kept and readable as `execution.data`."""
+    """Keys other than these are kept, and are `execution.data` together."""
 
     model_config = ConfigDict(extra="allow")
 
     inputs: dict[str, Any] = {}
     version: int | None = Field(None, ge=1, description="the newest when left out")
+    data: Any = Field(None, description="what `execution.data` is, when no other key is given")
 
 
 class ExecuteResponse(BaseModel):

@@ -59,6 +59,8 @@ class Draft:
     def emit(self, type: EventType, key: Key | None = None, **payload: Any) -> None:
         """Events are numbered without a gap within their execution."""
         seq = self.execution.last_seq + 1
+        if key is None:
+            payload["number"] = self.execution.number
         self.execution = self.execution._replace(last_seq=seq)
         self.events.append(
             Event(

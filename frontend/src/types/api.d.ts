@@ -3195,6 +3195,11 @@ export interface operations {
                      * @description the newest when left out
                      */
                     version?: number | null;
+                    /**
+                     * Data
+                     * @description what `execution.data` is, when no other key is given
+                     */
+                    data?: unknown;
                 } & {
                     [key: string]: unknown;
                 };
