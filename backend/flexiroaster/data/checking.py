@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flexiroaster.data.ingesting import BROKEN, Typed, broken_rules
+from flexiroaster.data.ingesting import Typed
 from flexiroaster.data.quoting import literal, name
 from flexiroaster.data.reading import FILE, FILE_ROW, ROW
 from flexiroaster.data.rules import Rule, key_of
@@ -48,10 +48,14 @@ def check(session: Session, typed: Typed, samples: int) -> Checked:
     """One scan for all rules of rows, and one for each unique key. Leaves the rows' rules in a temporary table."""
     session.view(TABLE, typed.scan)
     session.run(f"CREATE OR REPLACE TEMP TABLE {_BAD} ({name(ROW)} BIGINT, rule INTEGER)")
-    found = broken_rules(typed.rules)
-    if found is not None:
-        any_broken, those = (f"{name(BROKEN)} IS NOT NULL", name(BROKEN)) if typed.flagged else found
-        session.run(f"INSERT INTO {_BAD} SELECT {name(ROW)}, unnest({those}) FROM {TABLE} WHERE {any_broken}")
+    by_condition = [(number, rule.broken) for number, rule in enumerate(typed.rules) if rule.broken is not None]
+    if by_condition:
+        any_broken = " OR ".join(f"({broken})" for _, broken in by_condition)
+        each = ", ".join(f"CASE WHEN {broken} THEN {number} END" for number, broken in by_condition)
+        session.run(
+            f"INSERT INTO {_BAD} SELECT {name(ROW)}, unnest(list_filter([{each}], lambda x: x IS NOT NULL)) "
+            f"FROM {TABLE} WHERE {any_broken}"
+        )
     for number, rule in enumerate(typed.rules):
         if rule.unique_over:
             _find_repeated(session, number, rule)

@@ -13,9 +13,6 @@ from flexiroaster.data.session import Session
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import StageFailed
 
-BROKEN = "_broken"
-"""In an ingested file: the numbers of the rules that a row breaks, NULL for good rows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Typed:
@@ -32,8 +29,6 @@ class Typed:
     casts: dict[str, str] = field(default_factory=dict)
     """Columns that the Parquet file holds as another type."""
     has_files: bool = False
-    flagged: bool = False
-    """Whether the scan has the column `_broken`: the rules of rows were evaluated while the file was written."""
 
 
 def typed_columns(source: Opened, wanted: dict[str, str]) -> tuple[Column, ...]:
@@ -59,7 +54,7 @@ def typed_parquet(source: Opened, wanted: dict[str, str], rules: Sequence[Rule])
 
 
 def ingest(session: Session, source: Opened, wanted: dict[str, str], rules: Sequence[Rule], path: Path) -> Typed:
-    """Write the table as one Parquet file with the wanted types, and for each row the rules it breaks.
+    """Write the table as one Parquet file with the wanted types.
 
     This costs little more than loading it into memory, every later look is fast, and what was checked is what later
     stages read, whatever happens to the source. Strict reading is a fifth faster, so it is tried first; cells that do
@@ -72,15 +67,13 @@ def ingest(session: Session, source: Opened, wanted: dict[str, str], rules: Sequ
         return typed_parquet(Opened(copy, ReadOptions(), (path,), None), wanted, rules)
     typed = replace(source, ref=source.ref.model_copy(update={"columns": columns}))
     several = len(source.files) > 1 and source.ref.format == "csv"
-    hidden = [FILE] if several else []
     try:
-        flagged = _write_flagged(session, _with_file(typed, scan) if several else scan(typed), rules, path)
+        session.write(_with_file(typed, scan) if several else scan(typed), path)
     except StageFailed as error:
         if error.code != "bad_value":
             raise
         return _ingest_leniently(session, typed, rules, path, several=several)
-    numbered = _numbered(columns, path, [*hidden, *([BROKEN] if flagged else [])])
-    return Typed(numbered, columns, list(rules), has_files=several, flagged=flagged)
+    return Typed(_numbered(columns, path, [FILE] if several else []), columns, list(rules), has_files=several)
 
 
 def _ingest_leniently(session: Session, source: Opened, rules: Sequence[Rule], path: Path, *, several: bool) -> Typed:
@@ -99,9 +92,9 @@ def _ingest_leniently(session: Session, source: Opened, rules: Sequence[Rule], p
     types = {column.name: column.type for column in columns}
     unfit = {c: f"{original[c]} IS NOT NULL" for c in cast}
     complete = _all_rules(types, unfit, original, rules)
-    _write_flagged(session, f"SELECT {', '.join(chosen)} FROM ({relation})", complete, path)
-    numbered = _numbered(columns, path, [UNPARSED, BROKEN, *([FILE] if several else [])])
-    return Typed(numbered, columns, complete, original, has_files=several, flagged=True)
+    session.write(f"SELECT {', '.join(chosen)} FROM ({relation})", path)
+    numbered = _numbered(columns, path, [UNPARSED, *([FILE] if several else [])])
+    return Typed(numbered, columns, complete, original, has_files=several)
 
 
 def _all_rules(
@@ -115,24 +108,6 @@ def _all_rules(
         else rule
         for rule in rules
     ]
-
-
-def broken_rules(rules: Sequence[Rule]) -> tuple[str, str] | None:
-    """When a row breaks any rule, and the list of those it breaks, in SQL. None without rules of rows."""
-    conditions = [(number, rule.broken) for number, rule in enumerate(rules) if rule.broken is not None]
-    if not conditions:
-        return None
-    each = ", ".join(f"CASE WHEN {broken} THEN {number} END" for number, broken in conditions)
-    return " OR ".join(f"({broken})" for _, broken in conditions), f"list_filter([{each}], lambda x: x IS NOT NULL)"
-
-
-def _write_flagged(session: Session, query: str, rules: Sequence[Rule], path: Path) -> bool:
-    """Evaluating the rules while the rows are at hand saves reading them again."""
-    found = broken_rules(rules)
-    if found is not None:
-        query = f"SELECT *, CASE WHEN {found[0]} THEN {found[1]} END AS {name(BROKEN)} FROM ({query})"
-    session.write(query, path)
-    return found is not None
 
 
 def _cast_text(column: Column, options: ReadOptions, text: str) -> str:
