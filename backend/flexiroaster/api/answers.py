@@ -20,7 +20,7 @@ from flexiroaster.services.history import (
     StageRunPicture,
 )
 from flexiroaster.services.metrics import Current, RangeHistory
-from flexiroaster.services.pipelines import PipelineEntry, PipelinePicture, every_stage
+from flexiroaster.services.pipelines import PipelineEntry, PipelinePicture, every_stage, name_of, needs_of
 from flexiroaster.services.version_diff import VersionDiff
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.artifacts import ArtifactRow
@@ -106,9 +106,9 @@ def outlines(document: Mapping[str, Any]) -> list[schemas.StageOutline]:
     return [
         schemas.StageOutline(
             id=stage["id"],
-            name=stage.get("name") or stage["id"],
+            name=name_of(stage),
             type=str(stage.get("type", "")),
-            needs=list(stage.get("needs") or []),
+            needs=needs_of(stage),
         )
         for stage in every_stage(document)
     ]

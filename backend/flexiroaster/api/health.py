@@ -46,15 +46,11 @@ _checks = CapacityLimiter(MOST_AT_ONCE)
 @open_to_all
 async def get_health(use: Use, response: Response) -> schemas.Health:
     """Without a credential."""
-    if await answers(use.database):
+    trouble = use.database.trouble if await answers(use.database) else "The database does not answer."
+    if trouble is None:
         return schemas.Health(status="healthy", version=use.facts.version, instance=use.facts.instance)
     response.status_code = 503
-    return schemas.Health(
-        status="degraded",
-        version=use.facts.version,
-        instance=use.facts.instance,
-        detail="The database does not answer.",
-    )
+    return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=trouble)
 
 
 async def answers(database: Database) -> bool:

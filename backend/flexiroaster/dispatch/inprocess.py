@@ -26,8 +26,10 @@ class InProcessDispatch:
                 self._arrived.notify(len(self._queue))
 
     def put_back(self, work: Iterable[Work]) -> None:
-        """What was taken but could not be claimed because the transaction failed."""
-        self._queue.extendleft(work)
+        """What was taken but could not be claimed because the transaction failed; at the end, so that an execution
+        that cannot be read does not hold up all others.
+        """
+        self._queue.extend(work)
 
     @property
     def waiting(self) -> bool:

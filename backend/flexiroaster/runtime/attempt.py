@@ -75,6 +75,7 @@ class Attempt:
         self.http_allow = world.http_allow
         self.kept: list[KeptArtifact] = []
         self.why: Why | None = None
+        self.ended = False
         self.abandoned = False
         self.timer: Timer | None = None
         self._callbacks: list[Callable[[], None]] = []
@@ -173,6 +174,10 @@ class Attempt:
             self._omitted = 0
         return lines
 
+    def put_back(self, lines: list[LogEntry]) -> None:
+        """Lines that were taken and could not be written."""
+        self._lines.extendleft(reversed(lines))
+
     def clean(self) -> None:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -181,7 +186,7 @@ class Attempt:
         return LogEntry(
             at=self._world.clock(),
             level=level,
-            message=message,
+            message=encodable(message),
             pipeline_id=self.pipeline_id,
             execution_id=self.execution_id,
             stage=self.stage_id,
@@ -195,6 +200,11 @@ class Attempt:
             callback()
         except Exception:  # a stage's callback must not keep others from being told
             log.exception("attempt.on_cancel_failed", execution=self.execution_id, stage=self.stage_id)
+
+
+def encodable(text: str) -> str:
+    """Without halves of surrogate pairs (a file name that is no UTF-8 has them): no database takes them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def needed_results(live: Live, position: int, read_spilled: ReadSpilled) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
 from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.runtime.recordable import recordable
 from flexiroaster.services.live import Version
 from flexiroaster.services.scope import scope
 from flexiroaster.services.stage_runs import Produced
@@ -38,9 +39,11 @@ class Executor:
         try:
             outcome = self._outcome(attempt)
             outcome, produced = self._produced(attempt, outcome)
-        except Exception as error:
+        except BaseException as error:  # a fault in native code, or sys.exit in a stage, must not end the thread
             outcome, produced = Failed(_stage_error(error)), Produced()
         outcome = _as_stopped(attempt, outcome)
+        if isinstance(outcome, Failed):
+            outcome = Failed(recordable(outcome.error))
         produced.artifacts = attempt.kept
         attempt.clean()
         return outcome, produced
@@ -120,17 +123,20 @@ def _as_json(result: Any) -> bytes:
 def _rows(outcome: Succeeded) -> int | None:
     """What the stage says, or the `rows` of its result."""
     if outcome.rows is not None:
-        return outcome.rows
-    rows = outcome.result.get("rows") if isinstance(outcome.result, dict) else None
-    return rows if isinstance(rows, int) else None
+        return _count(outcome.rows)
+    return _count(outcome.result.get("rows")) if isinstance(outcome.result, dict) else None
 
 
 def _bytes(outcome: Succeeded) -> int | None:
     if outcome.bytes is not None:
-        return outcome.bytes
+        return _count(outcome.bytes)
     data = outcome.result.get("data") if isinstance(outcome.result, dict) else None
-    size = data.get("bytes") if isinstance(data, dict) else None
-    return size if isinstance(size, int) else None
+    return _count(data.get("bytes")) if isinstance(data, dict) else None
+
+
+def _count(value: object) -> int | None:
+    """A result may say anything under these names: only what can be a number of rows or bytes is taken for one."""
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 def _as_stopped(attempt: Attempt, outcome: Outcome) -> Outcome:
@@ -152,7 +158,7 @@ def timeout_error(attempt: Attempt) -> StageError:
     )
 
 
-def _stage_error(error: Exception) -> StageError:
+def _stage_error(error: BaseException) -> StageError:
     if isinstance(error, StageFailed):
         return StageError(
             message=str(error),
@@ -182,6 +188,6 @@ def _stage_error(error: Exception) -> StageError:
 _NO_SPACE = 28
 
 
-def _where(error: Exception) -> Location | None:
+def _where(error: BaseException) -> Location | None:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if OWN_FRAMES not in frame.filename]
     return Location(file=frames[-1].filename, line=frames[-1].lineno) if frames else None

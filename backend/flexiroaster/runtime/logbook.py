@@ -8,12 +8,15 @@ from collections.abc import Callable
 import structlog
 
 from flexiroaster.runtime.attempt import Attempt
+from flexiroaster.store.database import StoreUnavailable
 from flexiroaster.store.progress import LogEntry
 
 log = structlog.get_logger(__name__)
 
 PAUSE = 0.2
 """Seconds between two writes: what a reader of a live log waits at most."""
+STORE_PAUSE = 2.0
+"""Seconds until lines are written again that the database did not take."""
 
 
 class Logbook:
@@ -53,16 +56,25 @@ class Logbook:
             self._waiting.wait()
             self._stopped.wait(PAUSE)
             self._waiting.clear()
-            self._flush()
+            if not self._flush():
+                self._stopped.wait(STORE_PAUSE)
+                self._waiting.set()
 
-    def _flush(self) -> None:
+    def _flush(self) -> bool:
+        """False when the database does not take lines now: the attempts have them back."""
         # Written under the lock, so that the lines of an attempt that ends meanwhile come after these.
         with self._lock:
-            entries = [line for attempt in self._attempts for line in attempt.take_lines()]
-            self._attempts.clear()
-            if not entries:
-                return
+            taken = {attempt: attempt.take_lines() for attempt in self._attempts}
+            entries = [line for lines in taken.values() for line in lines]
             try:
-                self._write(entries)
+                if entries:
+                    self._write(entries)
+            except StoreUnavailable as failure:
+                log.warning("logbook.put_off", lines=len(entries), error=str(failure))
+                for attempt, lines in taken.items():
+                    attempt.put_back(lines)
+                return False
             except Exception:
                 log.exception("logbook.write_failed", lines=len(entries))
+            self._attempts.clear()
+            return True

@@ -10,12 +10,16 @@ from datetime import UTC, datetime
 
 import structlog
 
+from flexiroaster.store.database import StoreUnavailable
+
 log = structlog.get_logger(__name__)
 
 Callback = Callable[[], None]
 
 LONGEST_SLEEP = 3600.0
 """Seconds; bounds how long a jump of the machine's clock goes unnoticed."""
+STORE_PAUSE = 1.0
+"""Seconds until a call is repeated that the database did not take."""
 
 
 class Timer:
@@ -31,7 +35,11 @@ class Timer:
 
 
 class Timers:
-    """`start` before the first is due, `stop` may be called twice; callbacks run one after the other."""
+    """`start` before the first is due, `stop` may be called twice; callbacks run one after the other.
+
+    A callback that meets a database that takes no writes now is called again until it does: nothing else would wake
+    what it was to wake.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
@@ -43,12 +51,7 @@ class Timers:
     def at(self, moment: datetime, callback: Callback) -> Timer:
         """A moment in the past is due at once."""
         timer = Timer(callback)
-        due = moment.timestamp()
-        with self._changed:
-            first = not self._heap or due < self._heap[0][0]
-            heapq.heappush(self._heap, (due, next(self._count), timer))
-            if first:
-                self._changed.notify()
+        self._push(moment.timestamp(), timer)
         return timer
 
     def start(self) -> None:
@@ -62,14 +65,25 @@ class Timers:
         if self._thread is not None:
             self._thread.join()
 
+    def _push(self, due: float, timer: Timer) -> None:
+        with self._changed:
+            first = not self._heap or due < self._heap[0][0]
+            heapq.heappush(self._heap, (due, next(self._count), timer))
+            if first:
+                self._changed.notify()
+
     def _loop(self) -> None:
         while (due := self._next()) is not None:
-            if due.callback is None:
+            callback = due.callback
+            if callback is None:
                 continue
             try:
-                due.callback()
+                callback()
+            except StoreUnavailable as failure:
+                log.warning("timer.put_off", error=str(failure), next_try_seconds=STORE_PAUSE)
+                self._push(datetime.now(UTC).timestamp() + STORE_PAUSE, due)
             except Exception:  # one failing call must not silence the others
-                log.exception("timer.failed", callback=repr(due.callback))
+                log.exception("timer.failed", callback=repr(callback))
 
     def _next(self) -> Timer | None:
         """Sleep until a call is due; None once stopped."""

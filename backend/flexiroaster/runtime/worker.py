@@ -17,6 +17,7 @@ from flexiroaster.engine.outcome import Failed, Outcome, Succeeded
 from flexiroaster.runtime.attempt import Attempt, World
 from flexiroaster.runtime.executor import Executor, timeout_error
 from flexiroaster.runtime.logbook import Logbook
+from flexiroaster.runtime.recordable import recordable
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.services.stage_runs import LEASE, Claimed, Produced, StageRuns
 from flexiroaster.store.database import StoreUnavailable
@@ -55,6 +56,7 @@ class Worker:
         self._running: dict[Work, Attempt] = {}
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
+        self._handing_over = threading.Lock()
         dispatch.on_stop(self._stop_attempt)
 
     def start(self) -> None:
@@ -121,12 +123,17 @@ class Worker:
         if attempt.timer is not None:
             attempt.timer.cancel()
         produced.logs = self._logbook.take(attempt)
+        with self._handing_over:
+            attempt.ended = True
         go_on = not (self._stopping.is_set() or attempt.abandoned)
-        if attempt.why == "shutdown" and not isinstance(outcome, Succeeded):
-            self._persist(lambda: self._stage_runs.release(claimed))
-            following = None
-        else:
-            following = self._record(claimed, outcome, produced, go_on=go_on)
+        following = None
+        try:
+            if attempt.why == "shutdown" and not isinstance(outcome, Succeeded):
+                self._persist(lambda: self._stage_runs.release(claimed))
+            else:
+                following = self._record(claimed, outcome, produced, go_on=go_on)
+        except Exception:  # the next start runs it again; this thread has others to serve
+            log.exception("worker.outcome_lost", execution=claimed.execution_id, stage=attempt.stage_id)
         work = Work(claimed.execution_id, claimed.key)
         if self._running.get(work) is attempt:
             del self._running[work]
@@ -135,10 +142,13 @@ class Worker:
     def _record(self, claimed: Claimed, outcome: Outcome, produced: Produced, *, go_on: bool) -> Claimed | None:
         try:
             return self._persist(lambda: self._stage_runs.record(claimed, outcome, produced, go_on=go_on))
+        except StoreUnavailable:
+            raise
         except Exception as failure:
             log.exception("worker.record_failed", execution=claimed.execution_id)
             error = StageError(f"The outcome could not be recorded: {failure}", code="record_failed", kind="internal")
-            return self._persist(lambda: self._stage_runs.record(claimed, Failed(error), Produced(), go_on=go_on))
+            without_it = Failed(recordable(error))
+            return self._persist(lambda: self._stage_runs.record(claimed, without_it, Produced(), go_on=go_on))
 
     def _persist(self, write: Callable[[], T]) -> T:
         """A stage's work is not thrown away because the database is out for a while or the disk is full."""
@@ -172,14 +182,19 @@ class Worker:
     def _give_up(self, attempt: Attempt) -> None:
         """The stage does not listen: record without it, and let another thread take its place."""
         work = Work(attempt.execution_id, attempt.claimed.key)
-        if self._running.get(work) is not attempt:
-            return
+        with self._handing_over:
+            if attempt.ended or self._running.get(work) is not attempt:
+                return
+            attempt.abandoned = True
+            del self._running[work]
         log.warning("worker.stage_abandoned", execution=attempt.execution_id, stage=attempt.stage_id)
-        attempt.abandoned = True
-        del self._running[work]
-        self._stage_runs.record(attempt.claimed, Failed(timeout_error(attempt)), Produced(), go_on=False)
         if not self._stopping.is_set():
             self._add_thread()
+        # A call of its own: it is the one to be repeated while the database takes no writes.
+        self._timers.at(self._world.clock(), lambda: self._record_without(attempt))
+
+    def _record_without(self, attempt: Attempt) -> None:
+        self._stage_runs.record(attempt.claimed, Failed(timeout_error(attempt)), Produced(), go_on=False)
 
     def _beat(self) -> None:
         """Renew the leases, from a thread that no stage can hold up."""

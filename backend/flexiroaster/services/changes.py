@@ -95,7 +95,7 @@ class Changes:
         def on_failure() -> None:
             for execution_id in tally.executions:
                 self.live.forget(execution_id)
-            self.dispatch.put_back(reversed(tally.taken))
+            self.dispatch.put_back(tally.taken)
             tally.executions.clear()
             tally.taken.clear()
 
@@ -124,7 +124,7 @@ class Changes:
                 outputs = live.version.outputs.render(scope(live, self._read_spilled))
                 progress.set_outputs(tx, draft.execution.id, outputs)
                 draft.tell_more(EventType.EXECUTION_COMPLETED, outputs=summarise(outputs))
-            except ExpressionError as failure:
+            except (ExpressionError, progress.OutputsTooLarge) as failure:
                 error = StageError(f"The outputs could not be made: {failure}", code="outputs_failed")
                 planner.fail_outputs(draft, error)
         results = {

@@ -15,7 +15,7 @@ import structlog
 from flexiroaster.engine import planner
 from flexiroaster.engine.definition import check_inputs
 from flexiroaster.engine.draft import Draft
-from flexiroaster.engine.errors import Conflict, InvalidInputs, NotFound
+from flexiroaster.engine.errors import Conflict, InvalidInputs, NotFound, StageError
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.ids import time_ordered_id
 from flexiroaster.engine.runs import Execution, ExecutionState
@@ -23,7 +23,7 @@ from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, Exe
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
 from flexiroaster.store import progress
-from flexiroaster.store.database import Transaction
+from flexiroaster.store.database import StoreUnavailable, Transaction
 from flexiroaster.store.progress import NewExecution
 from flexiroaster.store.tables import pipelines
 
@@ -184,8 +184,26 @@ class Executions:
         with self._changes.database.read() as connection:
             found = progress.open_executions(connection)
         for execution_id in found:
-            self._recover(execution_id)
+            try:
+                self._recover(execution_id)
+            except StoreUnavailable:
+                raise
+            except Exception as failure:  # damaged, or of a release whose definitions this one cannot read
+                log.exception("execution.unreadable", execution=execution_id)
+                self._give_up(execution_id, failure)
         return len(found)
+
+    def _give_up(self, execution_id: str, failure: Exception) -> None:
+        """End an execution that cannot go on: it must not wait for ever, nor keep the others from starting."""
+        error = StageError(
+            f"This release cannot read what the execution has left to do ({type(failure).__name__}), so it was ended.",
+            code="unreadable",
+            kind="internal",
+            suggestion="Start it again with a version of the pipeline that this release accepts.",
+        )
+        self._changes.database.write(
+            lambda tx: progress.end_as_failed(tx, execution_id, error, self._changes.clock()), durable=True
+        )
 
     def _recover(self, execution_id: str) -> None:
         due: list[tuple[datetime, Callable[[], None]]] = []

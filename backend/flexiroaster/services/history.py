@@ -16,7 +16,7 @@ from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.state import RETRYABLE_EXECUTIONS
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
-from flexiroaster.services.pipelines import every_stage
+from flexiroaster.services.pipelines import every_stage, name_of, needs_of
 from flexiroaster.store import artifacts as artifact_store
 from flexiroaster.store import executions as store
 from flexiroaster.store import pipelines as pipeline_store
@@ -227,9 +227,9 @@ def outline(document: Mapping[str, Any]) -> dict[str, StageOutline]:
     """By stage id. A document that this release cannot read still names its stages."""
     plain = {
         stage["id"]: StageOutline(
-            name=stage.get("name") or stage["id"],
-            needs=list(stage.get("needs") or []),
-            config=stage.get("config") or {},
+            name=name_of(stage),
+            needs=needs_of(stage),
+            config=config if isinstance(config := stage.get("config"), dict) else {},
             max_attempts=1,
         )
         for stage in every_stage(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,8 +18,8 @@ from flexiroaster.engine.runs import ExecutionState, Key
 from flexiroaster.store import progress
 from flexiroaster.store.tables import executions, pipeline_versions
 
-VERSIONS_KEPT = 500
-"""Compiled versions in memory: more than are in use at once, small enough to forget about."""
+STAGES_KEPT = 50_000
+"""Stages of compiled versions in memory, about 2 KB each: more than are in use at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +45,13 @@ class Version:
 
 @dataclass(slots=True)
 class Spilled:
-    """A result too large to keep here: its JSON lies in an artifact."""
+    """A result too large to keep here: its JSON lies in an artifact.
+
+    `value` is there until the artifact's row is committed, since nobody can find the artifact before.
+    """
 
     artifact_id: str
+    value: Any = None
 
 
 @dataclass(slots=True)
@@ -70,6 +75,8 @@ class LiveExecutions:
         self._default_timeout = default_timeout
         self._live: dict[str, Live] = {}
         self._versions: OrderedDict[tuple[str, int], Version] = OrderedDict()
+        self._stages_kept = 0
+        self._versions_lock = threading.Lock()
 
     def get(self, connection: sa.Connection, execution_id: str) -> Live:
         """From memory, or as the database has it. Raises NotFound."""
@@ -96,10 +103,18 @@ class LiveExecutions:
         if document is None:
             raise NotFound("version", f"{pipeline_id} v{number}")
         version = Version.of(Pipeline.from_document(document), self._default_timeout)
-        self._versions[pipeline_id, number] = version
-        if len(self._versions) > VERSIONS_KEPT:
-            self._versions.popitem(last=False)
+        self._remember((pipeline_id, number), version)
         return version
+
+    def _remember(self, key: tuple[str, int], version: Version) -> None:
+        with self._versions_lock:
+            if key in self._versions:
+                return  # another thread compiled it at the same time
+            self._versions[key] = version
+            self._stages_kept += len(version.plan.stages)
+            while self._stages_kept > STAGES_KEPT and len(self._versions) > 1:
+                _, oldest = self._versions.popitem(last=False)
+                self._stages_kept -= len(oldest.plan.stages)
 
     def _load(self, connection: sa.Connection, execution_id: str) -> Live:
         state = progress.load(connection, execution_id)

@@ -202,9 +202,9 @@ class Pipelines:
                 raise NotFound("pipeline", id)
             active = store.open_executions(tx.sa, id)
             if active:
-                executions = "1 execution has" if active == 1 else f"{active} executions have"
+                executions = "an execution that has" if active == 1 else f"{active} executions that have"
                 raise Conflict(
-                    f"{executions} of pipeline {id!r} not ended yet: wait for the end or cancel, then delete again.",
+                    f"Pipeline {id!r} has {executions} not ended yet: wait for the end or cancel, then delete again.",
                     "executions_active",
                 )
             store.mark_deleted(tx.sa, id, now)
@@ -261,11 +261,26 @@ class Pipelines:
 
 
 def every_stage(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The stages of a normalised document with those of its handlers."""
+    """The stages of a document with those of its handlers. What is no stage with an id is left out.
+
+    The document may be one that is still being written, or one of another release: any key may hold anything.
+    """
     found: list[dict[str, Any]] = []
     for key in ("stages", "on_failure", "on_success", "finally"):
-        found += [stage for stage in document.get(key) or [] if isinstance(stage, dict) and "id" in stage]
+        stages = document.get(key)
+        if isinstance(stages, list):
+            found += [stage for stage in stages if isinstance(stage, dict) and isinstance(stage.get("id"), str)]
     return found
+
+
+def name_of(stage: Mapping[str, Any]) -> str:
+    name = stage.get("name")
+    return name if isinstance(name, str) and name else str(stage["id"])
+
+
+def needs_of(stage: Mapping[str, Any]) -> list[str]:
+    needs = stage.get("needs")
+    return [need for need in needs if isinstance(need, str)] if isinstance(needs, list) else []
 
 
 def digest(document: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flexiroaster.services.live import Live, Spilled
@@ -17,7 +17,7 @@ def scope(live: Live, read_spilled: ReadSpilled) -> dict[str, Any]:
     return {
         "inputs": live.inputs,
         "vars": {},
-        "results": unspilled(live.results, read_spilled),
+        "results": Results(live.results, read_spilled),
         "execution": {
             "id": execution.id,
             "number": execution.number,
@@ -32,9 +32,29 @@ def scope(live: Live, read_spilled: ReadSpilled) -> dict[str, Any]:
     }
 
 
-def unspilled(results: Mapping[str, Any], read_spilled: ReadSpilled) -> dict[str, Any]:
-    """A copy with every spilled result read back."""
-    return {
-        stage: read_spilled(value.artifact_id) if isinstance(value, Spilled) else value
-        for stage, value in list(results.items())
-    }
+class Results(Mapping[str, Any]):
+    """The results by stage id. A spilled one is read when it is asked for, once: most expressions want few or none."""
+
+    def __init__(self, results: Mapping[str, Any], read_spilled: ReadSpilled) -> None:
+        self._results = results
+        self._read_spilled = read_spilled
+        self._read: dict[str, Any] = {}
+
+    def __getitem__(self, stage: str) -> Any:
+        value = self._results[stage]
+        if not isinstance(value, Spilled):
+            return value
+        if value.value is not None:
+            return value.value
+        if stage not in self._read:
+            self._read[stage] = self._read_spilled(value.artifact_id)
+        return self._read[stage]
+
+    def __contains__(self, stage: object) -> bool:
+        return stage in self._results
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._results))  # other stages of the execution end meanwhile
+
+    def __len__(self) -> int:
+        return len(self._results)

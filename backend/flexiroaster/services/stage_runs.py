@@ -125,7 +125,11 @@ class StageRuns:
         if produced.result_json is not None or produced.spilled_to is not None:
             progress.put_result(tx, claimed.execution_id, claimed.key, produced.result_json, produced.spilled_to)
             draft.tell_more(EventType.STAGE_COMPLETED, result=summarise(produced.result))
-        live.results[name] = Spilled(produced.spilled_to) if produced.spilled_to else produced.result
+        if produced.spilled_to:
+            spilled = live.results[name] = Spilled(produced.spilled_to, produced.result)
+            tx.after_commit(lambda: setattr(spilled, "value", None))
+        else:
+            live.results[name] = produced.result
         if produced.artifacts:
             progress.insert_artifacts(tx, claimed.execution_id, produced.artifacts, draft.now)
 

@@ -101,6 +101,7 @@ class Writer:
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
         self._connection: sa.Connection | None = None
+        self.trouble: str | None = None
 
     def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
         ticket = _Ticket(operation, durable, on_failure)
@@ -142,7 +143,11 @@ class Writer:
         except BaseException as error:
             self._undo(group)
             reason = self._dialect.unavailable(error)
-            return error if reason is None else _unavailable(reason, error)
+            if reason is None:
+                return error
+            self.trouble = reason
+            return _unavailable(reason, error)
+        self.trouble = None
         for ticket in group:
             ticket.settled = True
             for callback in ticket.callbacks:
@@ -210,6 +215,11 @@ class Database:
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
         return self._dialect.name
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the latest write was not taken; None when it was."""
+        return self._writer.trouble
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -14,15 +14,24 @@ import sqlalchemy as sa
 
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.events import EventType
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
-from flexiroaster.engine.state import ExecutionStatus, StageStatus
+from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import dumps
-from flexiroaster.store.tables import executions, results, stage_runs
+from flexiroaster.store.tables import events, executions, results, stage_runs
 
 
 class StaleState(Exception):
     """The execution was changed elsewhere since it was read: nothing was written, read it again."""
+
+
+OUTPUTS_LIMIT = 1_000_000
+"""Bytes: outputs are shown and sent with every reading of their execution."""
+
+
+class OutputsTooLarge(Exception):
+    """What an execution answers is larger than is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,13 @@ def put_result(tx: Transaction, execution_id: str, key: Key, value: str | None, 
 
 
 def set_outputs(tx: Transaction, execution_id: str, outputs: dict[str, Any]) -> None:
-    tx.run("set_outputs", (dumps(outputs), execution_id))
+    """Raises OutputsTooLarge."""
+    text = dumps(outputs)
+    if len(text) > OUTPUTS_LIMIT:
+        raise OutputsTooLarge(
+            f"they are larger than {OUTPUTS_LIMIT // 1_000_000} MB: name what is needed of a result, or write a file."
+        )
+    tx.run("set_outputs", (text, execution_id))
 
 
 def insert_artifacts(tx: Transaction, execution_id: str, kept: Sequence[KeptArtifact], at: datetime) -> None:
@@ -194,6 +209,32 @@ def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> t
 
 def renew_leases(tx: Transaction, owner: str, until: datetime) -> int:
     return tx.run("renew_leases", (tx.moment(until), owner))
+
+
+def end_as_failed(tx: Transaction, execution_id: str, error: StageError, now: datetime) -> None:
+    """End an execution without its plan: for one that cannot be loaded."""
+    table = executions.c
+    seq = tx.sa.scalar(sa.select(table.last_seq).where(table.id == execution_id)) or 0
+    ended = {"ended_at": now, "error": error.to_json()}
+    tx.sa.execute(
+        sa.update(executions)
+        .where(table.id == execution_id)
+        .values(status=ExecutionStatus.FAILED.value, stages_left=0, last_seq=seq + 1, **ended)
+    )
+    open_runs = (stage_runs.c.execution_id == execution_id) & stage_runs.c.status.not_in(
+        [status.value for status in STAGE_FINAL]
+    )
+    tx.sa.execute(
+        sa.update(stage_runs)
+        .where(open_runs)
+        .values(status=StageStatus.CANCELLED.value, due_at=None, lease_owner=None, lease_until=None, **ended)
+    )
+    payload = {"status": ExecutionStatus.FAILED.value, "error": error.to_json()}
+    tx.sa.execute(
+        sa.insert(events).values(
+            execution_id=execution_id, seq=seq + 1, at=now, type=EventType.EXECUTION_FAILED.value, payload=payload
+        )
+    )
 
 
 def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:

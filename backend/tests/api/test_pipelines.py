@@ -125,6 +125,17 @@ def test_validation_reports_without_storing(client: TestClient) -> None:
     assert client.get("/api/pipelines").json() == []
 
 
+@pytest.mark.parametrize("value", [None, True, 3, 1.5, "a", [], [[]], [{}], {}, {"": ""}, ["a", 1, None]])
+@pytest.mark.parametrize("key", ["stages", "on_failure", "id", "name", "type", "needs", "config"])
+def test_validation_takes_a_draft_with_anything_anywhere(client: TestClient, key: str, value: Any) -> None:
+    """An editor asks while people type: the stages that can be drawn are drawn."""
+    stage = {"id": "b", "type": "noop", "needs": ["a"]}
+    draft = {**HELLO, key: value} if key in ("stages", "on_failure") else {**HELLO, "stages": [{**stage, key: value}]}
+    report = client.post("/api/pipelines/validate", json=draft)
+    assert report.status_code == 200, report.text
+    assert all(isinstance(shown["id"], str) for shown in report.json()["stages"])
+
+
 def test_an_id_is_taken_once(client: TestClient) -> None:
     client.post("/api/pipelines", json=HELLO)
     again = client.post("/api/pipelines", json=HELLO)

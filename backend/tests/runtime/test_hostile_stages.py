@@ -1,0 +1,111 @@
+"""What a stage may do without harm to others: raise anything, answer anything, say too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from flexiroaster.engine.errors import Location, StageError, StageFailed
+from flexiroaster.runtime.recordable import MESSAGE_LIMIT, TRACEBACK_LIMIT, recordable
+from flexiroaster.stages.base import StageContext
+from flexiroaster.store.database import Database
+from flexiroaster.store.tables import pipeline_versions
+from tests.runtime.engine import TestEngine, running
+from tests.runtime.test_executions import act
+
+
+class Fault(BaseException):
+    """What a library of native code raises."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Fault("panicked"), KeyboardInterrupt(), RecursionError("deep")])
+def test_nothing_that_is_raised_ends_a_worker(engine: TestEngine, error: BaseException) -> None:
+    def fail(_: StageContext) -> None:
+        raise error
+
+    for _ in range(engine.concurrency + 1):
+        assert engine.run({"a": act(engine.act(fail))}) == "failed"
+    assert engine.run({"a": []}) == "success"
+
+
+@pytest.mark.parametrize("rows", [2**63, 2**64 - 1, -5, True, "many", 1.5])
+def test_rows_that_are_no_count_are_not_taken_for_one(engine: TestEngine, rows: Any) -> None:
+    execution = engine.execute({"a": act(engine.act(lambda _: {"rows": rows, "data": {"bytes": rows}}))})
+    assert engine.wait_end(execution) == "success"
+    stage = engine.stage(execution, "a")
+    assert (stage["rows"], stage["bytes"]) == (None, None)
+    assert engine.results(execution) == {0: {"rows": rows, "data": {"bytes": rows}}}
+
+
+def test_text_that_is_no_unicode_is_kept_as_far_as_it_goes(engine: TestEngine) -> None:
+    def fail(context: StageContext) -> None:
+        context.log("info", "reading b\udcffd.csv")
+        raise StageFailed(
+            "b\udcffd.csv is broken", location=Location(file="b\udcffd.csv"), details={"file": "b\udcffd.csv"}
+        )
+
+    execution = engine.execute({"a": act(engine.act(fail))})
+    assert engine.wait_end(execution) == "failed"
+    assert engine.row(execution)["error"]["message"] == "b?d.csv is broken"
+    assert "reading b?d.csv" in engine.messages(execution)
+
+
+def test_long_error_is_cut_before_it_is_kept(engine: TestEngine) -> None:
+    def fail(_: StageContext) -> None:
+        raise ValueError("x" * 1_000_000)
+
+    execution = engine.execute({"a": act(engine.act(fail))})
+    engine.wait_end(execution)
+    error = engine.row(execution)["error"]
+    assert error["message"].startswith("ValueError: xxx")
+    assert error["message"].endswith("more characters)")
+    assert len(error["message"]) < MESSAGE_LIMIT + 100
+    assert len(error["traceback"]) < TRACEBACK_LIMIT + 100
+
+
+def test_an_error_within_its_bounds_is_kept_as_it_is() -> None:
+    error = StageError(
+        "row 3: no number", "bad_row", "data", Location("a.csv", 4, 3, "amount", "x"), "mend it", details={"n": 1}
+    )
+    assert recordable(error) == error
+
+
+def test_end_of_a_long_traceback_is_kept() -> None:
+    kept = recordable(StageError("broken", traceback="a" * 100_000 + "ZeroDivisionError")).traceback
+    assert kept is not None and kept.endswith("ZeroDivisionError")
+
+
+def test_outputs_too_large_to_be_shown_fail_the_execution(engine: TestEngine) -> None:
+    execution = engine.execute(
+        {"a": act(engine.act(lambda _: {"text": "x" * 1_100_000}))}, outputs={"all": "${{ results.a }}"}
+    )
+    assert engine.wait_end(execution) == "failed"
+    assert "larger than 1 MB" in engine.row(execution)["error"]["message"]
+
+
+def test_spilled_result_is_read_by_those_who_name_it(engine: TestEngine) -> None:
+    execution = engine.execute(
+        {
+            "large": act(engine.act(lambda _: {"text": "x" * 100_000, "n": 1})),
+            "small": {"needs": ["large"], "type": "wait", "config": {"seconds": "${{ results.other.n - 2 }}"}},
+            "other": act(engine.act(lambda _: {"n": 2})),
+        },
+        outputs={"n": "${{ results.large.n }}", "names": "${{ keys(results) }}"},
+    )
+    assert engine.wait_end(execution) == "success"
+    assert engine.row(execution)["outputs"] == {"n": 1, "names": ["large", "other", "small"]}
+
+
+def test_start_ends_what_this_release_cannot_read_and_runs_the_rest(database: Database, tmp_path: Any) -> None:
+    dead = TestEngine(database, tmp_path)  # never started
+    damaged, sound = dead.execute({"a": [], "b": ["a"]}), dead.execute({"a": []})
+    of_damaged = pipeline_versions.c.pipeline_id == dead.row(damaged)["pipeline_id"]
+    database.write(lambda tx: tx.sa.execute(sa.update(pipeline_versions).where(of_damaged).values(document={"id": 3})))
+    with running(database, tmp_path) as engine:
+        assert engine.wait_end(sound) == "success"
+        row = engine.row(damaged)
+        assert (row["status"], row["stages_left"], row["error"]["code"]) == ("failed", 0, "unreadable")
+        assert {engine.stage(damaged, name)["status"] for name in ("a", "b")} == {"cancelled"}
+        assert [event["seq"] for event in engine.events(damaged)] == list(range(1, row["last_seq"] + 1))
