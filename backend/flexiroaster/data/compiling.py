@@ -10,12 +10,12 @@ from sqlglot import exp
 
 from flexiroaster.data import expressions
 from flexiroaster.data import operations as ops
+from flexiroaster.data.operations import INPUT
 from flexiroaster.data.quoting import did_you_mean
 from flexiroaster.data.table import Column
 from flexiroaster.data.types import duckdb_type
 from flexiroaster.engine.errors import Location, StageFailed
 
-INPUT = "input"
 _ORDER = "_order"
 _MAX_PIVOT_COLUMNS = 1_000
 

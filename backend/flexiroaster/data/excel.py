@@ -115,7 +115,13 @@ def write_sheet(
 
     workbook = xlsxwriter.Workbook(
         str(path),
-        {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True},
+        {
+            "constant_memory": True,
+            "tmpdir": str(path.parent),
+            "strings_to_formulas": False,
+            "strings_to_urls": False,
+            "nan_inf_to_errors": True,
+        },
     )
     formats = {
         dt.datetime: workbook.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),

@@ -33,7 +33,7 @@ def explain(error: Exception, shown: Mapping[str, str]) -> StageFailed:
     text = str(error)
     kind = type(error).__name__
     if kind == "InterruptException":
-        return StageFailed("The stage was stopped while a query ran.", code="cancelled", kind="cancelled")
+        return stopped()
     if kind == "OutOfMemoryException":
         return _out_of_memory(text)
     if "No space left on device" in text:
@@ -45,6 +45,10 @@ def explain(error: Exception, shown: Mapping[str, str]) -> StageFailed:
         or _conversion(kind, text)
         or _unknown(kind, text, shown)
     )
+
+
+def stopped() -> StageFailed:
+    return StageFailed("The stage was stopped before it was done.", code="cancelled", kind="cancelled")
 
 
 def disk_full(what: str = "this stage's result") -> StageFailed:

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+INPUT = "input"
+"""What the table is called in the compiled SQL, and in users' own."""
+
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 Table = Annotated[

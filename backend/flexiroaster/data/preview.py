@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from flexiroaster.data.confinement import Confinement
 from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import Column, TableRef
@@ -41,9 +43,10 @@ def _preview(ref: TableRef, confinement: Confinement, offset: int, limit: int, s
         if total is None:
             total = int(tables.session.row(f"SELECT count(*) FROM {TABLE}")[0])
         columns = tables.columns(TABLE)
-    return Preview(columns, [[_cell(value) for value in row] for row in rows], offset, total)
+    cells = [[_cell(value, column) for value, column in zip(row, columns, strict=True)] for row in rows]
+    return Preview(columns, cells, offset, total)
 
 
-def _cell(value: Any) -> Any:
-    safe = json_safe(value)
+def _cell(value: Any, column: Column) -> Any:
+    safe = orjson.loads(value) if column.type == "JSON" and value is not None else json_safe(value)
     return f"{safe[:_MAX_TEXT]}…" if isinstance(safe, str) and len(safe) > _MAX_TEXT else safe

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flexiroaster.data import expressions
 from flexiroaster.data.failures import type_in_words
 from flexiroaster.data.quoting import did_you_mean, literal, name, names
 from flexiroaster.data.types import is_moment, is_number
@@ -159,8 +158,12 @@ def unique(columns: list[str]) -> Rule:
                 unique_over=tuple(columns))  # fmt: skip
 
 
-def check_rules(checks: Iterable[Check], columns: Iterable[str]) -> list[Rule]:
-    rules = []
+def check_rules(checks: Sequence[Check], columns: Iterable[str]) -> list[Rule]:
+    if not checks:
+        return []
+    from flexiroaster.data import expressions  # sqlglot: only when there are checks
+
+    rules: list[Rule] = []
     known = list(columns)
     for number, check in enumerate(checks, 1):
         called = check.name or f"check {number}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flexiroaster.data import limits as machine
 from flexiroaster.data.database import connect, shared_databases
-from flexiroaster.data.failures import explain
+from flexiroaster.data.failures import explain, stopped
 from flexiroaster.data.quoting import literal, name
 from flexiroaster.data.table import Column
 from flexiroaster.engine.errors import StageFailed
@@ -54,8 +56,9 @@ class Session:
         else:
             self._connection = connect(files, self._folders, self.scratch / "spill", machine.current())
             self._stack.callback(self._connection.close)
+        self._stopped, self._closed = threading.Event(), threading.Event()
         if on_cancel is not None:
-            self._stack.enter_context(on_cancel(self._connection.interrupt))
+            self._stack.enter_context(on_cancel(self._stop))
 
     def __enter__(self) -> Self:
         return self
@@ -66,12 +69,28 @@ class Session:
         self.close()
 
     def close(self) -> None:
+        self._closed.set()
         self._stack.close()
+
+    def _stop(self) -> None:
+        self._stopped.set()
+        threading.Thread(target=self._interrupt_until_closed, name="duckdb-interrupt", daemon=True).start()
+
+    def _interrupt_until_closed(self) -> None:
+        """Again and again: an interrupt that comes just before a query starts is lost."""
+        import duckdb
+
+        with contextlib.suppress(duckdb.Error):
+            self._connection.interrupt()
+            while not self._closed.wait(0.05):
+                self._connection.interrupt()
 
     def run(self, sql: str) -> DuckDBPyConnection:
         """Execute; DuckDB's error becomes a StageFailed that names file, line and cure."""
         import duckdb
 
+        if self._stopped.is_set():
+            raise stopped()
         try:
             return self._connection.execute(sql)
         except duckdb.Error as error:

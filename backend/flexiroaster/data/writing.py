@@ -92,8 +92,17 @@ def check(writing: Writing, columns: Sequence[Column]) -> None:
 def write_file(session: Session, query: str, columns: Sequence[Column], path: Path, writing: Writing) -> int:
     """Write one file directly (no atomicity here); returns its rows."""
     if writing.format == "excel":
-        return write_sheet(path, columns, session.stream(query), sheet=writing.sheet, header=writing.header)
+        return _write_excel(session, query, columns, path, writing)
     return session.write(query, path, _options(writing))
+
+
+def _write_excel(session: Session, query: str, columns: Sequence[Column], path: Path, writing: Writing) -> int:
+    """By way of the scratch folder: the writer cannot be stopped cleanly in the middle of a zip file."""
+    draft = session.scratch / f"{uuid4().hex}.xlsx"
+    rows = write_sheet(draft, columns, session.stream(query), sheet=writing.sheet, header=writing.header)
+    shutil.copyfile(draft, path)
+    draft.unlink()
+    return rows
 
 
 def write_partitions(session: Session, query: str, folder: Path, writing: Writing) -> int:

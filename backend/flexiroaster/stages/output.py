@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from flexiroaster.data.failures import stopped
 from flexiroaster.data.quoting import name
 from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import Column, TableRef
@@ -160,7 +161,7 @@ def _write(
         else:
             rows = write_file(tables.session, query, columns, unfinished, writing)
         if context.cancelled.is_set():
-            raise StageFailed("The stage was stopped before its file was complete.", code="cancelled", kind="cancelled")
+            raise stopped()
     files = sorted(file for file in target.rglob("*") if file.is_file()) if target.is_dir() else [target]
     size = sum(file.stat().st_size for file in files)
     result = result_of(

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from flexiroaster.data import operations as ops
-from flexiroaster.data.compiling import INPUT, compile_operations
+from flexiroaster.data.operations import INPUT
 from flexiroaster.data.quoting import name
 from flexiroaster.data.table import TableRef
 from flexiroaster.data.values import json_safe
@@ -126,6 +126,8 @@ def _is_list_of_tables(data: Any) -> bool:
 def _process(
     operations: list[ops.Operation], refs: dict[str, TableRef], others: dict[int, dict[str, str]], context: StageContext
 ) -> Succeeded:
+    from flexiroaster.data.compiling import compile_operations  # sqlglot: only when a stage runs
+
     with open_tables(refs, context) as tables:
         compiled = compile_operations(operations, others, tables.session)
         context.log("debug", "The operations are one query.", sql=compiled.pretty)
