@@ -8,7 +8,7 @@ from typing import Any, Protocol, assert_never
 
 from sqlglot import exp
 
-from flexiroaster.data import expressions
+from flexiroaster.data import expressions, nodes
 from flexiroaster.data import operations as ops
 from flexiroaster.data.operations import INPUT
 from flexiroaster.data.quoting import did_you_mean
@@ -95,10 +95,10 @@ class _Compiler:
     @staticmethod
     def _whole(steps: Sequence[_Step]) -> exp.Query:
         if not steps:
-            return exp.select("*").from_(_table(INPUT))
+            return exp.select("*").from_(nodes.table(INPUT))
         if len(steps) == 1:
             return steps[0].query
-        query = exp.select("*").from_(_table(steps[-1].name))
+        query = exp.select("*").from_(nodes.table(steps[-1].name))
         for step in steps:
             query = query.with_(exp.to_identifier(step.name), as_=step.query, copy=False)
         return query
@@ -191,7 +191,7 @@ class _Compiler:
                 return self._window(operation)
             case ops.FillNull():
                 filled = {
-                    self._column(name): exp.func("coalesce", _col(self._column(name)), exp.convert(value))
+                    self._column(name): exp.func("coalesce", nodes.column(self._column(name)), exp.convert(value))
                     for name, value in operation.columns.items()
                 }
                 return self._with_columns(filled)
@@ -210,7 +210,7 @@ class _Compiler:
     # Pieces
 
     def _all(self) -> exp.Select:
-        return exp.select("*").from_(_table(self._current))
+        return exp.select("*").from_(nodes.table(self._current))
 
     def _value(self, text: str) -> exp.Expr:
         return expressions.value(text, self._names, self._where)
@@ -237,16 +237,19 @@ class _Compiler:
         for text in by:
             descending = text.startswith("-") and text.lower() not in names
             column = self._column(text[1:] if descending else text)
-            result.append(exp.Ordered(this=_col(column), desc=descending, nulls_first=False))
+            result.append(exp.Ordered(this=nodes.column(column), desc=descending, nulls_first=False))
         return result
 
     def _with_columns(self, values: Mapping[str, exp.Expr]) -> exp.Select:
         """Every column, with some replaced in place and new ones at the end."""
         by_lower = {name.lower(): value for name, value in values.items()}
-        chosen = [_as(by_lower[name.lower()], name) if name.lower() in by_lower else _col(name) for name in self._names]
+        chosen = [
+            nodes.aliased(by_lower[name.lower()], name) if name.lower() in by_lower else nodes.column(name)
+            for name in self._names
+        ]
         present = {name.lower() for name in self._names}
-        chosen += [_as(value, name) for name, value in values.items() if name.lower() not in present]
-        return exp.select(*chosen).from_(_table(self._current))
+        chosen += [nodes.aliased(value, name) for name, value in values.items() if name.lower() not in present]
+        return exp.select(*chosen).from_(nodes.table(self._current))
 
     # One method for each operation that is more than a line
 
@@ -255,11 +258,13 @@ class _Compiler:
         chosen = self._resolved(operation.columns) or [name for name in self._names if name.lower() not in left_out]
         if not chosen:
             raise StageFailed(f"{self._where} would leave no column.", code="bad_operation")
-        return exp.select(*map(_col, chosen)).from_(_table(self._current))
+        return exp.select(*map(nodes.column, chosen)).from_(nodes.table(self._current))
 
     def _rename(self, operation: ops.Rename) -> exp.Select:
         new = {self._column(old): name for old, name in operation.columns.items()}
-        return exp.select(*(_as(_col(name), new.get(name, name)) for name in self._names)).from_(_table(self._current))
+        return exp.select(*(nodes.aliased(nodes.column(name), new.get(name, name)) for name in self._names)).from_(
+            nodes.table(self._current)
+        )
 
     def _cast(self, operation: ops.Cast) -> exp.Select:
         make: Callable[..., exp.Expr] = exp.Cast if operation.on_error == "fail" else exp.TryCast
@@ -267,14 +272,14 @@ class _Compiler:
         for wanted, text in operation.columns.items():
             column = self._column(wanted)
             type_name = duckdb_type(text, f"{self._where}: ")
-            casts[column] = make(this=_col(column), to=exp.DataType.build(type_name, dialect="duckdb"))
+            casts[column] = make(this=nodes.column(column), to=exp.DataType.build(type_name, dialect="duckdb"))
         return self._with_columns(casts)
 
     def _sample(self, operation: ops.Sample) -> exp.Select:
         # A hash of the row's number: unlike TABLESAMPLE, the same rows whatever the number of threads.
         number = f"hash(row_number() OVER () + {operation.seed} * 1000003)"
-        numbered = exp.select("*", f"{number} AS {_ORDER}").from_(_table(self._current)).subquery("numbered")
-        columns = exp.select(*map(_col, self._names)).from_(numbered)
+        numbered = exp.select("*", f"{number} AS {_ORDER}").from_(nodes.table(self._current)).subquery("numbered")
+        columns = exp.select(*map(nodes.column, self._names)).from_(numbered)
         if operation.percent is not None:
             share = f"{_ORDER} % 1000000 < {round(operation.percent * 10_000)}"
             return columns.where(exp.condition(share, dialect="duckdb"))
@@ -282,18 +287,18 @@ class _Compiler:
 
     def _dedupe(self, operation: ops.Dedupe) -> exp.Select:
         keys = self._resolved(operation.keys) or self._names
-        numbered = exp.select("*", f"row_number() OVER () AS {_ORDER}").from_(_table(self._current))
+        numbered = exp.select("*", f"row_number() OVER () AS {_ORDER}").from_(nodes.table(self._current))
         position = exp.Ordered(this=exp.column(_ORDER), desc=operation.keep == "last", nulls_first=False)
         by = self._ordered(operation.order_by)
         if by and operation.keep == "last":
             by = [exp.Ordered(this=o.this, desc=not o.args["desc"], nulls_first=False) for o in by]
         ranked = exp.Window(
             this=exp.RowNumber(),
-            partition_by=[_col(key) for key in keys],
+            partition_by=[nodes.column(key) for key in keys],
             order=exp.Order(expressions=[*by, position]),
         )
         return (
-            exp.select(*map(_col, self._names))
+            exp.select(*map(nodes.column, self._names))
             .from_(numbered.subquery("numbered"))
             .qualify(exp.EQ(this=ranked, expression=exp.Literal.number(1)))
             .order_by(_ORDER)
@@ -301,35 +306,37 @@ class _Compiler:
 
     def _aggregate(self, operation: ops.Aggregate) -> exp.Select:
         keys = self._resolved(operation.by)
-        values = [_as(self._value(text), name) for name, text in operation.values.items()]
-        query = exp.select(*map(_col, keys), *values).from_(_table(self._current))
-        return query.group_by(*map(_col, keys)) if keys else query
+        values = [nodes.aliased(self._value(text), name) for name, text in operation.values.items()]
+        query = exp.select(*map(nodes.column, keys), *values).from_(nodes.table(self._current))
+        return query.group_by(*map(nodes.column, keys)) if keys else query
 
     def _join(self, operation: ops.Join) -> exp.Select:
         other = self._others["with"]
         theirs = [column.name for column in self._binder.columns(f'SELECT * FROM "{other}"')]
         pairs = operation.on if isinstance(operation.on, dict) else {key: key for key in operation.on}
         on = {self._column(own): self._column(their, theirs, " in the other table") for own, their in pairs.items()}
-        condition = exp.and_(*(exp.EQ(this=_col(own, "l"), expression=_col(their, "r")) for own, their in on.items()))
+        condition = exp.and_(
+            *(exp.EQ(this=nodes.column(own, "l"), expression=nodes.column(their, "r")) for own, their in on.items())
+        )
         chosen = [self._joined_key(name, on, operation.how) for name in self._names]
         if operation.how not in ("semi", "anti"):
             chosen += self._their_columns(theirs, set(on.values()), operation.suffix)
         return (
             exp.select(*chosen)
-            .from_(_table(self._current, "l"))
-            .join(_table(other, "r"), on=condition, join_type=operation.how)
+            .from_(nodes.table(self._current, "l"))
+            .join(nodes.table(other, "r"), on=condition, join_type=operation.how)
         )
 
     @staticmethod
     def _joined_key(name: str, on: Mapping[str, str], how: str) -> exp.Expr:
         if name in on and how in ("right", "full"):
-            return _as(exp.func("coalesce", _col(name, "l"), _col(on[name], "r")), name)
-        return _col(name, "l")
+            return nodes.aliased(exp.func("coalesce", nodes.column(name, "l"), nodes.column(on[name], "r")), name)
+        return nodes.column(name, "l")
 
     def _their_columns(self, theirs: Sequence[str], keys: set[str], suffix: str) -> list[exp.Expr]:
         own = {name.lower() for name in self._names}
         return [
-            _as(_col(name, "r"), name + suffix) if name.lower() in own else _col(name, "r")
+            nodes.aliased(nodes.column(name, "r"), name + suffix) if name.lower() in own else nodes.column(name, "r")
             for name in theirs
             if name not in keys
         ]
@@ -337,7 +344,7 @@ class _Compiler:
     def _union(self, operation: ops.Union) -> exp.Query:
         query: exp.Query = self._all()
         for other in self._others.values():
-            further = exp.select("*").from_(_table(other))
+            further = exp.select("*").from_(nodes.table(other))
             query = exp.Union(this=query, expression=further, distinct=operation.distinct, by_name=True)
         return query
 
@@ -351,16 +358,18 @@ class _Compiler:
                 f"{self._where}: `value` must be an aggregate such as sum(amount), not `{operation.value}`.",
                 code="bad_operation",
             )
-        cells = [_as(_only_where(cell, column, value), _as_name(value)) for value in values]
-        query = exp.select(*map(_col, keys), *cells).from_(_table(self._current))
-        return query.group_by(*map(_col, keys)).order_by(*map(_col, keys)) if keys else query
+        cells = [nodes.aliased(nodes.only_where(cell, column, value), nodes.as_name(value)) for value in values]
+        query = exp.select(*map(nodes.column, keys), *cells).from_(nodes.table(self._current))
+        return query.group_by(*map(nodes.column, keys)).order_by(*map(nodes.column, keys)) if keys else query
 
     def _found_values(self, column: str) -> list[Any]:
         """The pivot's columns must be known before it runs: one look at the data."""
         distinct = (
-            exp.select(_col(column)).distinct().from_(exp.Subquery(this=_parsed(self._sql()), alias="rows_so_far"))
+            exp.select(nodes.column(column))
+            .distinct()
+            .from_(exp.Subquery(this=nodes.parsed(self._sql()), alias="rows_so_far"))
         )
-        query = distinct.order_by(_col(column)).limit(_MAX_PIVOT_COLUMNS + 1).sql(dialect="duckdb")
+        query = distinct.order_by(nodes.column(column)).limit(_MAX_PIVOT_COLUMNS + 1).sql(dialect="duckdb")
         values = [row[0] for row in self._binder.rows(query)]
         if len(values) > _MAX_PIVOT_COLUMNS:
             raise StageFailed(
@@ -374,14 +383,15 @@ class _Compiler:
         turned = self._resolved(operation.columns)
         kept = [name for name in self._names if name not in turned]
         nulls = "INCLUDE NULLS " if operation.keep_empty else ""
+        value, name = nodes.quoted(operation.value), nodes.quoted(operation.name)
         sql = (
-            f"SELECT * FROM (SELECT * FROM {_quoted(self._current)}) UNPIVOT {nulls}"
-            f"({_quoted(operation.value)} FOR {_quoted(operation.name)} IN ({', '.join(map(_quoted, turned))}))"
+            f"SELECT * FROM (SELECT * FROM {nodes.quoted(self._current)}) UNPIVOT {nulls}"
+            f"({value} FOR {name} IN ({', '.join(map(nodes.quoted, turned))}))"
         )
-        query = _parsed(sql)
+        query = nodes.parsed(sql)
         assert isinstance(query, exp.Query)
         wanted = [*kept, operation.name, operation.value]
-        return exp.select(*map(_col, wanted)).from_(query.subquery("unpivoted"))
+        return exp.select(*map(nodes.column, wanted)).from_(query.subquery("unpivoted"))
 
     def _window(self, operation: ops.Window) -> exp.Select:
         partition = self._resolved(operation.partition_by)
@@ -390,18 +400,18 @@ class _Compiler:
         def over(function: exp.Expr) -> exp.Expr:
             return exp.Window(
                 this=function.copy(),
-                partition_by=[_col(key) for key in partition],
+                partition_by=[nodes.column(key) for key in partition],
                 order=exp.Order(expressions=[item.copy() for item in order]) if order else None,
-                spec=_frame(operation.rows),
+                spec=nodes.frame(operation.rows),
             )
 
         return self._with_columns(
-            {name: _windowed(self._value(text), over) for name, text in operation.columns.items()}
+            {name: nodes.windowed(self._value(text), over) for name, text in operation.columns.items()}
         )
 
     def _split(self, operation: ops.Split) -> exp.Select:
         column = self._column(operation.column)
-        text = exp.cast(_col(column), "VARCHAR", dialect="duckdb")
+        text = exp.cast(nodes.column(column), "VARCHAR", dialect="duckdb")
         separator = exp.Literal.string(operation.separator)
         parts = {
             name: exp.func(
@@ -417,7 +427,7 @@ class _Compiler:
 
     def _explode(self, operation: ops.Explode) -> exp.Select:
         column = self._column(operation.column)
-        items: exp.Expr = _col(column)
+        items: exp.Expr = nodes.column(column)
         if operation.separator is not None:
             items = exp.Anonymous(this="string_split", expressions=[items, exp.Literal.string(operation.separator)])
         return self._with_columns({column: exp.Anonymous(this="unnest", expressions=[items])})
@@ -436,87 +446,3 @@ class _Compiler:
                 if not table.alias:
                     table.set("alias", exp.TableAlias(this=exp.to_identifier(called, quoted=True)))
         return query
-
-
-def _table(name: str, alias: str | None = None) -> exp.Table:
-    return exp.Table(
-        this=exp.to_identifier(name, quoted=True),
-        alias=exp.TableAlias(this=exp.to_identifier(alias)) if alias else None,
-    )
-
-
-def _col(name: str, table: str | None = None) -> exp.Column:
-    return exp.Column(this=exp.to_identifier(name, quoted=True), table=exp.to_identifier(table) if table else None)
-
-
-def _as(value: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
-
-
-def _parsed(sql: str) -> exp.Expr:
-    import sqlglot
-
-    return sqlglot.parse_one(sql, read="duckdb")
-
-
-def _only_where(cell: exp.Expr, column: str, value: Any) -> exp.Expr:
-    """`sum(x)` → `sum(x) FILTER (WHERE column IS NOT DISTINCT FROM value)`, for every aggregate in the cell."""
-    same = exp.NullSafeEQ(this=_col(column), expression=exp.convert(value))
-
-    def narrowed(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.AggFunc):
-            return exp.Filter(this=node.copy(), expression=exp.Where(this=same.copy()))
-        if isinstance(node, exp.Filter):
-            both = exp.and_(node.expression.this.copy(), same.copy())
-            return exp.Filter(this=node.this.copy(), expression=exp.Where(this=both))
-        return node
-
-    return _transform_top(cell, narrowed)
-
-
-def _windowed(value: exp.Expr, over: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """`round(avg(x), 2)` → `round(avg(x) OVER (…), 2)`; an expression with its own OVER stays as it is."""
-    if value.find(exp.Window):
-        return value
-    functions = (exp.AggFunc, exp.RowNumber, exp.Filter, exp.IgnoreNulls, exp.RespectNulls)
-    found = _transform_top(value, lambda node: over(node) if isinstance(node, functions) else node)
-    return found if found.find(exp.Window) else over(value)
-
-
-def _transform_top(node: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """Like `transform`, but not into what was changed."""
-    changed = change(node)
-    if changed is not node:
-        return changed
-    copy = node.copy()
-    for child in list(copy.iter_expressions()):
-        child.replace(_transform_top(child, change))
-    return copy
-
-
-def _as_name(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _frame(rows: tuple[int | None, int | None] | None) -> exp.WindowSpec | None:
-    if rows is None:
-        return None
-
-    def bound(offset: int | None, unbounded: str) -> tuple[str | exp.Expr, str | None]:
-        if offset is None:
-            return "UNBOUNDED", unbounded
-        if offset == 0:
-            return "CURRENT ROW", None
-        return exp.Literal.number(abs(offset)), "PRECEDING" if offset < 0 else "FOLLOWING"
-
-    start, start_side = bound(rows[0], "PRECEDING")
-    end, end_side = bound(rows[1], "FOLLOWING")
-    return exp.WindowSpec(kind="ROWS", start=start, start_side=start_side, end=end, end_side=end_side)
