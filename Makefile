@@ -76,7 +76,7 @@ test: check test-frontend test-backend ## Every gate and every test: backend, fr
 
 .PHONY: test-backend
 test-backend: setup-tests
-	cd backend && $(CURDIR)/$(PYTHON) -m pytest -n auto --dist loadgroup
+	cd backend && $(CURDIR)/$(PYTHON) -m pytest -n auto --dist worksteal
 
 .PHONY: test-frontend
 test-frontend: $(STAMPS)/frontend

@@ -461,7 +461,7 @@ class TestIsolation:
     def test_garbage_on_the_connection_ends_the_stage(self, context: FakeContext) -> None:
         code = """
             import os, signal
-            for fd in range(3, 20):
+            for fd in range(3, 1024):
                 try: os.write(fd, b"\\0\\0\\0\\2[]")
                 except OSError: pass
             signal.pause()
