@@ -26,7 +26,7 @@ def measured(work: Callable[[], Any]) -> None:
 def compare(
     script: str, folder: Path, workload: str, *, seconds_goal: float, memory_goal: float
 ) -> list[dict[str, Any]]:
-    """Run `script bare FOLDER` and `script ours FOLDER` in turn; the best of each, and both must give the same answer."""
+    """Run `script bare FOLDER` and `script ours FOLDER` in turn: the best of each; both must give the same answer."""
     sides: dict[str, list[dict[str, Any]]] = {"bare": [], "ours": []}
     for _ in range(ROUNDS):
         for side, results in sides.items():
