@@ -169,6 +169,49 @@ def test_macros_over_long_lists_are_refused_before_they_run() -> None:
     assert time.perf_counter() - started < 1
 
 
+RECORDS = [{f"k{column}": column for column in range(20)} for _ in range(1_000)]
+FIFTY = list(range(50))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${{ rows.filter(row, row.k0 >= 0) }}",
+        "${{ rows.map(row, row) }}",
+        "${{ rows.map(row, [row]) }}",
+        "${{ rows.exists(a, rows.exists(b, b.k0 > a.k0)) }}",
+        "${{ fifty.map(a, fifty.map(b, fifty)) }}",
+        "${{ fifty.map(a, fifty.map(b, fifty)).map(c, fifty.map(d, c)) }}",
+        "${{ fifty.map(a, fifty).map(b, b + b).map(c, c + c) }}",
+        "${{ rows" + ".map(x, [x.k0, x, x, x, x, x])" * 4 + " }}",
+    ],
+)
+def test_lists_of_large_elements_are_refused_before_they_are_copied(text: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(ExpressionError) as raised:
+        render(text, {"rows": RECORDS, "fifty": FIFTY})
+    assert raised.value.code == "expression_limit"
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("${{ rows.map(row, row.k0) }}", 1_000),
+        ("${{ rows.map(row, row.k1 * n) }}", 1_000),
+        ("${{ rows.map(row, {'a': row.k0}) }}", 1_000),
+        ("${{ fifty.map(a, fifty.map(b, a * b)) }}", 50),
+        ("${{ fifty.filter(a, fifty.exists(b, b == a)).map(a, a * 2) }}", 50),
+    ],
+)
+def test_what_keeps_little_of_each_element_may_be_long(text: str, size: int) -> None:
+    assert len(render(text, {"rows": RECORDS, "fifty": FIFTY, "n": 2})) == size
+
+
+def test_whether_any_of_many_large_elements_fits_may_be_asked() -> None:
+    assert render("${{ rows.exists(row, row.k1 == 1) && rows.all(row, row.k0 == 0) }}", {"rows": RECORDS}) is True
+
+
 def test_values_that_are_only_passed_on_may_be_long() -> None:
     big = list(range(20_000))
     assert render("${{ big }}", {"big": big}) == big

@@ -19,17 +19,23 @@ class UnfitValue(ValueError):
 
 
 class Measure:
-    """How large the scope of an evaluation is: the longest collection and the characters of all text."""
+    """How large the scope of an evaluation is: the longest collection, the characters of all text, and the values in
+    the largest element of a list and in the largest member of one.
+    """
 
     def __init__(self) -> None:
         self.longest = 1
         self.characters = 0
+        self.values = 0
+        self.element = 1
+        self.member = 1
 
 
 def into_cel(value: Any, measure: Measure, depth: int = 0) -> Any:
     """Raises `UnfitValue`. Dates become timestamps; integers beyond 64 bits are refused, not rounded."""
     if depth > MAX_DEPTH:
         raise UnfitValue(f"it is nested deeper than {MAX_DEPTH} levels")
+    measure.values += 1
     match value:
         case None | bool() | float() | timedelta():
             return value
@@ -49,9 +55,28 @@ def into_cel(value: Any, measure: Measure, depth: int = 0) -> Any:
             return {str(key): into_cel(item, measure, depth + 1) for key, item in value.items()}
         case list() | tuple():
             measure.longest = max(measure.longest, len(value))
-            return [into_cel(item, measure, depth + 1) for item in value]
+            return [_element(item, measure, depth + 1) for item in value]
         case _:
             raise UnfitValue(f"a {type(value).__name__} cannot be used in an expression")
+
+
+def _element(value: Any, measure: Measure, depth: int) -> Any:
+    before = measure.values
+    converted = into_cel(value, measure, depth)
+    measure.element = max(measure.element, measure.values - before)
+    if isinstance(value, Mapping | list | tuple):
+        members = value.values() if isinstance(value, Mapping) else value
+        measure.member = max(measure.member, max(map(weight, members), default=1))
+    return converted
+
+
+def weight(value: Any) -> int:
+    """How many values it is made of."""
+    if isinstance(value, Mapping):
+        return 1 + sum(map(weight, value.values()))
+    if isinstance(value, list | tuple):
+        return 1 + sum(map(weight, value))
+    return 1
 
 
 def to_json(value: Any, *, sort: bool, depth: int = 0) -> Any:
