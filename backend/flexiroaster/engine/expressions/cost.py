@@ -1,4 +1,4 @@
-"""What an evaluation may cost at most, told before it begins: nothing can interrupt CEL, and meanwhile all else waits."""
+"""What an evaluation may cost, told before it begins: nothing can interrupt CEL, and meanwhile all else waits."""
 
 from __future__ import annotations
 
