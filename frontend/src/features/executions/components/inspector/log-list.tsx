@@ -2,6 +2,7 @@ import { useVirtualizer } from '@tanstack/react-virtual'
 import { memo, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import { Icon } from '@/components/icon'
 import { Button } from '@/components/ui/button'
+import { LogFields } from '@/features/executions/components/inspector/log-fields'
 import type { Schemas } from '@/lib/api'
 import { cn } from '@/lib/cn'
 import { formatPreciseClock } from '@/lib/format'
@@ -176,6 +177,7 @@ const Line = memo(function Line({ line, wrap, showStage, marked, onShowAround }:
       >
         {showStage && line.stage && <span className="text-muted-foreground">{line.stage} </span>}
         {withoutAnsi(line.message)}
+        <LogFields fields={line.fields} />
       </span>
       {onShowAround && (
         <button
