@@ -17,6 +17,8 @@ export type ExecutionFilter = {
   since?: string
 }
 
+type StageRun = Schemas['StageRunBody']
+
 export type LogFilter = { stage: string | null; level: LogLevel; text: string }
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error'
 
@@ -26,9 +28,8 @@ export const executionKeys = {
   list: (filter: ExecutionFilter) => [...executionKeys.lists(), filter] as const,
   latest: (limit: number) => [...executionKeys.lists(), 'latest', limit] as const,
   detail: (id: string) => [...executionKeys.all, 'detail', id] as const,
-  stage: (id: string, stage: string, index: number) =>
-    [...executionKeys.all, 'stage', id, stage, index] as const,
-  stages: (id: string) => [...executionKeys.all, 'stage', id] as const,
+  stage: (id: string, run: StageRun) =>
+    [...executionKeys.all, 'stage', id, run.stage, run.index, run.attempt, run.status] as const,
   logs: (id: string, filter: LogFilter, anchor: number | null) =>
     [...executionKeys.all, 'logs', id, filter, anchor] as const,
   preview: (artifact: string, offset: number, limit: number) =>
@@ -78,15 +79,19 @@ export function executionQuery(id: string) {
   })
 }
 
-export function stageQuery(id: string, stage: string, index: number) {
+/** Asked for anew whenever the run changes its state; until the answer comes, the one before is shown. */
+export function stageQuery(id: string, run: StageRun) {
+  const { stage, index } = run
   return queryOptions({
-    queryKey: executionKeys.stage(id, stage, index),
+    queryKey: executionKeys.stage(id, run),
     queryFn: () =>
       unwrap(
         api.GET('/api/executions/{execution_id}/stages/{stage}', {
           params: { path: { execution_id: id, stage }, query: { index } },
         }),
       ),
+    placeholderData: (before) =>
+      before?.stage === stage && before.index === index ? before : undefined,
   })
 }
 

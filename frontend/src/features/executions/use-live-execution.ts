@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { executionKeys, executionQuery } from '@/features/executions/api'
+import { executionQuery } from '@/features/executions/api'
 import { applyEvents } from '@/features/executions/model/live'
 import { useLiveRoom } from '@/hooks/use-live-room'
 import type { LiveEvent } from '@/lib/live-events'
@@ -15,10 +15,6 @@ export function useLiveExecution(id: string): void {
     const { execution, stale } = applyEvents(known, events)
     if (execution !== known) client.setQueryData(queryKey, execution)
     if (stale) void client.invalidateQueries({ queryKey })
-    for (const { stage, index, type } of events) {
-      if (stage === null || type === 'log') continue
-      void client.invalidateQueries({ queryKey: executionKeys.stage(id, stage, index) })
-    }
   }
   useLiveRoom(`execution:${id}`, { after: () => client.getQueryData(queryKey)?.last_seq, onEvents })
 }

@@ -13,7 +13,7 @@ type StageDetailProps = {
 
 /** Loads what only the opened tab needs of a stage run. */
 export function StageDetail({ executionId, run, children }: StageDetailProps) {
-  const detail = useQuery(stageQuery(executionId, run.stage, run.index))
+  const detail = useQuery(stageQuery(executionId, run))
   if (detail.isPending) return <SkeletonRows rows={5} label="Loading the stage" />
   if (detail.error) {
     return (
