@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import { CopyButton } from '@/components/copy-button'
 import { Icon } from '@/components/icon'
+import { Prose } from '@/components/prose'
 import { Card } from '@/components/ui/card'
 import { errorAsText, headline } from '@/features/executions/model/cause'
 import { type FailedRule, failedRules } from '@/features/executions/model/check-report'
@@ -45,7 +46,10 @@ export function CauseCard({ execution, run, selection }: CauseCardProps) {
         <Whereabouts location={error.location} />
         {error.suggestion && (
           <p className="mb-2 flex gap-1.5">
-            <b className="font-semibold whitespace-nowrap">To do:</b> {error.suggestion}
+            <b className="font-semibold whitespace-nowrap">To do:</b>
+            <span>
+              <Prose text={error.suggestion} />
+            </span>
           </p>
         )}
         <div className="flex flex-wrap items-center gap-x-3.5 gap-y-1 text-small">
