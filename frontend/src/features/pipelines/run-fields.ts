@@ -81,6 +81,16 @@ function write(kind: Kind, value: unknown): string {
   return typeof value === 'string' && kind !== 'json' ? value : JSON.stringify(value)
 }
 
+/** The fields, starting with what an earlier execution was given. */
+export function startingWith(fields: RunField[], given: Record<string, unknown>): RunField[] {
+  return fields.map((field) => {
+    const value = given[field.name]
+    if (value === undefined) return field
+    const initial = field.kind === 'boolean' ? value === true : write(field.kind, value)
+    return { ...field, initial }
+  })
+}
+
 export type Read = { ok: true; value: unknown } | { ok: false; message: string }
 
 /** What a control holds, as the API wants it; `undefined` leaves the input to its default. */

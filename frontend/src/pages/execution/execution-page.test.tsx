@@ -2,7 +2,15 @@ import { act, screen, waitFor, within } from '@testing-library/react'
 import { expect, it } from 'vitest'
 import type { Schemas } from '@/lib/api'
 import { answer, refuse } from '@/test/api'
-import { at, endedRun, executionDetail, failedExecution, logLine, stageRun } from '@/test/factories'
+import {
+  at,
+  endedRun,
+  executionDetail,
+  failedExecution,
+  logLine,
+  pipelineDetail,
+  stageRun,
+} from '@/test/factories'
 import { theSocket } from '@/test/fake-socket'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
@@ -151,4 +159,32 @@ it('says that there is no such execution', async () => {
   expect(await screen.findByText('There is no such execution')).toBeVisible()
   expect(screen.getByRole('link', { name: 'All executions' })).toBeVisible()
   expect(location()).toBe('/executions/gone')
+})
+
+it('says in the log what a line is about', async () => {
+  const sql = 'SELECT region\nFROM input'
+  answerExecution(executionDetail(), () => [
+    logLine({
+      id: 1,
+      message: 'Rows break a rule.',
+      fields: { rule: 'dest: references', rows: 49 },
+    }),
+    logLine({ id: 2, message: 'The operations are one query.', fields: { sql } }),
+  ])
+  const { user } = renderApp('/executions/e1')
+  const log = await screen.findByRole('log')
+  expect(log).toHaveTextContent('Rows break a rule. rule=dest: references rows=49')
+  expect(screen.getByText(/SELECT region/)).not.toBeVisible()
+  await user.click(screen.getByText('sql'))
+  expect(screen.getByText(/SELECT region/)).toBeVisible()
+})
+
+it('runs again with the inputs of before', async () => {
+  const properties = { day: { type: 'string', default: 'today' } }
+  answerExecution(executionDetail({ status: 'success', inputs: { day: 'monday' }, data: [3, 1] }))
+  server.use(answer('GET /api/pipelines/:id', pipelineDetail({ inputs_schema: { properties } })))
+  const { user } = renderApp('/executions/e1')
+  await user.click(await screen.findByRole('button', { name: 'Run again' }))
+  expect(await screen.findByRole('textbox', { name: /^day/ })).toHaveValue('monday')
+  expect(screen.getByRole('textbox', { name: /^Data/ })).toHaveValue('[3,1]')
 })

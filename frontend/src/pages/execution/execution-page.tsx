@@ -5,6 +5,7 @@ import { Icon } from '@/components/icon'
 import { NotFound } from '@/components/not-found'
 import { LiveIndicator } from '@/components/offline-banner'
 import { PageBody, PageHeader } from '@/components/page'
+import { Prose } from '@/components/prose'
 import { Button } from '@/components/ui/button'
 import { Card } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
@@ -17,6 +18,7 @@ import { Timeline } from '@/features/executions/components/timeline'
 import { rootCause } from '@/features/executions/model/cause'
 import { useLiveExecution } from '@/features/executions/use-live-execution'
 import { useSelection } from '@/features/executions/use-selection'
+import { RunAgainButton } from '@/features/pipelines/components/run-again-button'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
 import { hasEnded, isFailure } from '@/lib/status'
@@ -118,7 +120,11 @@ function WholeFailure({ execution }: { execution: Execution }) {
       <p className="mono wrap-text mt-2 rounded-md bg-state-failed-tint px-3 py-2 text-state-failed">
         {text}
       </p>
-      {execution.error?.suggestion && <p className="mt-2">{execution.error.suggestion}</p>}
+      {execution.error?.suggestion && (
+        <p className="mt-2">
+          <Prose text={execution.error.suggestion} />
+        </p>
+      )}
     </Card>
   )
 }
@@ -133,6 +139,7 @@ function Actions({ execution }: { execution: Execution }) {
     return (
       <>
         <span className="text-small text-muted-foreground">{execution.retry.message}</span>
+        <RunAgainButton execution={execution} />
         <Button variant="primary" disabled={retry.isPending} onClick={() => retry.mutate()}>
           <Icon name="retry" />
           {from ? `Retry from ${from}` : 'Retry'}
@@ -140,7 +147,7 @@ function Actions({ execution }: { execution: Execution }) {
       </>
     )
   }
-  if (hasEnded(execution.status)) return null
+  if (hasEnded(execution.status)) return <RunAgainButton execution={execution} />
   const cancelling = execution.status === 'cancelling'
   return (
     <Button

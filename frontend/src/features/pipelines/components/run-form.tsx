@@ -13,18 +13,27 @@ import {
   type RunValues,
   readAll,
   readField,
+  startingWith,
 } from '@/features/pipelines/run-fields'
 import { ApiError, type Schemas } from '@/lib/api'
 
-type RunFormProps = { pipeline: Schemas['PipelineDetail'] }
+type RunFormProps = {
+  pipeline: Schemas['PipelineDetail']
+  /** An earlier execution to start from, instead of the defaults. */
+  given?: { inputs: Record<string, unknown>; data: unknown }
+}
 
 /** Made from the schema of the inputs; leads to the execution it starts. */
-export function RunForm({ pipeline }: RunFormProps) {
-  const fields = fieldsOf(pipeline.inputs_schema)
+export function RunForm({ pipeline, given }: RunFormProps) {
+  const fields = startingWith(fieldsOf(pipeline.inputs_schema), given?.inputs ?? {})
+  const data = given?.data ?? null
   const navigate = useNavigate()
   const execute = useExecute(pipeline.id)
   const form = useForm<RunValues>({
-    defaultValues: Object.fromEntries(fields.map((field) => [field.name, field.initial])),
+    defaultValues: {
+      ...Object.fromEntries(fields.map((field) => [field.name, field.initial])),
+      [DATA_FIELD.name]: data === null ? '' : JSON.stringify(data),
+    },
   })
 
   const showProblems = (error: Error) => {
@@ -36,13 +45,13 @@ export function RunForm({ pipeline }: RunFormProps) {
   }
   const submit = form.handleSubmit((values) => {
     const { inputs, errors } = readAll(fields, values)
-    const data = readField(DATA_FIELD, values[DATA_FIELD.name])
-    if (!data.ok) errors[DATA_FIELD.name] = data.message
+    const read = readField(DATA_FIELD, values[DATA_FIELD.name])
+    if (!read.ok) errors[DATA_FIELD.name] = read.message
     const failed = Object.entries(errors)
     for (const [name, message] of failed) form.setError(name, { message }, { shouldFocus: true })
     if (failed.length > 0) return
     execute.mutate(
-      data.ok && data.value !== undefined ? { inputs, data: data.value } : { inputs },
+      read.ok && read.value !== undefined ? { inputs, data: read.value } : { inputs },
       {
         onSuccess: ({ execution_id }) => void navigate(`/executions/${execution_id}`),
         onError: showProblems,
@@ -59,7 +68,7 @@ export function RunForm({ pipeline }: RunFormProps) {
       {fields.map((field) => (
         <RunControl key={field.name} field={field} form={form} errors={form.formState.errors} />
       ))}
-      <details open={fields.length === 0}>
+      <details open={fields.length === 0 || data !== null}>
         <summary className="py-1 text-small text-secondary-foreground">
           Start with data of your own
         </summary>

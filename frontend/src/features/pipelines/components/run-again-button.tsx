@@ -1,0 +1,54 @@
+import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense, useState } from 'react'
+import { ErrorPanel } from '@/components/feedback'
+import { Icon } from '@/components/icon'
+import { Button } from '@/components/ui/button'
+import { Dialog } from '@/components/ui/dialog'
+import { SkeletonRows } from '@/components/ui/skeleton'
+import { pipelineQuery } from '@/features/pipelines/api'
+import type { Schemas } from '@/lib/api'
+import { useHasRole } from '@/store/session'
+
+// The form is only needed by who presses the button.
+const RunForm = lazy(async () => ({
+  default: (await import('@/features/pipelines/components/run-form')).RunForm,
+}))
+
+/** Another execution of the same pipeline, with the same inputs unless they are changed. */
+export function RunAgainButton({ execution }: { execution: Schemas['ExecutionDetail'] }) {
+  const [open, setOpen] = useState(false)
+  const pipeline = useQuery({ ...pipelineQuery(execution.pipeline_id), enabled: open })
+  const mayRun = useHasRole('operator')
+  if (!mayRun) return null
+  const loading = <SkeletonRows rows={3} label="Loading the inputs" />
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>
+        <Icon name="executions" />
+        Run again
+      </Button>
+      <Dialog
+        open={open}
+        onOpenChange={setOpen}
+        title={`Run ${execution.pipeline_name} again`}
+        description={
+          pipeline.data ? `Version ${pipeline.data.version}, inputs of #${execution.number}` : ''
+        }
+      >
+        {pipeline.isPending && loading}
+        {pipeline.error && (
+          <ErrorPanel
+            error={pipeline.error}
+            what="The pipeline"
+            onRetry={() => void pipeline.refetch()}
+          />
+        )}
+        {pipeline.data && (
+          <Suspense fallback={loading}>
+            <RunForm pipeline={pipeline.data} given={execution} />
+          </Suspense>
+        )}
+      </Dialog>
+    </>
+  )
+}
