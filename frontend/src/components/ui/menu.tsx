@@ -3,9 +3,13 @@ import type { ComponentProps } from 'react'
 import { Icon, type IconName } from '@/components/icon'
 import { cn } from '@/lib/cn'
 
-export const Menu = Radix.Root
 export const MenuTrigger = Radix.Trigger
 export const MenuRadioGroup = Radix.RadioGroup
+
+/** The page behind stays reachable: a menu is no dialog. */
+export function Menu(props: ComponentProps<typeof Radix.Root>) {
+  return <Radix.Root modal={false} {...props} />
+}
 
 export function MenuContent({ className, ...props }: ComponentProps<typeof Radix.Content>) {
   return (
