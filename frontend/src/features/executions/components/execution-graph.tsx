@@ -4,7 +4,7 @@ import { StageGraph } from '@/components/stage-graph/stage-graph'
 import { Button } from '@/components/ui/button'
 import { useMediaQuery } from '@/hooks/use-media-query'
 import type { Schemas } from '@/lib/api'
-import { formatCount, formatDuration } from '@/lib/format'
+import { formatClock, formatCount, formatDuration } from '@/lib/format'
 import { appearance, hasEnded } from '@/lib/status'
 
 type StageRun = Schemas['StageRunBody']
@@ -65,5 +65,6 @@ function caption(run: StageRun): string {
   }
   const word = appearance(run.status).word.toLowerCase()
   if (run.status === 'running' && run.attempt > 1) return `${word}, attempt ${run.attempt}`
+  if (run.status === 'waiting' && run.due_at) return `${word} until ${formatClock(run.due_at)}`
   return [word, ...seconds].join(', ')
 }
