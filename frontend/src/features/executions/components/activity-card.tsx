@@ -34,7 +34,7 @@ export function ActivityCard({ executions }: { executions: UseQueryResult<Execut
       )}
       {latest?.length === 0 && (
         <EmptyState icon="executions" title="Nothing has run yet">
-          Run a pipeline and watch it here.
+          Open a pipeline and press Run: here you see how it goes.
         </EmptyState>
       )}
       <ul>
