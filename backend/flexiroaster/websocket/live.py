@@ -84,7 +84,7 @@ class Live:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for transport_sid in list(self._server.eio.sockets):
-            await self._hang_up(transport_sid)
+            await self.hang_up(transport_sid)
 
     # What clients ask for
 
@@ -191,7 +191,7 @@ class Live:
             if transport.queue.qsize() >= self._limits.packets_waiting:
                 connection.open = False
                 log.warning("socket.too_slow", user=connection.caller.user_id)
-                self._spawn(self._hang_up(connection.transport_sid))
+                self._spawn(self.hang_up(connection.transport_sid))
                 continue
             try:
                 await transport.send(packet)
@@ -249,7 +249,7 @@ class Live:
         self._strangers = {sid: self._strangers.get(sid, now) for sid in strangers}
         for sid, since in list(self._strangers.items()):
             if now - since >= self._limits.seconds_to_sign_in:
-                await self._hang_up(sid)
+                await self.hang_up(sid)
 
     async def _look_up_sessions(self) -> None:
         by_session: dict[tuple[str, str, str], list[Connection]] = {}
@@ -262,7 +262,7 @@ class Live:
             for connection in connections:
                 await self._end(connection, "session_ended", "The session has ended: sign in again.")
 
-    async def _hang_up(self, transport_sid: str) -> None:
+    async def hang_up(self, transport_sid: str) -> None:
         """Without waiting for a client that does not read."""
         transport = self._server.eio.sockets.pop(transport_sid, None)
         self._strangers.pop(transport_sid, None)

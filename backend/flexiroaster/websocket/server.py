@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import socketio
+import structlog
 from starlette.applications import Starlette
 
 from flexiroaster.auth.permissions import open_to_all
@@ -22,6 +23,8 @@ from flexiroaster.websocket.limits import SocketLimits
 from flexiroaster.websocket.live import Live
 from flexiroaster.websocket.packets import Orjson
 from flexiroaster.websocket.subscriptions import Exists, History
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_LIMITS = SocketLimits()
 
@@ -35,6 +38,14 @@ class LiveServer(socketio.AsyncServer):  # type: ignore[misc]
     async def handle_request(self, *args: Any, **kwargs: Any) -> Any:
         self.live.start()
         return await super().handle_request(*args, **kwargs)
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        """A client that speaks something else is sent away; the library would write a traceback for each packet."""
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except (ValueError, IndexError, TypeError) as error:
+            log.debug("socket.not_understood", error=str(error))
+            await self.live.hang_up(eio_sid)
 
     async def shutdown(self) -> None:
         """Send everybody away. Call it when the web server begins to stop, because that waits for open polls. Safe to

@@ -486,3 +486,22 @@ async def test_a_client_that_does_not_read_is_sent_away_and_slows_nobody(account
                     received += 1
             assert received < total
             assert not quick.gone.is_set()
+
+
+@pytest.mark.parametrize("packet", ['42["subscribe","\\ud83d"]', "4zzz", "42{", "44{}", "49"])
+async def test_who_speaks_something_else_is_sent_away_without_a_traceback(
+    server: Running, token: str, packet: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+    async with websocket(address) as raw:
+        await asyncio.wait_for(raw.recv(), PATIENCE)
+        await raw.send(f"40{json.dumps({'token': token})}")
+        await asyncio.wait_for(raw.recv(), PATIENCE)
+        await raw.send(packet)
+        with pytest.raises(websockets.ConnectionClosed):
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    await raw.recv()
+    assert "Traceback" not in capfd.readouterr().err
+    async with connected(server, token):
+        pass
