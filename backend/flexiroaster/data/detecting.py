@@ -275,7 +275,7 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
     settings: dict[str, Any] = {"sample_size": _SAMPLE_ROWS, "header": hints.header, "compression": "none"}
     settings["nullstr"] = ["", *hints.null_values]
     optional = {
-        "delim": _delimiter(sample, hints), "quote": _quote(sample, hints), "skip": hints.skip or None,
+        "delim": _delimiter(sample, hints), "quote": _quote(sample, hints), "skip": hints.skip,
         "dateformat": hints.date_format, "timestampformat": hints.timestamp_format,
         "null_padding": True if hints.short_rows == "fill" else None,
         "decimal_separator": hints.decimal if hints.decimal != "." else None,
@@ -383,6 +383,8 @@ def _json(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
             location=Location(file=empty.shown),
         )
     json_format = "array" if starts == {b"["} else _lines_or_values(samples[0])
+    for sample in samples if json_format == "array" else []:
+        _require_end(sample)
     files = paths([sample.file.resolve() for sample in samples])
     described = session.columns(
         f"SELECT * FROM read_json({files}, format = {literal(json_format)}, sample_size = {_SAMPLE_ROWS}, "
@@ -391,6 +393,22 @@ def _json(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
     records = [column.name for column in described] != ["json"]
     columns = [Column(name=column.name if records else "value", type=_inferred(column.type)) for column in described]
     return columns, {"json_format": json_format, "records": records}, "jsonl" if json_format[0] == "n" else "json"
+
+
+def _require_end(sample: _Sample) -> None:
+    """DuckDB takes a list that breaks off after a comma for a whole one."""
+    if sample.file != sample.source:
+        return
+    with sample.file.open("rb") as file:
+        file.seek(max(0, sample.file.stat().st_size - 4096))
+        end = file.read().rstrip()
+    if end.endswith(b","):
+        raise StageFailed(
+            f"{sample.shown} ends in the middle of its list: it was cut off; copy or write it again.",
+            code="bad_json",
+            kind="data",
+            location=Location(file=sample.shown),
+        )
 
 
 def _lines_or_values(sample: _Sample) -> str:

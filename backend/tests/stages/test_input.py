@@ -14,6 +14,7 @@ import pytest
 import xlsxwriter
 
 from flexiroaster.data import limits as machine
+from flexiroaster.engine.errors import StageFailed
 from tests.stages.conftest import Bench
 
 ORDERS = "id,region,amount,day\n1,eu,10.5,2026-01-05\n2,us,3,2026-01-06\n"
@@ -134,6 +135,18 @@ def test_json_forms(bench: Bench) -> None:
     bench.file("d.jsonl.gz", gzip.compress(b'{"id": 1, "tags": ["a"]}\n{"id": 2}\n'))
     for name in ("a.json", "b.jsonl", "c.json", "d.jsonl.gz"):
         assert bench.rows(bench.run("input", path=name)) == expected, name
+
+
+def test_short_line_is_named_rather_than_skipped_with_all_before_it(bench: Bench) -> None:
+    bench.file("ragged.csv", "a,b\n1,2\n3\n4,5,6\n")
+    with pytest.raises(StageFailed, match=r"ragged\.csv, line 3"):
+        bench.run("input", path="ragged.csv")
+
+
+def test_json_list_that_breaks_off_after_a_comma_is_refused(bench: Bench) -> None:
+    bench.file("cut.json", '[{"a": 1},\n')
+    with pytest.raises(StageFailed, match="cut off"):
+        bench.run("input", path="cut.json")
 
 
 def test_json_values_become_one_column(bench: Bench) -> None:
