@@ -11,6 +11,7 @@ from sqlglot.errors import ParseError, TokenError
 
 from flexiroaster.data.functions import ALLOWED, TABLE_FUNCTIONS
 from flexiroaster.data.quoting import did_you_mean
+from flexiroaster.data.sizes import oversized
 from flexiroaster.engine.errors import Location, StageFailed
 
 _MAX_NODES = 5_000
@@ -96,6 +97,8 @@ def _check_nodes(tree: exp.Expr, text: str, where: str, allowed: tuple[type[exp.
                 f"the function '{called}' is not allowed or does not exist.{_similar(called)}", text, where, node,
                 code="unknown_function",
             )  # fmt: skip
+        if isinstance(node, exp.Func) and (wrong := oversized(node)) is not None:
+            raise _wrong(wrong, text, where, node, code="unbounded_size")
         if not in_query and isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
             raise _wrong("`*` is not a value: name a column", text, where, node)
 

@@ -1,7 +1,8 @@
 """The DuckDB functions that users' SQL may call: those that compute a value from values, and nothing else.
 
-Not here: whatever reads files, settings, the catalogue or the connection, has a side effect, or waits. Made from
-`duckdb_functions()` of DuckDB 2.0; a function of a later version is added by hand.
+Not here: whatever reads files, settings, the catalogue or the connection, has a side effect, waits, or makes a value as
+large as a number says (`data.sizes` bounds the useful ones of those). Made from `duckdb_functions()` of DuckDB 2.0; a
+function of a later version is added by hand.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ ALLOWED = frozenset(
     array_dot_product array_extract array_filter array_grade_up array_has array_has_all array_has_any
     array_indexof array_inner_product array_intersect array_length array_negative_dot_product
     array_negative_inner_product array_pop_back array_pop_front array_position array_prepend array_push_back
-    array_push_front array_reduce array_resize array_reverse array_reverse_sort array_select array_slice
+    array_push_front array_reduce array_reverse array_reverse_sort array_select array_slice
     array_sort array_to_json array_to_string array_to_string_comma_default array_transform array_unique
     array_value array_where array_zip ascii asin asinh atan atan2 atanh avg bar base64 bin binom bit_and
-    bit_count bit_length bit_or bit_position bit_xor bitstring bitstring_agg bool_and bool_or cardinality cbrt
+    bit_count bit_length bit_or bit_position bit_xor bitstring_agg bool_and bool_or cardinality cbrt
     ceil ceiling century char_length character_length chr concat concat_ws contains corr cos cosh cot count
     count_if count_star countif covar_pop covar_samp current_date damerau_levenshtein date_add date_diff
     date_part date_sub date_trunc datediff datepart datesub datetrunc day dayname dayofmonth dayofweek dayofyear
     days_in_month decade decode degrees editdist3 element_at encode ends_with entropy enum_range epoch epoch_ms
     epoch_ns epoch_us equi_width_bins era even exp factorial favg fdiv filter first flatten floor fmod format
     format_bytes from_base64 from_binary from_hex from_json from_json_strict fsum gamma gcd gen_random_uuid
-    generate_series geomean get_bit greatest greatest_common_divisor group_concat hamming hash hex histogram
+    geomean get_bit greatest greatest_common_divisor group_concat hamming hash hex histogram
     histogram_exact hour if instr isfinite isinf isnan isodow isoyear jaccard jaro_similarity
     jaro_winkler_similarity json json_array json_array_length json_contains json_deep_merge json_exists
     json_extract json_extract_path json_extract_path_text json_extract_string json_group_array json_group_object
@@ -39,7 +40,7 @@ ALLOWED = frozenset(
     list_element list_entropy list_extract list_filter list_first list_grade_up list_has list_has_all
     list_has_any list_histogram list_indexof list_inner_product list_intersect list_kurtosis list_kurtosis_pop
     list_last list_mad list_max list_median list_min list_mode list_negative_dot_product
-    list_negative_inner_product list_position list_prepend list_product list_reduce list_resize list_reverse
+    list_negative_inner_product list_position list_prepend list_product list_reduce list_reverse
     list_reverse_sort list_select list_sem list_skewness list_slice list_sort list_stddev_pop list_stddev_samp
     list_string_agg list_sum list_transform list_unique list_value list_var_pop list_var_samp list_where
     list_zip listagg ln log log10 log2 lower lpad ltrim lttb mad make_date make_time make_timestamp
@@ -47,7 +48,7 @@ ALLOWED = frozenset(
     map_contains_value map_entries map_extract map_extract_value map_from_entries map_keys map_values max max_by
     md5 mean median microsecond millennium millisecond min min_by minute mismatches mod mode month monthname
     nanosecond nextafter now nullif octet_length ord overlay parse_filename parse_formatted_bytes parse_path pi
-    position pow power prefix printf product quantile quantile_cont quantile_disc quarter radians random range
+    position pow power prefix printf product quantile quantile_cont quantile_disc quarter radians random
     reduce regexp_escape regexp_extract regexp_extract_all regexp_full_match regexp_matches regexp_replace
     regexp_split_to_array regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy
     regr_syy repeat replace reservoir_quantile reverse right right_grapheme round round_even roundbankers row
