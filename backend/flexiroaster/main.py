@@ -192,19 +192,7 @@ def _live(server: Server, url: str) -> LiveServer:
 
     def history(execution_id: str, after: int, limit: int) -> Sequence[Event]:
         rows = services.history.events(execution_id, after=after, limit=limit)
-        return [
-            Event(
-                EventType(row.type),
-                row.execution_id,
-                row.pipeline_id,
-                row.seq,
-                row.at,
-                row.stage,
-                row.index,
-                row.payload,
-            )
-            for row in rows
-        ]
+        return [_event(row) for row in rows]
 
     def exists(kind: str, id: str) -> bool:
         try:

@@ -50,7 +50,7 @@ def test_long_value_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_libraries_write_the_same_lines(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("info", json=True)
-    logging.getLogger("some.library").warning("slow %s", "answer")
+    logging.getLogger("some.package").warning("slow %s", "answer")
     line = json.loads(capsys.readouterr().err)
     assert (line["event"], line["level"]) == ("slow answer", "warning")
 

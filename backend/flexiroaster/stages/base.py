@@ -28,15 +28,6 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True, slots=True)
-class SavedArtifact:
-    """A file kept for an execution; `id` is what the API calls it by."""
-
-    id: str
-    uri: str
-    bytes: int
-
-
 class StageContext(Protocol):
     """The world of one attempt. Everything a stage may touch is here; nothing else is."""
 

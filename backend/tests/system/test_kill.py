@@ -14,7 +14,7 @@ from tests.system.server import PATIENCE_SECONDS, ServerProcess
 
 STAGES = 12
 PIPELINE = {
-    "id": "work",
+    "id": "chain",
     "name": "Work",
     "stages": [
         {
@@ -64,7 +64,7 @@ def check_records(path: Path, accepted: list[str]) -> None:
 
 
 def start(client: httpx.Client, key: str) -> str:
-    answer = client.post("/api/pipelines/work/execute", json={}, headers={"Idempotency-Key": key})
+    answer = client.post("/api/pipelines/chain/execute", json={}, headers={"Idempotency-Key": key})
     return str(answer.raise_for_status().json()["execution_id"])
 
 
