@@ -12,7 +12,11 @@ from typing import Any
 import socketio
 import uvicorn
 from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket
+from websockets.exceptions import ConnectionClosed
 
+from flexiroaster.auth.tokens import Clock, utc_now
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.services.accounts import Accounts
@@ -20,7 +24,9 @@ from flexiroaster.websocket.limits import SocketLimits
 from flexiroaster.websocket.server import create_socket, mount_socket
 from tests.api.auth_app import make_app
 
-PATIENCE = 10.0
+PATIENCE = 60.0
+"""Seconds after which a test that waits for a signal fails: far more than any machine needs, however loaded."""
+SOCKET_PATH = "/socket.io/?EIO=4&transport=websocket"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -81,11 +87,17 @@ class Running:
 
 
 @contextmanager
-def running(accounts: Accounts, limits: SocketLimits | None = None, origins: tuple[str, ...] = ()) -> Iterator[Running]:
+def running(
+    accounts: Accounts,
+    limits: SocketLimits | None = None,
+    origins: tuple[str, ...] = (),
+    clock: Clock = utc_now,
+) -> Iterator[Running]:
     bus = LocalBus()
     journal = Journal(bus)
     app: FastAPI = make_app(accounts, cors_origins=origins)
-    socket = create_socket(bus, accounts, journal.history, journal.exists, origins, limits=limits or SocketLimits())
+    limits = limits or SocketLimits()
+    socket = create_socket(bus, accounts, journal.history, journal.exists, origins, clock=clock, limits=limits)
     mount_socket(app, socket)
 
     @asynccontextmanager
@@ -113,14 +125,14 @@ class Client:
     """Keeps what it receives, in order."""
 
     def __init__(self) -> None:
-        self.socket = socketio.AsyncClient(reconnection=False)
+        self.socket = socketio.AsyncClient(reconnection=False, request_timeout=PATIENCE)
         self.received: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         self.gone = asyncio.Event()
         self.socket.on("*", self._keep)
         self.socket.on("disconnect", self._on_disconnect)
 
     async def connect(self, url: str, auth: Any, **more: Any) -> None:
-        await self.socket.connect(url, auth=auth, transports=["websocket"], **more)
+        await self.socket.connect(url, auth=auth, transports=["websocket"], wait_timeout=PATIENCE, **more)
 
     async def subscribe(self, room: Any, after: Any = None) -> dict[str, Any]:
         request = {"room": room} if after is None else {"room": room, "after": after}
@@ -157,6 +169,27 @@ class Client:
 
     async def _on_disconnect(self, *_: Any) -> None:
         self.gone.set()
+
+
+def raw_socket(server: Running, **options: Any) -> websocket:
+    """A connection of which every packet is the test's own; nothing but the server ends it."""
+    address = server.url.replace("http", "ws") + SOCKET_PATH
+    return websocket(address, open_timeout=PATIENCE, ping_interval=None, compression=None, **options)
+
+
+async def received(raw: ClientConnection) -> str:
+    return str(await asyncio.wait_for(raw.recv(), PATIENCE))
+
+
+async def until_closed(raw: ClientConnection) -> int:
+    """How many packets came before the server closed the connection."""
+    count = 0
+    while True:
+        try:
+            await received(raw)
+        except ConnectionClosed:
+            return count
+        count += 1
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,17 +13,26 @@ import pytest
 import socketio
 import time_machine
 import websockets
-from websockets.asyncio.client import connect as websocket
 
 from flexiroaster.auth.permissions import Role
-from flexiroaster.auth.tokens import Tokens
+from flexiroaster.auth.tokens import Tokens, utc_now
 from flexiroaster.engine.events import EventType
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
 from flexiroaster.websocket.limits import SocketLimits
 from flexiroaster.websocket.rooms import ROOM_OPERATIONS
 from tests.api.auth_app import KEYS, PASSWORD, make_accounts
-from tests.websocket.live_app import PATIENCE, Client, Running, connected, event, running
+from tests.websocket.live_app import (
+    PATIENCE,
+    Client,
+    Running,
+    connected,
+    event,
+    raw_socket,
+    received,
+    running,
+    until_closed,
+)
 
 pytestmark = pytest.mark.anyio
 ADA = "ada@example.com"
@@ -234,11 +244,11 @@ async def test_resuming_leaves_no_gap_and_doubles_nothing(server: Running, token
 
     def publish() -> None:
         for seq in range(1, total):
-            pause.acquire(timeout=1)
+            pause.acquire()
             server.journal.record(event(seq, EventType.STAGE_RETRYING))
         server.journal.record(event(total, MARK))
 
-    publisher = threading.Thread(target=publish)
+    publisher = threading.Thread(target=publish, daemon=True)
     seen: list[int] = []
     publisher.start()
     while not seen or seen[-1] < total:
@@ -252,8 +262,7 @@ async def test_resuming_leaves_no_gap_and_doubles_nothing(server: Running, token
                 after = answer["seq"]
                 if not answer["more"]:
                     break
-            for _ in range(300):
-                pause.release()
+            pause.release(300)
             for _ in range(200):
                 if seen and seen[-1] == total:
                     break
@@ -305,22 +314,22 @@ async def test_a_large_result_travels_as_a_summary(server: Running, token: str) 
         assert answer["events"][0]["result"] == payload["result"]
 
 
-async def test_the_dashboard_gets_a_hundred_stage_events_a_second(accounts: Accounts, token: str) -> None:
-    with running(accounts, SocketLimits(dashboard_stage_events_per_second=20)) as server:
+async def test_the_dashboard_gets_so_many_stage_events_a_second(accounts: Accounts, token: str) -> None:
+    allowed, sent = 20, 300
+    with running(accounts, SocketLimits(dashboard_stage_events_per_second=allowed)) as server:
         async with connected(server, token) as dashboard, connected(server, token) as page:
             await page.subscribe("execution:e1", 0)
-            server.journal.record(*(event(seq) for seq in range(1, 301)), event(301, MARK))
-            heard = await dashboard.all_until("events_omitted")
-            assert len([name for name, _ in heard if name == "stage_started"]) == 20
-            assert MARK in [name for name, _ in heard]
-            assert len(await page.all_until(MARK)) == 300
-
-
-async def test_the_count_of_omitted_events_is_right(accounts: Accounts, token: str) -> None:
-    with running(accounts, SocketLimits(dashboard_stage_events_per_second=20)) as server:
-        async with connected(server, token) as dashboard:
-            server.journal.record(*(event(seq) for seq in range(1, 301)))
-            assert (await dashboard.until("events_omitted"))["count"] == 280
+            began = time.monotonic()
+            server.journal.record(*(event(seq) for seq in range(1, sent + 1)), event(sent + 1, MARK))
+            heard, omitted = 0, 0
+            while heard + omitted < sent or not omitted:
+                name, payload = await dashboard.next()
+                heard += name == "stage_started"
+                omitted += payload["count"] if name == "events_omitted" else 0
+            # In one second on a machine that is not busy; each further one lets as many through.
+            assert allowed <= heard <= allowed * (1 + int(time.monotonic() - began))
+            assert heard + omitted == sent
+            assert len(await page.all_until(MARK)) == sent
 
 
 async def test_connections_of_a_user_are_limited(accounts: Accounts, token: str) -> None:
@@ -330,9 +339,20 @@ async def test_connections_of_a_user_are_limited(accounts: Accounts, token: str)
             async with connected(server, token_of(accounts, ADA)):
                 pass
             await second.socket.disconnect()
-            await second.ended()
-            async with connected(server, token):
-                pass
+            await connects_at_last(server, token)
+
+
+async def connects_at_last(server: Running, token: str) -> None:
+    """Again and again: a client cannot know when the server has noticed that another one is gone."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            client = Client()
+            try:
+                await client.connect(server.url, {"token": token})
+            except socketio.exceptions.ConnectionError:
+                continue
+            await client.socket.disconnect()
+            return
 
 
 async def test_rooms_and_requests_of_a_connection_are_limited(accounts: Accounts, token: str) -> None:
@@ -341,19 +361,21 @@ async def test_rooms_and_requests_of_a_connection_are_limited(accounts: Accounts
         async with connected(server, token) as client:
             answers = [await client.subscribe(f"pipeline:p{number}") for number in range(4)]
             assert [answer["code"] for answer in answers] == [None, None, "too_many_rooms", "too_many_rooms"]
-            codes = [(await client.subscribe("dashboard"))["code"] for _ in range(60)]
-            assert "too_many_requests" in codes
+            # All at once: one after the other they might keep to the rate on a slow machine.
+            asked = await asyncio.gather(*(client.subscribe("dashboard") for _ in range(300)))
+            assert "too_many_requests" in [answer["code"] for answer in asked]
 
 
 async def test_a_socket_ends_with_its_token(database: Database, accounts: Accounts) -> None:
     brief = make_accounts(database)
-    brief._tokens = Tokens(KEYS, lifetime=timedelta(seconds=2))
-    with running(accounts) as server:
-        async with connected(server, token_of(brief, BOB)) as client:
-            assert (await client.until("session_ended"))["code"] == "token_expired"
-            await client.ended()
-        async with connected(server, token_of(accounts, BOB)):
-            pass
+    brief._tokens = Tokens(KEYS, lifetime=timedelta(minutes=1))
+    with running(accounts, clock=lambda: utc_now() + timedelta(minutes=1)) as server:
+        client = Client()
+        await client.connect(server.url, {"token": token_of(brief, BOB)})
+        assert (await client.until("session_ended"))["code"] == "token_expired"
+        await client.ended()
+        async with connected(server, token_of(accounts, BOB)) as longer:
+            assert not longer.gone.is_set()
 
 
 @pytest.mark.parametrize("change", ["role", "password", "disable", "sign out"])
@@ -388,15 +410,10 @@ async def test_a_session_that_another_process_ended_is_noticed(
             assert (await ada.until(MARK))["seq"] == 1
 
 
-SOCKET_PATH = "/socket.io/?EIO=4&transport=websocket"
-
-
 async def test_who_never_signs_in_is_sent_away(accounts: Accounts) -> None:
     with running(accounts, SocketLimits(seconds_to_sign_in=0.3)) as server:
-        async with websocket(server.url.replace("http", "ws") + SOCKET_PATH) as raw:
-            with pytest.raises(websockets.ConnectionClosed):
-                while True:
-                    await asyncio.wait_for(raw.recv(), PATIENCE)
+        async with raw_socket(server) as raw:
+            await until_closed(raw)
 
 
 async def test_only_known_origins_may_connect(accounts: Accounts, token: str) -> None:
@@ -408,14 +425,13 @@ async def test_only_known_origins_may_connect(accounts: Accounts, token: str) ->
             ("https://evil.example", False),
             ("null", False),
         ):
-            address = server.url.replace("http", "ws") + SOCKET_PATH
             if allowed:
-                async with websocket(address, origin=websockets.Origin(origin)) as raw:
-                    assert str(await raw.recv()).startswith("0{")
+                async with raw_socket(server, origin=websockets.Origin(origin)) as raw:
+                    assert (await received(raw)).startswith("0{")
             else:
                 with pytest.raises(websockets.InvalidStatus):
-                    await websocket(address, origin=websockets.Origin(origin))
-            async with httpx.AsyncClient() as http:
+                    await raw_socket(server, origin=websockets.Origin(origin))
+            async with httpx.AsyncClient(timeout=PATIENCE) as http:
                 polling = f"{server.url}/socket.io/?EIO=4&transport=polling"
                 answer = await http.get(polling, headers={"Origin": origin})
                 assert (answer.status_code == 200) is allowed
@@ -442,8 +458,8 @@ async def test_broken_packets_hurt_their_sender_alone(server: Running, token: st
             "420[null]",
             "42[1]",
         ):
-            async with websocket(server.url.replace("http", "ws") + SOCKET_PATH) as raw:
-                await raw.recv()
+            async with raw_socket(server) as raw:
+                await received(raw)
                 await raw.send("40" + json.dumps({"token": token}))
                 await raw.send(packet)
         server.journal.record(event(1, MARK))
@@ -451,24 +467,21 @@ async def test_broken_packets_hurt_their_sender_alone(server: Running, token: st
 
 
 async def test_a_packet_over_a_megabyte_ends_its_connection(server: Running, token: str) -> None:
-    async with websocket(server.url.replace("http", "ws") + SOCKET_PATH) as raw:
-        await raw.recv()
+    async with raw_socket(server) as raw:
+        await received(raw)
         await raw.send("40" + json.dumps({"token": token}))
         await raw.send('42["subscribe",{"room":"' + "x" * 1_100_000 + '"}]')
-        with pytest.raises(websockets.ConnectionClosed):
-            while True:
-                await asyncio.wait_for(raw.recv(), PATIENCE)
+        await until_closed(raw)
     async with connected(server, token):
         pass
 
 
 async def test_a_client_that_does_not_read_is_sent_away_and_slows_nobody(accounts: Accounts, token: str) -> None:
     with running(accounts, SocketLimits(packets_waiting=100)) as server:
-        address = server.url.replace("http", "ws") + SOCKET_PATH
-        async with websocket(address, max_queue=1, compression=None) as slow, connected(server, token) as quick:
-            await slow.recv()
+        async with raw_socket(server, max_queue=1) as slow, connected(server, token) as quick:
+            await received(slow)
             await slow.send("40" + json.dumps({"token": token}))
-            while "connected" not in str(await slow.recv()):
+            while "connected" not in await received(slow):
                 pass
             await slow.send('42["subscribe",{"room":"execution:e1"}]')
             await quick.subscribe("execution:e1", 0)
@@ -479,12 +492,7 @@ async def test_a_client_that_does_not_read_is_sent_away_and_slows_nobody(account
                 )
                 for _ in range(50):
                     await quick.next()
-            received = 0
-            with pytest.raises(websockets.ConnectionClosed):
-                while True:
-                    await asyncio.wait_for(slow.recv(), PATIENCE)
-                    received += 1
-            assert received < total
+            assert await until_closed(slow) < total
             assert not quick.gone.is_set()
 
 
@@ -492,16 +500,12 @@ async def test_a_client_that_does_not_read_is_sent_away_and_slows_nobody(account
 async def test_who_speaks_something_else_is_sent_away_without_a_traceback(
     server: Running, token: str, packet: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-    async with websocket(address) as raw:
-        await asyncio.wait_for(raw.recv(), PATIENCE)
+    async with raw_socket(server) as raw:
+        await received(raw)
         await raw.send(f"40{json.dumps({'token': token})}")
-        await asyncio.wait_for(raw.recv(), PATIENCE)
+        await received(raw)
         await raw.send(packet)
-        with pytest.raises(websockets.ConnectionClosed):
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    await raw.recv()
+        await until_closed(raw)
     assert "Traceback" not in capfd.readouterr().err
     async with connected(server, token):
         pass
