@@ -122,7 +122,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         executions=engine.embedded.executions,
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
-        logs=Logs(engine.database),
+        logs=Logs(engine.database, engine.embedded.journal.flush),
         metrics=Metrics(engine.database),
         stage_types=engine.registry.types,
         database=engine.database,

@@ -81,7 +81,6 @@ class History:
             "trigger": "manual",
             "inputs": {},
             "stages_total": 2,
-            "stages_left": 0,
             "logical_date": created,
             "created_at": created,
             "started_at": None if status == "queued" else created,

@@ -6,53 +6,75 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from flexiroaster.dispatch.port import Work
+from flexiroaster.dispatch.port import Ready, Work
 
 
 class InProcessDispatch:
-    """First come, first served. Threads that find nothing sleep until something is announced."""
+    """First come, first served.
+
+    One thread drains the queue: it claims and records, and does by itself what is instant. Before it begins something
+    long it leaves, and whoever is idle takes its place. So threads are woken only where they are of use: two that
+    claim in turns would spend their time handing the interpreter to each other.
+    """
 
     def __init__(self) -> None:
-        self._queue: deque[Work] = deque()
+        self._queue: deque[Ready] = deque()
         self._arrived = threading.Condition(threading.Lock())
         self._idle = 0
+        self._draining = 0
         self._closed = False
         self._stop_callbacks: list[Callable[[Work], None]] = []
 
-    def announce(self, work: Iterable[Work]) -> None:
-        self._queue.extend(work)
-        if self._idle:
-            with self._arrived:
-                self._arrived.notify(len(self._queue))
+    def announce(self, ready: Iterable[Ready]) -> None:
+        self._queue.extend(ready)
+        with self._arrived:
+            self._wake_one()
 
-    def put_back(self, work: Iterable[Work]) -> None:
+    def put_back(self, ready: Iterable[Ready]) -> None:
         """What was taken but could not be claimed because the transaction failed; at the end, so that an execution
         that cannot be read does not hold up all others.
         """
-        self._queue.extend(work)
+        self._queue.extend(ready)
 
     @property
     def waiting(self) -> bool:
         """Whether anything is queued."""
         return bool(self._queue)
 
-    def take(self) -> Work | None:
+    def take(self, *, instant_only: bool = False) -> Ready | None:
         try:
+            if instant_only and not self._queue[0].instant:
+                return None
             return self._queue.popleft()
         except IndexError:
             return None
 
     def wait(self) -> bool:
-        """Sleep until there may be work; False once closed."""
+        """Sleep until there may be work, then drain it; False once closed."""
         with self._arrived:
             self._idle += 1
             try:
-                # `_idle` is raised before the queue is looked at: an announcement cannot fall between the two.
                 while not self._queue and not self._closed:
                     self._arrived.wait()
             finally:
                 self._idle -= 1
+            self._draining += 1
             return not self._closed
+
+    def leave(self) -> None:
+        """The calling thread drains no longer: it has something long to do, or nothing."""
+        with self._arrived:
+            self._draining -= 1
+            self._wake_one()
+
+    def rejoin(self) -> None:
+        """The calling thread drains again."""
+        with self._arrived:
+            self._draining += 1
+
+    def _wake_one(self) -> None:
+        if self._queue and self._idle and not self._draining:
+            self._arrived.notify()
 
     def close(self) -> None:
         with self._arrived:

@@ -13,8 +13,15 @@ class Work(NamedTuple):
     key: Key
 
 
+class Ready(NamedTuple):
+    """Work that may be claimed. `instant`: it takes microseconds, so no other thread is woken for it."""
+
+    work: Work
+    instant: bool = False
+
+
 class Dispatch(Protocol):
-    def announce(self, work: Iterable[Work]) -> None:
+    def announce(self, ready: Iterable[Ready]) -> None:
         """These stage runs are ready."""
         ...
 

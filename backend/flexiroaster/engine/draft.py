@@ -18,12 +18,17 @@ class IllegalMove(Exception):
 
 @dataclass(slots=True)
 class Draft:
-    """`runs` are the changed stage runs; `ready` may now be claimed; `to_stop` are running and must be told."""
+    """`runs` are the changed stage runs; `ready` may now be claimed; `to_stop` are running and must be told.
+
+    The state stays as it is until `apply`: whatever is changed here is a copy.
+    """
 
     plan: Plan
     state: ExecutionState
     now: datetime
     execution: Execution = field(init=False)
+    seq: int = field(init=False)
+    open: int = field(init=False)
     runs: dict[Key, StageRun] = field(default_factory=dict)
     attempts: list[EndedAttempt] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -32,6 +37,12 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.execution = self.state.execution
+        self.seq = self.state.seq
+        self.open = self.state.open
+
+    @property
+    def execution_changed(self) -> bool:
+        return self.execution is not self.state.execution
 
     def run(self, key: Key) -> StageRun:
         return self.runs.get(key) or self.state.runs[key]
@@ -39,51 +50,55 @@ class Draft:
     def put(self, run: StageRun) -> None:
         """A stage run that did not exist before."""
         self.runs[run.key] = run
+        self.open += 1
 
     def change(self, run: StageRun, **values: Any) -> StageRun:
-        return self.replace(run, run._replace(**values))
-
-    def replace(self, before: StageRun, after: StageRun) -> StageRun:
-        if after.status is not before.status and after.status not in STAGE_MOVES[before.status]:
-            stage = self.plan.stages[before.key.position].id
-            raise IllegalMove(f"stage run {stage}[{before.key.index}] cannot go from {before.status} to {after.status}")
-        self.runs[after.key] = after
-        return after
+        """Give a stage run new values; answers the one to go on with."""
+        status = values.get("status", run.status)
+        if status is not run.status and status not in STAGE_MOVES[run.status]:
+            stage = self.plan.stages[run.key.position].id
+            raise IllegalMove(f"stage run {stage}[{run.key.index}] cannot go from {run.status} to {status}")
+        changed = self.runs.get(run.key)
+        if changed is None:
+            changed = self.runs[run.key] = run.copy()
+        for name, value in values.items():
+            setattr(changed, name, value)
+        return changed
 
     def change_execution(self, **values: Any) -> None:
-        after = self.execution._replace(**values)
-        if after.status is not self.execution.status and after.status not in EXECUTION_MOVES[self.execution.status]:
-            raise IllegalMove(f"execution {after.id} cannot go from {self.execution.status} to {after.status}")
-        self.execution = after
+        status = values.get("status", self.execution.status)
+        if status is not self.execution.status and status not in EXECUTION_MOVES[self.execution.status]:
+            raise IllegalMove(f"execution {self.execution.id} cannot go from {self.execution.status} to {status}")
+        self.execution = replace(self.execution, **values)
 
     def emit(self, type: EventType, key: Key | None = None, **payload: Any) -> None:
         """Events are numbered without a gap within their execution."""
-        seq = self.execution.last_seq + 1
+        self.seq += 1
+        execution = self.execution
         if key is None:
-            payload["number"] = self.execution.number
-        self.execution = self.execution._replace(last_seq=seq)
-        self.events.append(
-            Event(
-                type=type,
-                execution_id=self.execution.id,
-                pipeline_id=self.execution.pipeline_id,
-                seq=seq,
-                at=self.now,
-                stage=None if key is None else self.plan.stages[key.position].id,
-                index=None if key is None else key.index,
-                payload=payload,
-            )
-        )
+            payload["number"] = execution.number
+            stage, index = None, None
+        else:
+            stage, index = self.plan.stages[key.position].id, key.index
+        self.events.append(Event(type, execution.id, execution.pipeline_id, self.seq, self.now, stage, index, payload))
 
-    def tell_more(self, type: EventType, **payload: Any) -> None:
-        """Add to the newest event of a type what the planner could not know."""
-        for position in range(len(self.events) - 1, -1, -1):
-            event = self.events[position]
-            if event.type is type:
-                self.events[position] = replace(event, payload={**event.payload, **payload})
+    def tell_more(self, type: EventType, key: Key | None = None, **payload: Any) -> None:
+        """Add to the newest event of a type (and stage run) what the planner could not know."""
+        index = None if key is None else key.index
+        stage = None if key is None else self.plan.stages[key.position].id
+        for event in reversed(self.events):
+            if event.type is type and event.stage == stage and event.index == index:
+                event.payload.update(payload)
                 return
+
+    def take_back(self) -> Event:
+        """The newest event, which is not announced after all."""
+        self.seq -= 1
+        return self.events.pop()
 
     def apply(self) -> None:
         """Make the state what this draft says; called once the draft is written."""
         self.state.execution = self.execution
+        self.state.seq = self.seq
+        self.state.open = self.open
         self.state.runs.update(self.runs)

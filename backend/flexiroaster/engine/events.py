@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -27,10 +26,12 @@ class EventType(StrEnum):
     LOG = "log"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """`seq` counts an execution's events from 1 without holes; 0 marks a log line, which is kept elsewhere and is
-    not resumed by `seq`. `index` is the foreach index of `stage`; both are None for the execution as a whole.
+    """Not changed once its transaction has committed.
+
+    `seq` counts an execution's events from 1 without holes; 0 marks a log line, which is kept elsewhere and is not
+    resumed by `seq`. `index` is the foreach index of `stage`; both are None for the execution as a whole.
     """
 
     type: EventType
@@ -40,7 +41,7 @@ class Event:
     at: datetime
     stage: str | None = None
     index: int | None = None
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any] = field(default_factory=dict)
 
     def to_payload(self) -> dict[str, Any]:
         """As the browser receives it: flat, without the type, which is the name it is emitted under."""

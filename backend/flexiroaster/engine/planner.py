@@ -7,6 +7,7 @@ decision touches are looked at, so its cost does not grow with the pipeline.
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
@@ -88,10 +89,10 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
     return claimed
 
 
-def is_current(state: ExecutionState, key: Key, attempt: int, owner: str) -> bool:
+def is_current(draft: Draft, key: Key, attempt: int, owner: str) -> bool:
     """Whether this worker still holds this attempt. An answer that comes later than that changes nothing."""
-    run = state.runs.get(key)
-    return run is not None and run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
+    run = draft.run(key)
+    return run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
 
 
 def record(draft: Draft, key: Key, outcome: Outcome, chance: float) -> None:
@@ -136,7 +137,7 @@ def lose(draft: Draft, key: Key) -> None:
         message = f"The worker was lost {lost} times while running this stage, so it is not tried again."
         suggestion = "Look for what kills the process: memory, a crash in native code, a machine that restarts."
         error = StageError(message, code="worker_lost", kind="lost", suggestion=suggestion)
-        _end(draft, _Ending(run._replace(lost=lost), S.FAILED, error))
+        _end(draft, _Ending(draft.change(run, lost=lost), S.FAILED, error))
         return
     error = StageError("The worker stopped while running this stage.", code="worker_lost", kind="lost")
     _again(draft, run, error, f"restarted after its worker stopped (lost {lost} of {MAX_LOST})", lost=lost)
@@ -171,8 +172,8 @@ def time_out(draft: Draft) -> None:
 
 def fail_outputs(draft: Draft, error: StageError) -> None:
     """The stages succeeded, but what the execution was to answer cannot be made: it ends as failed instead."""
-    completed = draft.events.pop()
-    draft.execution = draft.execution._replace(status=E.FAILED, error=error, last_seq=completed.seq - 1)
+    completed = draft.take_back()
+    draft.execution = replace(draft.execution, status=E.FAILED, error=error)
     payload = {**completed.payload, "status": E.FAILED.value, "error": error.to_json()}
     draft.emit(EventType.EXECUTION_FAILED, **payload)
 
@@ -192,7 +193,6 @@ def retry(draft: Draft) -> None:
     keys = [key for key in draft.state.runs if key.position in again]
     draft.change_execution(
         status=E.RUNNING,
-        stages_left=len(keys),
         retries=execution.retries + 1,
         ended_at=None,
         error=None,
@@ -219,14 +219,16 @@ def _reset(draft: Draft, key: Key, again: set[int]) -> None:
     if run.attempt and run.status is not S.SKIPPED:
         _keep_attempt(draft, run, run.status, run.error)
     ended = [draft.run(Key(need)) for need in draft.plan.stages[key.position].needs if need not in again]
-    fresh = StageRun(
-        key=key,
-        attempt=run.attempt,
-        spent=run.attempt,
-        needs_left=len(draft.plan.stages[key.position].needs) - len(ended),
-        needs_ok=sum(other.status is S.SUCCESS for other in ended),
-    )
-    draft.replace(run, fresh)
+    values = _FRESH | {
+        "spent": run.attempt,
+        "needs_left": len(draft.plan.stages[key.position].needs) - len(ended),
+        "needs_ok": sum(other.status is S.SUCCESS for other in ended),
+    }
+    draft.change(run, **values)
+    draft.open += 1
+
+
+_FRESH = {item.name: item.default for item in fields(StageRun) if item.name not in ("key", "attempt")}
 
 
 def _make_ready(draft: Draft, run: StageRun) -> None:
@@ -341,7 +343,7 @@ def _announce_end(draft: Draft, ended: StageRun) -> None:
     if ended.error is not None:
         details["error"] = ended.error.to_json()
     draft.emit(_ENDED_EVENTS[ended.status], ended.key, **details)
-    draft.change_execution(stages_left=draft.execution.stages_left - 1)
+    draft.open -= 1
 
 
 def _told(draft: Draft, key: Key, *, ok: bool, failed: bool) -> StageRun:
@@ -422,7 +424,7 @@ _EXECUTION_EVENTS = {
 
 def _finish_if_done(draft: Draft) -> bool:
     execution = draft.execution
-    if execution.stages_left > 0 or execution.status in EXECUTION_FINAL:
+    if draft.open > 0 or execution.status in EXECUTION_FINAL:
         return False
     if execution.status is E.CANCELLING:
         status = execution.stopping_as or E.CANCELLED

@@ -18,7 +18,6 @@ from uuid import uuid4
 import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
-from flexiroaster.runtime.timers import Timer
 from flexiroaster.services.live import Live, Spilled
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.stage_runs import Claimed
@@ -31,6 +30,8 @@ LINE_LIMIT = 16_000
 """Characters of one log line."""
 LOG_LIMIT = 10_000_000
 """Characters of one attempt's log."""
+
+_MAKING = threading.Lock()
 
 Why = Literal["cancel", "timeout", "shutdown"]
 
@@ -65,7 +66,6 @@ class Attempt:
         self.now = world.clock()
         self.deadline = None if claimed.timeout is None or run.started_at is None else run.started_at + claimed.timeout
         self.idempotency_key = f"{self.execution_id}:{self.stage_id}:{self.index}"
-        self.cancelled = threading.Event()
         self.inputs: Mapping[str, Any] = live.inputs
         self.data = live.data
         self.state: Mapping[str, Any] = run.state or {}
@@ -77,7 +77,8 @@ class Attempt:
         self.why: Why | None = None
         self.ended = False
         self.abandoned = False
-        self.timer: Timer | None = None
+        self.late = False
+        self._cancelled: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._lines: deque[LogEntry] = deque()
         self._logged = 0
@@ -89,6 +90,16 @@ class Attempt:
     @cached_property
     def upstream(self) -> Mapping[str, Any]:
         return needed_results(self.claimed.live, self.claimed.key.position, self._world.read_spilled)
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Made when a stage asks for it: most never do."""
+        with _MAKING:
+            if self._cancelled is None:
+                self._cancelled = threading.Event()
+                if self.why is not None:
+                    self._cancelled.set()
+            return self._cancelled
 
     @property
     def scratch_dir(self) -> Path:
@@ -165,6 +176,11 @@ class Attempt:
         self.cancelled.set()
         for callback in tuple(self._callbacks):
             self._call(callback)
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether it ever said anything."""
+        return self._logged > 0 or self._omitted > 0
 
     def take_lines(self, *, last: bool = False) -> list[LogEntry]:
         """The lines since the last call; `last` adds how many were left out."""

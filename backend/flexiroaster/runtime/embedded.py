@@ -23,7 +23,7 @@ from flexiroaster.services.changes import Changes
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.stage_runs import StageRuns
-from flexiroaster.stages.registry import StageRegistry
+from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
 from flexiroaster.store import artifacts as artifact_rows
 from flexiroaster.store.database import Database
 
@@ -64,11 +64,19 @@ class Embedded:
         self._timers = Timers()
         self.dispatch = InProcessDispatch()
         changes = Changes(
-            database, bus, self.dispatch, self._timers, read_spilled=read_spilled, default_timeout=DEFAULT_TIMEOUT
+            database,
+            bus,
+            self.dispatch,
+            self._timers,
+            read_spilled=read_spilled,
+            default_timeout=DEFAULT_TIMEOUT,
+            instant_types=INSTANT_TYPES,
         )
         self.executions = Executions(changes)
         self.stage_runs = StageRuns(changes, owner=str(uuid4()))
-        self._logbook = Logbook(self.stage_runs.add_logs)
+        self._logbook = Logbook(self.stage_runs.write_logs)
+        self.journal = changes.journal
+        self.journal.on_waiting = self._logbook.wake
         self.worker = Worker(
             self.stage_runs,
             self.dispatch,
@@ -83,6 +91,7 @@ class Embedded:
         """Answers how many executions of an earlier process were taken up."""
         self._database.become_only_server()
         shutil.rmtree(self._scratch_root, ignore_errors=True)  # of attempts whose process died
+        self.journal.catch_up()
         self._timers.start()
         self._logbook.start()
         recovered = self.executions.recover()
@@ -93,6 +102,7 @@ class Embedded:
         self.worker.stop(grace_seconds)
         self._logbook.stop()
         self._timers.stop()
+        self.journal.flush()
 
 
 def spilled_reader(database: Database, artifacts: ArtifactStore) -> ReadSpilled:

@@ -45,8 +45,14 @@ class Logbook:
             self._attempts.add(attempt)
         self._waiting.set()
 
+    def wake(self) -> None:
+        """There is something to write that no attempt has."""
+        self._waiting.set()
+
     def take(self, attempt: Attempt) -> list[LogEntry]:
         """What is left of an attempt that has ended: written together with its outcome."""
+        if not attempt.has_lines:
+            return []
         with self._lock:
             self._attempts.discard(attempt)
             return attempt.take_lines(last=True)
@@ -67,8 +73,7 @@ class Logbook:
             taken = {attempt: attempt.take_lines() for attempt in self._attempts}
             entries = [line for lines in taken.values() for line in lines]
             try:
-                if entries:
-                    self._write(entries)
+                self._write(entries)
             except StoreUnavailable as failure:
                 log.warning("logbook.put_off", lines=len(entries), error=str(failure))
                 for attempt, lines in taken.items():

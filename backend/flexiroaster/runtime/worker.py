@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -13,13 +14,15 @@ import structlog
 from flexiroaster.dispatch.inprocess import InProcessDispatch
 from flexiroaster.dispatch.port import Work
 from flexiroaster.engine.errors import StageError
-from flexiroaster.engine.outcome import Failed, Outcome, Succeeded
+from flexiroaster.engine.outcome import Failed, Succeeded
+from flexiroaster.engine.runs import Key
 from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.runtime.deadlines import Deadlines
 from flexiroaster.runtime.executor import Executor, timeout_error
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.recordable import recordable
 from flexiroaster.runtime.timers import Timers
-from flexiroaster.services.stage_runs import LEASE, Claimed, Produced, StageRuns
+from flexiroaster.services.stage_runs import LEASE, Claimed, Ended, Produced, StageRuns
 from flexiroaster.store.database import StoreUnavailable
 
 log = structlog.get_logger(__name__)
@@ -53,7 +56,8 @@ class Worker:
         self._world = world
         self._logbook = logbook
         self._concurrency = concurrency
-        self._running: dict[Work, Attempt] = {}
+        self._running: dict[tuple[str, Key], Attempt] = {}
+        self._deadlines = Deadlines(self._stop_late_ones)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         self._handing_over = threading.Lock()
@@ -63,6 +67,7 @@ class Worker:
         for _ in range(self._concurrency):
             self._add_thread()
         self._spawn(self._beat, "heartbeat")
+        self._deadlines.start()
 
     def stop(self, grace_seconds: float) -> None:
         """Take no more work; what still runs after the grace is told to stop and handed back."""
@@ -75,6 +80,7 @@ class Worker:
             for attempt in list(self._running.values()):
                 attempt.stop("shutdown")
             self._join(KILL_AFTER.total_seconds())
+        self._deadlines.stop()
 
     @property
     def running(self) -> int:
@@ -98,57 +104,76 @@ class Worker:
 
     def _work(self) -> None:
         while self._dispatch.wait():
+            draining = True
             try:
                 claimed = self._stage_runs.claim_next()
+                while claimed and draining:
+                    claimed, draining = self._do(claimed)
             except Exception:
                 log.exception("worker.claim_failed")
                 self._stopping.wait(1)
-                continue
-            while claimed is not None:
-                attempt = self._begin(claimed)
-                outcome, produced = self._executor.run(attempt)
-                claimed = self._end(attempt, outcome, produced)
-                if attempt.abandoned:
-                    return  # another thread has taken this one's place
+            if not draining:
+                return  # another thread has taken this one's place
+            self._dispatch.leave()
+        self._dispatch.leave()
+
+    def _do(self, claimed: list[Claimed]) -> tuple[list[Claimed], bool]:
+        """Run what was claimed and record it; answers what to go on with, and whether this thread does."""
+        long = not claimed[0].instant
+        if long:
+            self._dispatch.leave()
+        attempts: list[Attempt] = []
+        ended: list[Ended] = []
+        for one in claimed:
+            attempt = self._begin(one)
+            outcome, produced = self._executor.run(attempt)
+            attempts.append(attempt)
+            ended.append(Ended(one, outcome, produced))
+        with self._handing_over:
+            for attempt in attempts:
+                attempt.ended = True
+        abandoned = attempts[0].abandoned
+        if long and not abandoned:
+            self._dispatch.rejoin()
+        return self._end(attempts, ended, go_on=not (self._stopping.is_set() or abandoned)), not abandoned
 
     def _begin(self, claimed: Claimed) -> Attempt:
         attempt = Attempt(claimed, self._world, on_log=self._logbook.watch)
-        self._running[Work(claimed.execution_id, claimed.key)] = attempt
-        if attempt.deadline is not None:
-            attempt.timer = self._timers.at(attempt.deadline, lambda: self._time_out(attempt))
+        self._running[claimed.execution_id, claimed.key] = attempt
+        self._deadlines.watch(attempt.deadline)
         return attempt
 
-    def _end(self, attempt: Attempt, outcome: Outcome, produced: Produced) -> Claimed | None:
-        claimed = attempt.claimed
-        if attempt.timer is not None:
-            attempt.timer.cancel()
-        produced.logs = self._logbook.take(attempt)
-        with self._handing_over:
-            attempt.ended = True
-        go_on = not (self._stopping.is_set() or attempt.abandoned)
-        following = None
+    def _end(self, attempts: list[Attempt], ended: list[Ended], *, go_on: bool) -> list[Claimed]:
+        for attempt, one in zip(attempts, ended, strict=True):
+            one.produced.logs = self._logbook.take(attempt)
+        following: list[Claimed] = []
         try:
-            if attempt.why == "shutdown" and not isinstance(outcome, Succeeded):
-                self._persist(lambda: self._stage_runs.release(claimed))
+            if attempts[0].why == "shutdown" and not isinstance(ended[0].outcome, Succeeded):
+                self._persist(lambda: self._stage_runs.release(ended[0].claimed))
             else:
-                following = self._record(claimed, outcome, produced, go_on=go_on)
+                following = self._record(ended, go_on=go_on)
         except Exception:  # the next start runs it again; this thread has others to serve
-            log.exception("worker.outcome_lost", execution=claimed.execution_id, stage=attempt.stage_id)
-        work = Work(claimed.execution_id, claimed.key)
-        if self._running.get(work) is attempt:
-            del self._running[work]
+            log.exception("worker.outcome_lost", execution=attempts[0].execution_id, stage=attempts[0].stage_id)
+        for attempt in attempts:
+            work = attempt.execution_id, attempt.claimed.key
+            if self._running.get(work) is attempt:
+                del self._running[work]
         return following
 
-    def _record(self, claimed: Claimed, outcome: Outcome, produced: Produced, *, go_on: bool) -> Claimed | None:
+    def _record(self, ended: list[Ended], *, go_on: bool) -> list[Claimed]:
         try:
-            return self._persist(lambda: self._stage_runs.record(claimed, outcome, produced, go_on=go_on))
+            return self._persist(lambda: self._stage_runs.record(ended, go_on=go_on))
         except StoreUnavailable:
             raise
         except Exception as failure:
-            log.exception("worker.record_failed", execution=claimed.execution_id)
+            if len(ended) > 1:  # one of them is the cause: the others must not suffer
+                for one in ended:
+                    self._record([one], go_on=False)
+                return []
+            log.exception("worker.record_failed", execution=ended[0].claimed.execution_id)
             error = StageError(f"The outcome could not be recorded: {failure}", code="record_failed", kind="internal")
-            without_it = Failed(recordable(error))
-            return self._persist(lambda: self._stage_runs.record(claimed, without_it, Produced(), go_on=go_on))
+            without_it = Ended(ended[0].claimed, Failed(recordable(error)), Produced())
+            return self._persist(lambda: self._stage_runs.record([without_it], go_on=go_on))
 
     def _persist(self, write: Callable[[], T]) -> T:
         """A stage's work is not thrown away because the database is out for a while or the disk is full."""
@@ -162,12 +187,26 @@ class Worker:
                     raise
                 pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _stop_late_ones(self) -> datetime | None:
+        """Stop what is past its deadline; answers when to look again, None when nothing runs that has one."""
+        now = self._world.clock()
+        soonest = None
+        for attempt in list(self._running.values()):
+            if attempt.deadline is None or attempt.late:
+                continue
+            if attempt.deadline <= now:
+                attempt.late = True
+                self._timers.at(now, partial(self._time_out, attempt))
+            elif soonest is None or attempt.deadline < soonest:
+                soonest = attempt.deadline
+        return soonest
+
     def _time_out(self, attempt: Attempt) -> None:
         attempt.stop("timeout")
         self._give_up_later(attempt)
 
     def _stop_attempt(self, work: Work) -> None:
-        attempt = self._running.get(work)
+        attempt = self._running.get((work.execution_id, work.key))
         if attempt is not None:
             # Callbacks of a stage may block (a process gets its grace): not in the thread that holds the writer.
             self._timers.at(self._world.clock(), lambda: self._cancel(attempt))
@@ -181,7 +220,7 @@ class Worker:
 
     def _give_up(self, attempt: Attempt) -> None:
         """The stage does not listen: record without it, and let another thread take its place."""
-        work = Work(attempt.execution_id, attempt.claimed.key)
+        work = attempt.execution_id, attempt.claimed.key
         with self._handing_over:
             if attempt.ended or self._running.get(work) is not attempt:
                 return
@@ -194,7 +233,7 @@ class Worker:
         self._timers.at(self._world.clock(), lambda: self._record_without(attempt))
 
     def _record_without(self, attempt: Attempt) -> None:
-        self._stage_runs.record(attempt.claimed, Failed(timeout_error(attempt)), Produced(), go_on=False)
+        self._stage_runs.record([Ended(attempt.claimed, Failed(timeout_error(attempt)), Produced())], go_on=False)
 
     def _beat(self) -> None:
         """Renew the leases, from a thread that no stage can hold up."""

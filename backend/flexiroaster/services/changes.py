@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from flexiroaster.bus.port import Bus
 from flexiroaster.dispatch.inprocess import InProcessDispatch
-from flexiroaster.dispatch.port import Work
+from flexiroaster.dispatch.port import Ready, Work
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
@@ -19,12 +19,11 @@ from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.runs import Key
 from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
 from flexiroaster.engine.summary import summarise
-from flexiroaster.services.live import Live, LiveExecutions, Spilled
-from flexiroaster.services.narration import as_events, narrate
+from flexiroaster.services.journal import Journal
+from flexiroaster.services.live import Live, LiveExecutions, Spilled, Version
 from flexiroaster.services.scope import ReadSpilled, scope
 from flexiroaster.store import progress
 from flexiroaster.store.database import Database, Transaction
-from flexiroaster.store.progress import LogEntry
 
 T = TypeVar("T")
 
@@ -45,7 +44,7 @@ class Tally:
     """What an operation touched outside the database: undone when its transaction fails."""
 
     executions: list[str] = field(default_factory=list)
-    taken: list[Work] = field(default_factory=list)
+    taken: list[Ready] = field(default_factory=list)
 
 
 class Changes:
@@ -60,6 +59,7 @@ class Changes:
         *,
         read_spilled: ReadSpilled,
         default_timeout: timedelta | None = None,
+        instant_types: frozenset[str] = frozenset(),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.database = database
@@ -67,7 +67,8 @@ class Changes:
         self.dispatch = dispatch
         self.timers = timers
         self.clock = clock
-        self.live = LiveExecutions(default_timeout)
+        self.live = LiveExecutions(default_timeout, instant_types)
+        self.journal = Journal(database, bus)
         self._read_spilled = read_spilled
 
     def change(self, execution_id: str, decide: Decide, *, durable: bool = False) -> None:
@@ -95,6 +96,7 @@ class Changes:
         def on_failure() -> None:
             for execution_id in tally.executions:
                 self.live.forget(execution_id)
+            self.journal.put_back()
             self.dispatch.put_back(tally.taken)
             tally.executions.clear()
             tally.taken.clear()
@@ -106,14 +108,14 @@ class Changes:
                 continue  # another process was first; memory is dropped, so the next try sees what it did
         return self.database.write(operation, durable=durable, on_failure=on_failure)
 
-    def save(self, tx: Transaction, live: Live, draft: Draft, logs: Sequence[LogEntry] = ()) -> None:
-        """Write a draft, with the log lines that belong to it, and take it over into memory."""
+    def save(self, tx: Transaction, live: Live, draft: Draft) -> None:
+        """Write a draft and take it over into memory."""
         ended = draft.execution.status in EXECUTION_FINAL
         if draft.events or draft.runs or draft.ready:
             if ended and live.state.execution.status not in EXECUTION_FINAL:
                 self._close(tx, live, draft)
             progress.save(tx, draft)
-            self.settle(tx, live, draft, logs)
+            self.settle(tx, live, draft)
         if ended:
             self.live.forget(draft.execution.id)
 
@@ -135,20 +137,17 @@ class Changes:
         if results:
             draft.tell_more(draft.events[-1].type, results=summarise(results))
 
-    def settle(
-        self, tx: Transaction, live: Live, draft: Draft, logs: Sequence[LogEntry] = (), *, is_new: bool = False
-    ) -> None:
-        """Write the log lines, take the draft over into memory, and say what is to happen after the commit."""
-        entries = [*logs, *narrate(draft.events, live.state.execution.number)]
-        progress.insert_logs(tx, entries)
+    def settle(self, tx: Transaction, live: Live, draft: Draft, *, is_new: bool = False) -> None:
+        """Take a written draft over into memory, and say what is to happen after the commit."""
         timeout_is_new = is_new or draft.execution.timeout_at != live.state.execution.timeout_at
         draft.apply()
-        tx.after_commit(lambda: self._announce(draft, entries, timeout_is_new))
+        tx.after_commit(partial(self._announce, live.version, draft, timeout_is_new))
 
-    def _announce(self, draft: Draft, logs: Sequence[LogEntry], timeout_is_new: bool) -> None:
+    def _announce(self, version: Version, draft: Draft, timeout_is_new: bool) -> None:
         execution_id = draft.execution.id
         if draft.ready:
-            self.dispatch.announce([Work(execution_id, key) for key in draft.ready])
+            instant = version.instant
+            self.dispatch.announce([Ready(Work(execution_id, key), instant[key.position]) for key in draft.ready])
         if draft.to_stop:
             self.dispatch.stop([Work(execution_id, key) for key in draft.to_stop])
         for key, run in draft.runs.items():
@@ -157,7 +156,8 @@ class Changes:
         timeout_at = draft.execution.timeout_at
         if timeout_at is not None and timeout_is_new:
             self.timers.at(timeout_at, partial(self.time_out, execution_id))
-        self.bus.publish([*draft.events, *as_events(logs)])
+        self.journal.add(draft.events)
+        self.bus.publish(draft.events)
 
     def time_out(self, execution_id: str) -> None:
         """The execution's timeout has passed (nothing happens when it has ended, or was retried with a new one)."""

@@ -108,7 +108,6 @@ class Executions:
             version=new.version,
             number=new.number,
             status=ExecutionStatus.QUEUED,
-            stages_left=len(plan.stages),
             created_at=now,
             timeout_at=now + plan.timeout if plan.timeout else None,
         )

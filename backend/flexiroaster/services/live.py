@@ -24,21 +24,23 @@ STAGES_KEPT = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """A version ready to run. `whens` and `configs` are in the order of its stages."""
+    """A version ready to run. `whens`, `configs` and `instant` are in the order of its stages."""
 
     pipeline: Pipeline
     plan: Plan
     whens: tuple[Template | None, ...]
     configs: tuple[Template, ...]
+    instant: tuple[bool, ...]
     outputs: Template | None
 
     @classmethod
-    def of(cls, pipeline: Pipeline, default_timeout: timedelta | None) -> Version:
+    def of(cls, pipeline: Pipeline, default_timeout: timedelta | None, instant_types: frozenset[str]) -> Version:
         return cls(
             pipeline=pipeline,
             plan=Plan.of(pipeline, default_timeout),
             whens=tuple(None if stage.when is None else Template.parse(stage.when) for stage in pipeline.stages),
             configs=tuple(Template.parse(stage.config) for stage in pipeline.stages),
+            instant=tuple(stage.type in instant_types for stage in pipeline.stages),
             outputs=Template.parse(pipeline.outputs) if pipeline.outputs else None,
         )
 
@@ -71,8 +73,9 @@ class Live:
 class LiveExecutions:
     """Use from operations of the writer only, which run one after the other."""
 
-    def __init__(self, default_timeout: timedelta | None) -> None:
+    def __init__(self, default_timeout: timedelta | None, instant_types: frozenset[str]) -> None:
         self._default_timeout = default_timeout
+        self._instant_types = instant_types
         self._live: dict[str, Live] = {}
         self._versions: OrderedDict[tuple[str, int], Version] = OrderedDict()
         self._stages_kept = 0
@@ -102,7 +105,7 @@ class LiveExecutions:
         )
         if document is None:
             raise NotFound("version", f"{pipeline_id} v{number}")
-        version = Version.of(Pipeline.from_document(document), self._default_timeout)
+        version = Version.of(Pipeline.from_document(document), self._default_timeout, self._instant_types)
         self._remember((pipeline_id, number), version)
         return version
 

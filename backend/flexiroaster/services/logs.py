@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from flexiroaster.engine.errors import NotFound
@@ -27,8 +27,11 @@ class Tail:
 
 
 class Logs:
-    def __init__(self, database: Database) -> None:
+    """`flush` writes what is still on its way to the log: who reads it sees what has happened."""
+
+    def __init__(self, database: Database, flush: Callable[[], None] = lambda: None) -> None:
         self._database = database
+        self._flush = flush
 
     def recent(self, wanted: LogFilter, *, after: int | None, limit: int) -> list[LogRow]:
         """The last lines, or the first ones after an id; oldest first."""
@@ -70,6 +73,7 @@ class Logs:
         return tail
 
     def _read(self, wanted: LogFilter, after: int | None, before: int | None, limit: int) -> list[LogRow]:
+        self._flush()
         with self._database.read() as connection:
             if after is not None:
                 rows = store.after(connection, wanted, after, limit)

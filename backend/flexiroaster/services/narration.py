@@ -9,13 +9,12 @@ from flexiroaster.engine.events import Event, EventType
 from flexiroaster.store.progress import LogEntry
 
 
-def narrate(events: Iterable[Event], number: int) -> Iterator[LogEntry]:
-    """`number` is the execution's."""
+def narrate(events: Iterable[Event]) -> Iterator[LogEntry]:
     for event in events:
         told = _TELLERS.get(event.type)
         if told is None:
             continue
-        level, message = told(event, number)
+        level, message = told(event)
         yield LogEntry(
             at=event.at,
             level=level,
@@ -25,7 +24,12 @@ def narrate(events: Iterable[Event], number: int) -> Iterator[LogEntry]:
             stage=event.stage,
             index=event.index,
             attempt=event.payload.get("attempt"),
+            seq=event.seq,
         )
+
+
+def is_told(event: Event) -> bool:
+    return event.type in _TELLERS
 
 
 def as_events(entries: Iterable[LogEntry]) -> list[Event]:
@@ -46,45 +50,45 @@ def as_events(entries: Iterable[LogEntry]) -> list[Event]:
     ]
 
 
-def _started(event: Event, number: int) -> tuple[str, str]:
+def _started(event: Event) -> tuple[str, str]:
     retry = event.payload.get("retry")
     again = f" again (retry {retry}, {event.payload['stages']} stages to run)" if retry else ""
-    return "info", f"execution #{number} started{again}"
+    return "info", f"execution #{event.payload['number']} started{again}"
 
 
-def _stage_completed(event: Event, _number: int) -> tuple[str, str]:
+def _stage_completed(event: Event) -> tuple[str, str]:
     payload = event.payload
     rows = f", {payload['rows']:,} rows" if payload.get("rows") is not None else ""
     return "info", f"succeeded in {_seconds(payload)}{rows}"
 
 
-def _stage_failed(event: Event, _number: int) -> tuple[str, str]:
+def _stage_failed(event: Event) -> tuple[str, str]:
     word = "timed out" if event.payload.get("status") == "timed_out" else "failed"
     return "error", f"{word}: {_message(event)}"
 
 
-def _stage_retrying(event: Event, _number: int) -> tuple[str, str]:
+def _stage_retrying(event: Event) -> tuple[str, str]:
     message = _message(event)
     cause = f": {message}" if message else ""
     return "warning", f"{event.payload.get('reason', 'trying again')}{cause}"
 
 
-def _stage_skipped(event: Event, _number: int) -> tuple[str, str]:
+def _stage_skipped(event: Event) -> tuple[str, str]:
     return "info", f"not run: {event.payload.get('reason', '')}"
 
 
-def _stage_cancelled(event: Event, _number: int) -> tuple[str, str]:
+def _stage_cancelled(event: Event) -> tuple[str, str]:
     return "info", "cancelled"
 
 
-def _ended(event: Event, number: int) -> tuple[str, str]:
+def _ended(event: Event) -> tuple[str, str]:
     status = event.payload["status"]
     word = {"success": "succeeded", "timed_out": "timed out"}.get(status, status)
     level = "info" if status in ("success", "cancelled") else "error"
     stage = event.payload.get("failed_stage")
     at = f" at {stage}" if stage else ""
     cause = f": {_message(event)}" if _message(event) else ""
-    return level, f"execution #{number} {word}{at} after {_seconds(event.payload)}{cause}"
+    return level, f"execution #{event.payload['number']} {word}{at} after {_seconds(event.payload)}{cause}"
 
 
 _TELLERS = {

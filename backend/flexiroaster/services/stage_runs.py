@@ -6,26 +6,26 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.events import EventType
-from flexiroaster.engine.outcome import Outcome
+from flexiroaster.engine.outcome import Outcome, Succeeded
 from flexiroaster.engine.runs import Key, StageRun
-from flexiroaster.engine.state import StageStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Spilled, stage_id
-from flexiroaster.services.narration import as_events
 from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.progress import KeptArtifact, LogEntry
 
 log = structlog.get_logger(__name__)
 
+MOST_AT_ONCE = 32
+"""Instant stage runs that one transaction claims: they share its commit, and are run again if the process dies."""
 LEASE = timedelta(seconds=30)
 """How long a worker that does not renew it keeps a stage run; renewed every third of it."""
 
@@ -37,11 +37,19 @@ class Claimed:
     live: Live
     key: Key
     run: StageRun
-    timeout: timedelta | None
 
     @property
     def execution_id(self) -> str:
         return self.live.state.execution.id
+
+    @property
+    def timeout(self) -> timedelta | None:
+        return self.live.version.plan.stages[self.key.position].timeout
+
+    @property
+    def instant(self) -> bool:
+        """Whether it takes microseconds, so that several may be claimed and recorded together."""
+        return self.live.version.instant[self.key.position]
 
 
 @dataclass(slots=True)
@@ -58,6 +66,14 @@ class Produced:
     logs: list[LogEntry] = field(default_factory=list)
 
 
+class Ended(NamedTuple):
+    """An attempt that is over, to be recorded."""
+
+    claimed: Claimed
+    outcome: Outcome
+    produced: Produced
+
+
 class StageRuns:
     """`owner` is this process in the leases; `chance` spreads retries."""
 
@@ -66,42 +82,50 @@ class StageRuns:
         self._owner = owner
         self._chance = chance
 
-    def claim_next(self) -> Claimed | None:
-        """Take a ready stage run, None when there is none."""
+    def claim_next(self) -> list[Claimed]:
+        """Take ready work: one stage run, or several that are instant; empty when there is none."""
         tally = Tally()
-        return self._changes.write(lambda tx: self._claim_from_queue(tx, tally), tally)
 
-    def record(self, claimed: Claimed, outcome: Outcome, produced: Produced, *, go_on: bool = True) -> Claimed | None:
-        """Write how an attempt ended and what follows; answers the stage run to go on with.
+        def operation(tx: Transaction) -> list[Claimed]:
+            batch = _Batch(self._changes, tx, tally)
+            claimed = self._claim_from_queue(batch)
+            batch.save()
+            return claimed
+
+        return self._changes.write(operation, tally)
+
+    def record(self, ended: Sequence[Ended], *, go_on: bool = True) -> list[Claimed]:
+        """Write how attempts ended and what follows; answers the stage runs to go on with.
 
         An answer that is no longer wanted (its lease went to another worker, the stage was timed out) changes nothing.
         """
         tally = Tally()
 
-        def operation(tx: Transaction) -> Claimed | None:
-            live = self._changes.touch(tx, tally, claimed.execution_id)
-            if not planner.is_current(live.state, claimed.key, claimed.run.attempt, self._owner):
-                log.info("stage_run.late_answer", execution=claimed.execution_id, attempt=claimed.run.attempt)
-                self._changes.save(tx, live, self._changes.draft(live))
-                return self._claim_from_queue(tx, tally) if go_on else None
-            draft = self._changes.draft(live)
-            planner.record(draft, claimed.key, outcome, self._chance())
-            succeeded = draft.run(claimed.key).status is StageStatus.SUCCESS
-            if succeeded:
-                self._keep(tx, live, claimed, produced, draft)
-            successor = self._claim_successor(live, draft) if go_on else None
-            self._changes.save(tx, live, draft, produced.logs)
-            if successor is not None or not go_on:
-                return successor
-            return self._claim_from_queue(tx, tally)
+        def operation(tx: Transaction) -> list[Claimed]:
+            batch = _Batch(self._changes, tx, tally)
+            for claimed, outcome, produced in ended:
+                self._record(batch, claimed, outcome, produced)
+            following = self._claim_following(batch) if go_on else []
+            batch.save()
+            return following
 
         return self._changes.write(operation, tally)
+
+    def _record(self, batch: _Batch, claimed: Claimed, outcome: Outcome, produced: Produced) -> None:
+        live, draft = batch.draft(claimed.execution_id)
+        if not planner.is_current(draft, claimed.key, claimed.run.attempt, self._owner):
+            log.info("stage_run.late_answer", execution=claimed.execution_id, attempt=claimed.run.attempt)
+            return
+        planner.record(draft, claimed.key, outcome, self._chance())
+        if isinstance(outcome, Succeeded):
+            self._keep(batch.tx, live, claimed, produced, draft)
+        batch.lines += produced.logs
 
     def release(self, claimed: Claimed) -> None:
         """Hand a running stage run back, because this worker stops."""
 
         def decide(live: Live, draft: Draft) -> None:
-            if planner.is_current(live.state, claimed.key, claimed.run.attempt, self._owner):
+            if planner.is_current(draft, claimed.key, claimed.run.attempt, self._owner):
                 planner.release(draft, claimed.key)
 
         self._changes.change(claimed.execution_id, decide)
@@ -111,20 +135,19 @@ class StageRuns:
         until = self._changes.clock() + LEASE
         self._changes.database.write(lambda tx: progress.renew_leases(tx, self._owner, until))
 
-    def add_logs(self, entries: Sequence[LogEntry]) -> None:
-        """Lines of stages that still run."""
+    def write_logs(self, entries: Sequence[LogEntry]) -> None:
+        """Lines of stages that still run, and whatever else waits to be told."""
 
         def operation(tx: Transaction) -> None:
-            progress.insert_logs(tx, entries)
-            tx.after_commit(lambda: self._changes.bus.publish(as_events(entries)))
+            self._changes.journal.write(tx, entries)
 
-        self._changes.database.write(operation)
+        self._changes.database.write(operation, on_failure=self._changes.journal.put_back)
 
     def _keep(self, tx: Transaction, live: Live, claimed: Claimed, produced: Produced, draft: Draft) -> None:
         name = stage_id(live.version, claimed.key)
         if produced.result_json is not None or produced.spilled_to is not None:
             progress.put_result(tx, claimed.execution_id, claimed.key, produced.result_json, produced.spilled_to)
-            draft.tell_more(EventType.STAGE_COMPLETED, result=summarise(produced.result))
+            draft.tell_more(EventType.STAGE_COMPLETED, claimed.key, result=summarise(produced.result))
         if produced.spilled_to:
             spilled = live.results[name] = Spilled(produced.spilled_to, produced.result)
             tx.after_commit(lambda: setattr(spilled, "value", None))
@@ -133,25 +156,60 @@ class StageRuns:
         if produced.artifacts:
             progress.insert_artifacts(tx, claimed.execution_id, produced.artifacts, draft.now)
 
-    def _claim_successor(self, live: Live, draft: Draft) -> Claimed | None:
-        """Go on with what this outcome made ready, unless others have waited longer."""
-        if not draft.ready or self._changes.dispatch.waiting:
-            return None
-        return self._claim(live, draft, draft.ready.pop(0))
+    def _claim_following(self, batch: _Batch) -> list[Claimed]:
+        """Go on with what these outcomes made ready, unless others have waited longer."""
+        if self._changes.dispatch.waiting:
+            return self._claim_from_queue(batch)
+        found: list[Claimed] = []
+        for live, draft in batch.drafts.values():
+            instant = live.version.instant
+            while draft.ready and (not found or (found[0].instant and instant[draft.ready[0].position])):
+                claimed = self._claim(live, draft, draft.ready.pop(0))
+                if claimed is not None:
+                    found.append(claimed)
+                if len(found) == MOST_AT_ONCE:
+                    return found
+        return found
+
+    def _claim_from_queue(self, batch: _Batch) -> list[Claimed]:
+        found: list[Claimed] = []
+        dispatch = self._changes.dispatch
+        while len(found) < MOST_AT_ONCE and (ready := dispatch.take(instant_only=bool(found))) is not None:
+            batch.tally.taken.append(ready)
+            live, draft = batch.draft(ready.work.execution_id)
+            claimed = self._claim(live, draft, ready.work.key)
+            if claimed is not None:
+                found.append(claimed)
+                if not claimed.instant:
+                    break
+        return found
 
     def _claim(self, live: Live, draft: Draft, key: Key) -> Claimed | None:
         run = planner.claim(draft, key, self._owner, draft.now + LEASE)
-        if run is None:
-            return None
-        return Claimed(live, key, run, live.version.plan.stages[key.position].timeout)
+        return None if run is None else Claimed(live, key, run)
 
-    def _claim_from_queue(self, tx: Transaction, tally: Tally) -> Claimed | None:
-        while (work := self._changes.dispatch.take()) is not None:
-            tally.taken.append(work)
-            live = self._changes.touch(tx, tally, work.execution_id)
-            draft = self._changes.draft(live)
-            claimed = self._claim(live, draft, work.key)
-            if claimed is not None:
-                self._changes.save(tx, live, draft)
-                return claimed
-        return None
+
+class _Batch:
+    """What one transaction does to several executions: each has one draft, written once."""
+
+    __slots__ = ("_changes", "drafts", "lines", "tally", "tx")
+
+    def __init__(self, changes: Changes, tx: Transaction, tally: Tally) -> None:
+        self._changes = changes
+        self.tx = tx
+        self.tally = tally
+        self.drafts: dict[str, tuple[Live, Draft]] = {}
+        self.lines: list[LogEntry] = []
+
+    def draft(self, execution_id: str) -> tuple[Live, Draft]:
+        found = self.drafts.get(execution_id)
+        if found is None:
+            live = self._changes.touch(self.tx, self.tally, execution_id)
+            found = self.drafts[execution_id] = live, self._changes.draft(live)
+        return found
+
+    def save(self) -> None:
+        for live, draft in self.drafts.values():
+            self._changes.save(self.tx, live, draft)
+        if self.lines:
+            self._changes.journal.write(self.tx, self.lines)

@@ -41,8 +41,10 @@ class StageContext(Protocol):
     idempotency_key: str
     """`execution:stage:index`, the same for every attempt: hand it to services that can deduplicate."""
 
-    cancelled: threading.Event
-    """Set on cancel and on timeout; a long stage looks at it or registers `on_cancel`."""
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set on cancel and on timeout; a long stage looks at it or registers `on_cancel`."""
+        ...
 
     inputs: Mapping[str, Any]
     data: Any

@@ -26,6 +26,10 @@ BUILT_IN: Mapping[str, str] = {
 }
 """Type → `module:Class`. A module is imported when its type is first used."""
 
+INSTANT_TYPES = frozenset({"noop", "wait"})
+"""Types that compute for microseconds and never block: the thread that claims and records does them by itself, many
+at a time. Known without loading them."""
+
 ENTRY_POINT_GROUP = "flexiroaster.stages"
 
 

@@ -164,7 +164,10 @@ def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
         executions.c.inputs,
         executions.c.data,
         executions.c.outputs,
-        executions.c.last_seq,
+        sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
+        .where(events.c.execution_id == executions.c.id)
+        .scalar_subquery()
+        .label("last_seq"),
         executions.c.timeout_at,
     ).where(executions.c.id == id)
     row = connection.execute(query).mappings().first()

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
-from flexiroaster.engine.events import EventType
+from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
 from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import dumps
-from flexiroaster.store.tables import events, executions, results, stage_runs
+from flexiroaster.store.tables import events, executions, logs, results, stage_runs
 
 
 class StaleState(Exception):
@@ -69,7 +69,7 @@ class KeptArtifact:
     profile: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LogEntry:
     at: datetime
     level: str
@@ -80,6 +80,8 @@ class LogEntry:
     index: int | None = None
     attempt: int | None = None
     fields: dict[str, Any] | None = None
+    seq: int | None = None
+    """Of the event it tells; None for a stage's own line."""
 
 
 def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
@@ -101,8 +103,6 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
             new.rerun_of,
             0,
             len(draft.plan.stages),
-            execution.stages_left,
-            execution.last_seq,
             tx.moment(new.logical_date),
             tx.moment(execution.created_at),
             tx.moment(execution.timeout_at),
@@ -120,19 +120,26 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
 
 
 def save(tx: Transaction, draft: Draft) -> None:
-    """Write what a draft changed. Raises StaleState when the present is no longer what the draft was based on."""
+    """Write what a draft changed. Raises StaleState when the present is no longer what the draft was based on.
+
+    An event's number is its place in the execution's history: whoever finds it taken was not the first to decide.
+    """
     before, after = draft.state.execution, draft.execution
-    if tx.run("update_execution", (*_execution_values(tx, after), after.id, before.last_seq)) != 1:
+    if after is not before and (
+        tx.run("update_execution", (*_execution_values(tx, after), after.id, before.status.value)) != 1
+    ):
         raise StaleState(after.id)
+    known = draft.state.runs
     rows = []
     for key, run in draft.runs.items():
-        old = draft.state.runs[key]
+        old = known[key]
         rows.append((*_run_values(tx, run), after.id, *key, old.status.value, old.attempt))
     if _update_runs(tx, rows) != len(rows):
         raise StaleState(after.id)
     if draft.attempts:
         tx.run_many("insert_attempt", [_attempt_values(tx, after.id, attempt) for attempt in draft.attempts])
-    _insert_events(tx, draft)
+    if _insert_events(tx, draft) != len(draft.events):
+        raise StaleState(after.id)
 
 
 def put_result(tx: Transaction, execution_id: str, key: Key, value: str | None, artifact_id: str | None = None) -> None:
@@ -187,6 +194,7 @@ def insert_logs(tx: Transaction, entries: Sequence[LogEntry]) -> None:
                 entry.stage,
                 entry.index,
                 entry.attempt,
+                entry.seq,
                 entry.message,
                 _json(entry.fields),
             )
@@ -214,12 +222,10 @@ def renew_leases(tx: Transaction, owner: str, until: datetime) -> int:
 def end_as_failed(tx: Transaction, execution_id: str, error: StageError, now: datetime) -> None:
     """End an execution without its plan: for one that cannot be loaded."""
     table = executions.c
-    seq = tx.sa.scalar(sa.select(table.last_seq).where(table.id == execution_id)) or 0
+    seq = _newest_seq(tx.sa, execution_id)
     ended = {"ended_at": now, "error": error.to_json()}
     tx.sa.execute(
-        sa.update(executions)
-        .where(table.id == execution_id)
-        .values(status=ExecutionStatus.FAILED.value, stages_left=0, last_seq=seq + 1, **ended)
+        sa.update(executions).where(table.id == execution_id).values(status=ExecutionStatus.FAILED.value, **ended)
     )
     open_runs = (stage_runs.c.execution_id == execution_id) & stage_runs.c.status.not_in(
         [status.value for status in STAGE_FINAL]
@@ -242,7 +248,41 @@ def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
     if row is None:
         return None
     runs = connection.execute(sa.select(stage_runs).where(stage_runs.c.execution_id == execution_id)).mappings()
-    return ExecutionState(_execution(row), {run.key: run for run in map(_stage_run, runs)})
+    known = {run.key: run for run in map(_stage_run, runs)}
+    still_open = sum(not run.final for run in known.values())
+    return ExecutionState(_execution(row), known, _newest_seq(connection, execution_id), still_open)
+
+
+def _newest_seq(connection: sa.Connection, execution_id: str) -> int:
+    return connection.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.execution_id == execution_id)) or 0
+
+
+def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
+    """The newest events that no log line tells, as far back as `delay` before the newest line that tells one."""
+    told = sa.select(logs.c.execution_id, logs.c.seq, logs.c.at).where(logs.c.seq.is_not(None))
+    newest = connection.execute(told.order_by(logs.c.id.desc()).limit(1)).first()
+    since = datetime.min.replace(tzinfo=UTC) if newest is None else newest.at - delay
+    known = {(row.execution_id, row.seq) for row in connection.execute(told.where(logs.c.at >= since))}
+    query = (
+        sa.select(events, executions.c.pipeline_id)
+        .join(executions, executions.c.id == events.c.execution_id)
+        .where(executions.c.ended_at.is_(None) | (executions.c.ended_at >= since), events.c.at >= since)
+        .order_by(events.c.at, events.c.execution_id, events.c.seq)
+    )
+    return [
+        Event(
+            EventType(row.type),
+            row.execution_id,
+            row.pipeline_id,
+            row.seq,
+            row.at,
+            row.stage,
+            row.idx,
+            row.payload or {},
+        )
+        for row in connection.execute(query)
+        if (row.execution_id, row.seq) not in known
+    ]
 
 
 def open_executions(connection: sa.Connection) -> list[str]:
@@ -263,8 +303,8 @@ def _update_runs(tx: Transaction, rows: list[tuple[Any, ...]]) -> int:
     return tx.run_many("update_stage_run", rows) if rows else 0
 
 
-def _insert_events(tx: Transaction, draft: Draft) -> None:
-    tx.run_many(
+def _insert_events(tx: Transaction, draft: Draft) -> int:
+    return tx.run_many(
         "insert_event",
         [
             (
@@ -307,8 +347,6 @@ def _run_values(tx: Transaction, run: StageRun) -> tuple[Any, ...]:
 def _execution_values(tx: Transaction, execution: Execution) -> tuple[Any, ...]:
     return (
         execution.status.value,
-        execution.stages_left,
-        execution.last_seq,
         execution.retries,
         tx.moment(execution.started_at),
         tx.moment(execution.ended_at),
@@ -350,9 +388,7 @@ def _execution(row: sa.RowMapping) -> Execution:
         version=row["version"],
         number=row["number"],
         status=ExecutionStatus(row["status"]),
-        stages_left=row["stages_left"],
         created_at=row["created_at"],
-        last_seq=row["last_seq"],
         retries=row["retries"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
@@ -374,4 +410,4 @@ def _stage_run(row: sa.RowMapping) -> StageRun:
     )
 
 
-_PLAIN_COLUMNS = tuple(name for name in StageRun._fields if name not in ("key", "status", "error"))
+_PLAIN_COLUMNS = tuple(name for name in StageRun.__slots__ if name not in ("key", "status", "error"))

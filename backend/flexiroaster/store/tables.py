@@ -124,9 +124,7 @@ executions = Table(
     Column("idempotency_key", String(200)),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("stages_total", Integer, nullable=False),
-    Column("stages_left", Integer, nullable=False),  # not yet in a final state
     Column("retries", Integer, nullable=False, server_default="0"),  # how often a person retried it
-    Column("last_seq", Integer, nullable=False, server_default="0"),  # of its newest event
     Column("logical_date", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
@@ -231,6 +229,7 @@ logs = Table(
     Column("stage", String(80)),
     Column("idx", Integer),
     Column("attempt", Integer),
+    Column("seq", Integer),  # of the event it tells; null for a stage's own line
     Column("message", Text, nullable=False),
     Column("fields", Json),
     Index(None, "execution_id", "id"),

@@ -87,7 +87,7 @@ def seed(app: ServerApp) -> None:
     make_pipeline(app)
     history = app.history
     history.execution(
-        PIPELINE, 1, id=EXECUTION, status="failed", failed_stage="check", error={"message": "no"}, last_seq=1
+        PIPELINE, 1, id=EXECUTION, status="failed", failed_stage="check", error={"message": "no"}
     )
     history.stage_run(EXECUTION, 0, stage="check", status="failed", error={"message": "no"})
     history.artifact(ARTIFACT, EXECUTION, stage="check")

@@ -53,7 +53,6 @@ class Simulation:
             version=1,
             number=1,
             status=ExecutionStatus.QUEUED,
-            stages_left=len(self.plan.stages),
             created_at=self.now,
         )
         self.state = ExecutionState(execution)

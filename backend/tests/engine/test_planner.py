@@ -41,7 +41,7 @@ def test_all_successes_end_in_success() -> None:
     run = Simulation.of(DIAMOND)
     run.run_all()
     assert run.status == "success"
-    assert run.execution.stages_left == 0
+    assert run.state.open == 0
     assert run.events()[-1] == "execution_completed"
 
 
@@ -49,7 +49,7 @@ def test_events_are_numbered_without_a_gap() -> None:
     run = Simulation.of(DIAMOND)
     run.run_all({"b": failed()})
     assert [event.seq for event in run.history] == list(range(1, len(run.history) + 1))
-    assert run.execution.last_seq == len(run.history)
+    assert run.state.seq == len(run.history)
 
 
 def test_failure_blocks_what_needs_it_and_nothing_else() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -86,7 +87,7 @@ def _outcome(run: Simulation, data: st.DataObject) -> Any:
 def _check(run: Simulation) -> None:
     execution = run.execution
     assert all(stage.status in STAGE_FINAL for stage in run.state.runs.values())
-    assert execution.stages_left == 0
+    assert run.state.open == 0
     assert execution.ended_at is not None
     assert [event.seq for event in run.history] == list(range(1, len(run.history) + 1))
     ends = [event for event in run.history if event.type.value in ENDS]
@@ -129,9 +130,8 @@ def test_retry_keeps_successes_and_ends_again(stages: dict[str, Any], data: st.D
     drive(run, data)
     _check(run)
     for key, stage in kept.items():
-        assert run.state.runs[key]._replace(needs_left=0, needs_ok=0, needs_failed=0) == stage._replace(
-            needs_left=0, needs_ok=0, needs_failed=0
-        )
+        counters = {"needs_left": 0, "needs_ok": 0, "needs_failed": 0}
+        assert replace(run.state.runs[key], **counters) == replace(stage, **counters)
 
 
 @settings(max_examples=200, deadline=None)

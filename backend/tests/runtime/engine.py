@@ -152,6 +152,7 @@ class TestEngine:
         return {row["position"]: row["value"] for row in self.rows(results, execution_id)}
 
     def messages(self, execution_id: str) -> list[str]:
+        self.embedded.journal.flush()
         return [row["message"] for row in sorted(self.rows(logs, execution_id), key=lambda row: row["id"])]
 
     def events(self, execution_id: str) -> list[sa.RowMapping]:

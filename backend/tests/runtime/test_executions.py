@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from flexiroaster.engine.errors import ConfigurationError, Conflict, InvalidInputs, NotFound, StageFailed
+from flexiroaster.engine.outcome import Succeeded
+from flexiroaster.services.stage_runs import Ended, Produced
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
+from flexiroaster.store.tables import logs
 from tests.runtime.engine import Gate, TestEngine, running
 
 RETRY: dict[str, Any] = {"retry": {"max_attempts": 3, "delay": "1ms"}}
@@ -297,27 +300,60 @@ def test_stop_hands_back_and_the_next_start_goes_on(database: Database, tmp_path
 def test_start_takes_up_what_a_dead_process_left(database: Database, tmp_path: Path) -> None:
     """The rows a killed process leaves: one stage running, one retrying, one ready."""
     dead = TestEngine(database, tmp_path)  # never started: it claims and then is never heard of again
-    execution = dead.execute({"a": [], "b": [], "c": ["a", "b"]})
-    claimed = dead.embedded.stage_runs.claim_next()
-    assert claimed is not None
+    doing = act(dead.act(lambda _: None))
+    execution = dead.execute({"a": doing, "b": doing, "c": ["a", "b"]})
+    (claimed,) = dead.embedded.stage_runs.claim_next()
+    assert claimed.run.attempt == 1
     with running(database, tmp_path) as engine:
         assert engine.wait_end(execution) == "success"
         assert engine.stage(execution, "a")["attempt"] == 2
         assert engine.stage(execution, "b")["attempt"] == 1
 
 
-def test_late_answer_of_a_dead_process_changes_nothing(database: Database, tmp_path: Path) -> None:
-    from flexiroaster.engine.outcome import Succeeded
-    from flexiroaster.services.stage_runs import Produced
+def test_start_tells_in_the_log_what_a_dead_process_did_not_come_to_tell(database: Database, tmp_path: Path) -> None:
+    dead = TestEngine(database, tmp_path)  # never started: nothing writes its lines
+    doing = act(dead.act(lambda _: None))
+    execution = dead.execute({"a": doing, "b": {**doing, "needs": ["a"]}})
+    (claimed,) = dead.embedded.stage_runs.claim_next()
+    dead.embedded.stage_runs.record([Ended(claimed, Succeeded(), Produced())], go_on=False)
+    assert dead.rows(logs, execution) == []
+    with running(database, tmp_path) as engine:
+        engine.wait_end(execution)
+        lines = engine.messages(execution)
+        assert [line.partition(" ")[0] for line in lines] == ["execution", "succeeded", "succeeded", "execution"]
+        engine.embedded.journal.catch_up()
+        assert engine.messages(execution) == lines
 
+
+def test_instant_stages_share_a_transaction_and_one_that_cannot_be_recorded_fails_alone(
+    engine: TestEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flexiroaster.engine import planner
+
+    record = planner.record
+
+    def fails_for_one(draft: Any, key: Any, outcome: Any, chance: float) -> None:
+        if draft.plan.stages[key.position].id == "m7" and isinstance(outcome, Succeeded):
+            raise RuntimeError("cannot be written")
+        record(draft, key, outcome, chance)
+
+    monkeypatch.setattr(planner, "record", fails_for_one)
+    middle = {f"m{n}": ["first"] for n in range(20)}
+    execution = engine.execute({"first": [], **middle})
+    assert engine.wait_end(execution) == "failed"
+    states = {name: engine.stage(execution, name)["status"] for name in middle}
+    assert states == {name: "failed" if name == "m7" else "success" for name in middle}
+
+
+def test_late_answer_of_a_dead_process_changes_nothing(database: Database, tmp_path: Path) -> None:
     dead = TestEngine(database, tmp_path)
     execution = dead.execute({"a": []})
-    claimed = dead.embedded.stage_runs.claim_next()
-    assert claimed is not None
+    (claimed,) = dead.embedded.stage_runs.claim_next()
     with running(database, tmp_path) as engine:
         engine.wait_end(execution)
         before = engine.events(execution)
-        dead.embedded.stage_runs.record(claimed, Succeeded({"late": True}), Produced(result_json='{"late":true}'))
+        late = Ended(claimed, Succeeded({"late": True}), Produced(result_json='{"late":true}'))
+        dead.embedded.stage_runs.record([late])
         assert engine.events(execution) == before
         assert engine.results(execution) == {}
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from flexiroaster.engine.errors import StageFailed
+from flexiroaster.engine.events import Event
 from flexiroaster.runtime import logbook, timers, worker
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import StoreUnavailable
@@ -16,13 +18,22 @@ from tests.runtime.test_executions import act
 
 
 class Outage:
-    """Between `begin` and `end` every write is refused; `wait_refused` returns after so many."""
+    """Between `begin` and `end` every write is refused; `wait_refused` returns after so many.
+
+    `begin_after` begins in the thread that publishes the event: before anything can come due after it.
+    """
 
     def __init__(self, engine: TestEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         self._write = engine.database.write
         self._out = threading.Event()
         self._refused = threading.Semaphore(0)
+        self._after: tuple[str, str] | None = None
         monkeypatch.setattr(engine.database, "write", self._try)
+        engine.bus.subscribe(self._see)
+
+    def begin_after(self, type: str, stage: str) -> None:
+        """Call it before the execution starts."""
+        self._after = (type, stage)
 
     def begin(self) -> None:
         self._out.set()
@@ -33,6 +44,10 @@ class Outage:
     def wait_refused(self, times: int) -> None:
         for _ in range(times):
             assert self._refused.acquire(timeout=30)
+
+    def _see(self, seen: Sequence[Event]) -> None:
+        if any((event.type.value, event.stage) == self._after for event in seen):
+            self.begin()
 
     def _try(self, operation: Any, **options: Any) -> Any:
         if self._out.is_set():
@@ -49,9 +64,8 @@ def outage(engine: TestEngine, monkeypatch: pytest.MonkeyPatch) -> Outage:
 
 
 def test_wait_that_was_due_meanwhile_goes_on_afterwards(engine: TestEngine, outage: Outage) -> None:
-    execution = engine.execute({"a": {"type": "wait", "config": {"seconds": 0.2}}, "b": ["a"]})
-    engine.wait_for("stage_waiting", "a")
-    outage.begin()
+    outage.begin_after("stage_waiting", "a")
+    execution = engine.execute({"a": {"type": "wait", "config": {"seconds": 0.5}}, "b": ["a"]})
     outage.wait_refused(3)
     outage.end()
     assert engine.wait_end(execution) == "success"
@@ -63,19 +77,17 @@ def test_retry_that_was_due_meanwhile_is_made_afterwards(engine: TestEngine, out
             raise StageFailed("busy", kind="transient")
         return context.attempt
 
-    retry = {"max_attempts": 2, "delay": "200ms", "backoff": "constant", "jitter": False}
+    outage.begin_after("stage_retrying", "a")
+    retry = {"max_attempts": 2, "delay": "500ms", "backoff": "constant", "jitter": False}
     execution = engine.execute({"a": act(engine.act(flaky), retry=retry)})
-    engine.wait_for("stage_retrying", "a")
-    outage.begin()
     outage.wait_refused(3)
     outage.end()
     assert engine.wait_end(execution) == "success"
 
 
 def test_timeout_that_passed_meanwhile_ends_the_execution(engine: TestEngine, outage: Outage) -> None:
-    execution = engine.execute({"a": {"type": "wait", "config": {"seconds": 3600}}}, timeout="200ms")
-    engine.wait_for("stage_waiting", "a")
-    outage.begin()
+    outage.begin_after("stage_waiting", "a")
+    execution = engine.execute({"a": {"type": "wait", "config": {"seconds": 3600}}}, timeout="1500ms")
     outage.wait_refused(3)
     outage.end()
     assert engine.wait_end(execution) == "timed_out"

@@ -13,16 +13,17 @@ needs_failed = %s, lease_owner = %s, lease_until = %s, due_at = %s, reason = %s,
 WHERE execution_id = %s AND position = %s AND idx = %s AND status = %s AND attempt = %s;
 
 -- name: update_execution
-UPDATE executions SET status = %s, stages_left = %s, last_seq = %s, retries = %s, started_at = %s, ended_at =
-%s, timeout_at = %s, cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s
-WHERE id = %s AND last_seq = %s;
+UPDATE executions SET status = %s, retries = %s, started_at = %s, ended_at = %s, timeout_at = %s,
+cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s
+WHERE id = %s AND status = %s;
 
 -- name: set_outputs
 UPDATE executions SET outputs = %s WHERE id = %s;
 
 -- name: insert_event
 INSERT INTO events (execution_id, seq, at, type, stage, idx, payload)
-VALUES (%s, %s, %s, %s, %s, %s, %s);
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (execution_id, seq) DO NOTHING;
 
 -- name: insert_attempt
 INSERT INTO attempts (execution_id, position, idx, attempt, status, worker, started_at, ended_at, error)
@@ -35,8 +36,8 @@ ON CONFLICT (execution_id, position, idx) DO UPDATE SET value = excluded.value, 
 excluded.artifact_id;
 
 -- name: insert_log
-INSERT INTO logs (at, level, pipeline_id, execution_id, stage, idx, attempt, message, fields)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s);
+INSERT INTO logs (at, level, pipeline_id, execution_id, stage, idx, attempt, seq, message, fields)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: insert_artifact
 INSERT INTO artifacts (id, execution_id, stage, idx, attempt, name, kind, media_type, key, rows, bytes,
@@ -45,9 +46,9 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, "trigger", actor, inputs, data,
-idempotency_key, rerun_of, priority, stages_total, stages_left, last_seq, logical_date, created_at,
+idempotency_key, rerun_of, priority, stages_total, logical_date, created_at,
 timeout_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: next_number
 UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL RETURNING last_number;

@@ -13,16 +13,17 @@ ready_at = ?, started_at = ?, ended_at = ?
 WHERE execution_id = ? AND position = ? AND idx = ? AND status = ? AND attempt = ?;
 
 -- name: update_execution
-UPDATE executions SET status = ?, stages_left = ?, last_seq = ?, retries = ?, started_at = ?, ended_at = ?,
-timeout_at = ?, cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?
-WHERE id = ? AND last_seq = ?;
+UPDATE executions SET status = ?, retries = ?, started_at = ?, ended_at = ?, timeout_at = ?,
+cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?
+WHERE id = ? AND status = ?;
 
 -- name: set_outputs
 UPDATE executions SET outputs = ? WHERE id = ?;
 
 -- name: insert_event
 INSERT INTO events (execution_id, seq, at, type, stage, idx, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (execution_id, seq) DO NOTHING;
 
 -- name: insert_attempt
 INSERT INTO attempts (execution_id, position, idx, attempt, status, worker, started_at, ended_at, error)
@@ -35,8 +36,8 @@ ON CONFLICT (execution_id, position, idx) DO UPDATE SET value = excluded.value, 
 excluded.artifact_id;
 
 -- name: insert_log
-INSERT INTO logs (at, level, pipeline_id, execution_id, stage, idx, attempt, message, fields)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO logs (at, level, pipeline_id, execution_id, stage, idx, attempt, seq, message, fields)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_artifact
 INSERT INTO artifacts (id, execution_id, stage, idx, attempt, name, kind, media_type, key, rows, bytes,
@@ -45,9 +46,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, trigger, actor, inputs, data,
-idempotency_key, rerun_of, priority, stages_total, stages_left, last_seq, logical_date, created_at,
+idempotency_key, rerun_of, priority, stages_total, logical_date, created_at,
 timeout_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: next_number
 UPDATE pipelines SET last_number = last_number + 1 WHERE id = ? AND deleted_at IS NULL RETURNING last_number;

@@ -104,9 +104,7 @@ def upgrade() -> None:
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("stages_total", sa.Integer(), nullable=False),
-        sa.Column("stages_left", sa.Integer(), nullable=False),
         sa.Column("retries", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("last_seq", sa.Integer(), server_default="0", nullable=False),
         sa.Column("logical_date", UtcDateTime(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
@@ -201,6 +199,7 @@ def upgrade() -> None:
         sa.Column("stage", sa.String(length=80), nullable=True),
         sa.Column("idx", sa.Integer(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("seq", sa.Integer(), nullable=True),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("fields", Json, nullable=True),
         sa.ForeignKeyConstraint(
