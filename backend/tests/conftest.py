@@ -13,12 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import event
 
 from flexiroaster.store.database import Database
 from flexiroaster.store.migrate import upgrade
 from tests.history import History
 from tests.postgres import Postgres
+
+# How long an example takes says how busy the machine is: what must be quick has a test that counts processor time.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _numbers = itertools.count(1)
 

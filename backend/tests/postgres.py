@@ -13,6 +13,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+TRIES = 10
+START_SECONDS = 120
+
 
 @dataclass(frozen=True)
 class Postgres:
@@ -24,24 +27,41 @@ class Postgres:
     @classmethod
     def start(cls) -> Postgres:
         folder = Path(tempfile.mkdtemp(prefix="flexiroaster-postgres-"))
-        server = cls(folder, _free_port())
         if _is_root():
             shutil.chown(folder, "postgres", "postgres")
-        _run("initdb", "-D", str(server.data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8",
+        _run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8",
              "--locale=C.UTF-8")  # fmt: skip
+        for _ in range(TRIES):
+            server = cls(folder, _free_port())
+            if server._starts():
+                return server
+        raise RuntimeError(f"PostgreSQL found no free port {TRIES} times: {server._log()[-2000:]}")
+
+    def _starts(self) -> bool:
+        """False where something else took the port between our asking for a free one and using it."""
         options = {
             "listen_addresses": "127.0.0.1",
-            "port": str(server.port),
-            "unix_socket_directories": str(folder),
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
             "max_connections": "200",
         }
         settings = " ".join(f"-c {name}={value}" for name, value in options.items())
-        _run("pg_ctl", "-D", str(server.data), "-w", "-l", str(folder / "log"), "-o", settings, "start")
-        server._prove_it_is_ours()
-        return server
+        patient = ["-w", "-t", str(START_SECONDS)]
+        try:
+            _run("pg_ctl", "-D", str(self.data), *patient, "-l", str(self.folder / "log"), "-o", settings, "start")
+        except RuntimeError:
+            if "Address already in use" in self._log():
+                (self.folder / "log").unlink()
+                return False
+            raise
+        self._prove_it_is_ours()
+        return True
+
+    def _log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
 
     @property
     def data(self) -> Path:
@@ -67,7 +87,6 @@ class Postgres:
             connection.execute(statement)
 
     def _prove_it_is_ours(self) -> None:
-        # Another server may have taken the port between our asking for a free one and using it.
         with psycopg.connect(self.url("postgres")) as connection:
             found = connection.execute("SHOW data_directory").fetchone()
         if found is None or Path(found[0]) != self.data:

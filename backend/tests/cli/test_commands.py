@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import flexiroaster
-from tests.system.server import EMAIL, PASSWORD, ServerProcess, clean_environment
+from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, ServerProcess, clean_environment
 
 GOOD = """
 id: sums
@@ -58,7 +58,7 @@ def flexi(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

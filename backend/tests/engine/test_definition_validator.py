@@ -383,9 +383,9 @@ SHAPES: dict[str, Callable[[int], list[str]]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_ten_thousand_stages_are_checked_without_recursion_in_seconds(shape: str) -> None:
     stages = [{"id": f"s{i}", "type": "noop", "needs": SHAPES[shape](i)} for i in range(10_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     report = check(document(*stages))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert report.ok == (shape in {"chain", "fan"})
 
 

@@ -161,12 +161,12 @@ def test_references_are_found(text: Any, references: set[tuple[str, str]]) -> No
 
 
 def test_macros_over_long_lists_are_refused_before_they_run() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for text in ("${{ big.map(a, a + 1) }}", "${{ small.map(a, small.map(b, a + b)) }}"):
         with pytest.raises(ExpressionError) as raised:
             render(text, {"big": list(range(20_000)), "small": list(range(1_000))})
         assert raised.value.code == "expression_limit"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 RECORDS = [{f"k{column}": column for column in range(20)} for _ in range(1_000)]
@@ -187,11 +187,11 @@ FIFTY = list(range(50))
     ],
 )
 def test_lists_of_large_elements_are_refused_before_they_are_copied(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(ExpressionError) as raised:
         render(text, {"rows": RECORDS, "fifty": FIFTY})
     assert raised.value.code == "expression_limit"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from flexiroaster.data.table import TableRef
 from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Succeeded
-from flexiroaster.stages import python
+from flexiroaster.stages import python, python_process
 from flexiroaster.stages.python import PythonConfig, PythonStage
 from flexiroaster.stages.tables import open_tables
 from tests.stages.context import NOW, FakeContext, Line
@@ -50,6 +51,20 @@ def failure(context: FakeContext, code: str | None = None, **config: Any) -> Sta
 def project(context: FakeContext, **files: str) -> None:
     for name, text in files.items():
         (context.data_dirs[0] / f"{name}.py").write_text(dedent(text))
+
+
+class Clock:
+    """The seconds that pass for the supervised process: those that really pass, and what a test adds."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._added = 0.0
+        monkeypatch.setattr(python_process, "time", self)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._added
+
+    def advance(self, seconds: float) -> None:
+        self._added += seconds
 
 
 def cancel_on(context: FakeContext, message: str) -> None:
@@ -533,12 +548,20 @@ class TestEnding:
         error = failure(context, "import signal\nsignal.pause()")
         assert (error.message, error.kind) == ("The stage did not end within its timeout.", "timeout")
 
-    def test_deadline_kills_what_ignores_the_signal(self, context: FakeContext) -> None:
-        context.deadline = NOW + timedelta(milliseconds=300)
-        code = "import signal\nsignal.signal(15, signal.SIG_IGN)\nwhile True: signal.pause()"
-        assert (
-            failure(context, code, grace="50ms").message == "The stage did not end within its timeout and was killed."
-        )
+    def test_deadline_kills_what_ignores_the_signal(
+        self, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock(monkeypatch)
+        context.deadline = NOW + timedelta(hours=1)
+        context.on_line = lambda _: clock.advance(3600)
+        code = """
+            import signal
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            print("ready")
+            while True: signal.pause()
+        """
+        message = "The stage did not end within its timeout and was killed."
+        assert failure(context, code, grace="50ms").message == message
 
     @linux
     @pytest.mark.parametrize("how", ["returns", "cancelled", "crashes", "kills its supervisor"])

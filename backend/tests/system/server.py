@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 EMAIL = "ada@example.com"
 PASSWORD = "a quiet green river"
 

@@ -13,7 +13,7 @@ from flexiroaster.web.dashboard import find_dist
 from tests.system.server import ServerProcess
 
 FRONTEND = Path(__file__).parents[3] / "frontend"
-PATIENCE_SECONDS = 110
+PATIENCE_SECONDS = 280
 
 
 @pytest.mark.browser

@@ -29,6 +29,10 @@ def command(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
     )
 
 
+def fetch(url: str, **parameters: str) -> httpx.Response:
+    return httpx.get(url, params=parameters, timeout=PATIENCE_SECONDS)
+
+
 def refused(folder: Path, *options: str, **environment: str) -> str:
     """Start a server that must not start; answers its one sentence."""
     done = command(folder, "flexiroaster", "up", "--port", "0", *options, **environment)
@@ -40,8 +44,8 @@ def refused(folder: Path, *options: str, **environment: str) -> str:
 
 def test_it_is_asked_and_answers_and_stops_with_status_0(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
-        assert httpx.get(f"{server.url}/").json() == {"message": "FlexiRoaster API", "version": server.ready["version"]}
-        assert httpx.get(f"{server.url}/docs").status_code == 200
+        assert fetch(f"{server.url}/").json() == {"message": "FlexiRoaster API", "version": server.ready["version"]}
+        assert fetch(f"{server.url}/docs").status_code == 200
         assert server.stop() == 0
     assert "server.stopped" in server.log
 
@@ -49,8 +53,8 @@ def test_it_is_asked_and_answers_and_stops_with_status_0(tmp_path: Path) -> None
 def test_link_makes_the_first_account_once(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         body = {"token": server.setup_token, "email": EMAIL, "password": PASSWORD}
-        assert httpx.post(f"{server.url}/api/auth/setup", json=body).status_code == 201
-        assert httpx.post(f"{server.url}/api/auth/setup", json=body).status_code in (401, 409)
+        assert httpx.post(f"{server.url}/api/auth/setup", json=body, timeout=PATIENCE_SECONDS).status_code == 201
+        assert httpx.post(f"{server.url}/api/auth/setup", json=body, timeout=PATIENCE_SECONDS).status_code in (401, 409)
         server.stop()
         server.start()
         assert server.ready["sign_in"] is None
@@ -68,7 +72,7 @@ def test_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         sentence = refused(tmp_path, "--data", str(server.data))
         assert f"is in use by pid {server.process.pid}" in sentence
-        assert httpx.get(f"{server.url}/health").json()["status"] == "healthy"
+        assert fetch(f"{server.url}/health").json()["status"] == "healthy"
 
 
 def test_taken_port_is_named(tmp_path: Path) -> None:
@@ -141,8 +145,8 @@ def test_application_of_the_specification_serves_the_socket_too(tmp_path: Path) 
     )
     try:
         url = printed_url(process)
-        assert httpx.get(f"{url}/health").json()["status"] == "healthy"
-        assert httpx.get(f"{url}/socket.io/", params={"EIO": "4", "transport": "polling"}).text.startswith("0{")
+        assert fetch(f"{url}/health").json()["status"] == "healthy"
+        assert fetch(f"{url}/socket.io/", EIO="4", transport="polling").text.startswith("0{")
     finally:
         process.terminate()
         process.communicate(timeout=PATIENCE_SECONDS)
