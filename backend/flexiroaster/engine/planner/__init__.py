@@ -1,0 +1,30 @@
+"""Decides what follows from what happened: values in, values out.
+
+Every function takes a `Draft` (the plan of the version, the state as last committed, the time) and leaves in it the
+changed execution, stage runs and events. Nothing here knows a clock, chance, network, disk or log. Only the runs a
+decision touches are looked at, so its cost does not grow with the pipeline.
+"""
+
+from flexiroaster.engine.draft import IllegalMove
+from flexiroaster.engine.planner.finishing import fail_outputs
+from flexiroaster.engine.planner.holding import claim, is_current, lose, release, wake
+from flexiroaster.engine.planner.recording import record
+from flexiroaster.engine.planner.retrying import needing_another_run, retry
+from flexiroaster.engine.planner.starting import start
+from flexiroaster.engine.planner.stopping import cancel, time_out
+
+__all__ = [
+    "IllegalMove",
+    "cancel",
+    "claim",
+    "fail_outputs",
+    "is_current",
+    "lose",
+    "needing_another_run",
+    "record",
+    "release",
+    "retry",
+    "start",
+    "time_out",
+    "wake",
+]

@@ -1,0 +1,51 @@
+"""When nothing is left to run: how the execution ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
+
+E = ExecutionStatus
+
+
+_EXECUTION_EVENTS = {
+    E.SUCCESS: EventType.EXECUTION_COMPLETED,
+    E.FAILED: EventType.EXECUTION_FAILED,
+    E.CANCELLED: EventType.EXECUTION_CANCELLED,
+    E.TIMED_OUT: EventType.EXECUTION_TIMED_OUT,
+}
+
+
+def finish_if_done(draft: Draft) -> bool:
+    execution = draft.execution
+    if draft.open > 0 or execution.status in EXECUTION_FINAL:
+        return False
+    if execution.status is E.CANCELLING:
+        status = execution.stopping_as or E.CANCELLED
+    else:
+        status = E.FAILED if execution.failed_stage else E.SUCCESS
+    draft.change_execution(status=status, ended_at=draft.now)
+    details: dict[str, Any] = {"status": status.value}
+    if execution.error is not None:
+        details["error"] = execution.error.to_json()
+    if execution.failed_stage is not None:
+        details["failed_stage"] = execution.failed_stage
+    if execution.reason is not None:
+        details["reason"] = execution.reason
+    if execution.started_at is not None:
+        details["duration_seconds"] = (draft.now - execution.started_at).total_seconds()
+    draft.emit(_EXECUTION_EVENTS[status], **details)
+    return True
+
+
+def fail_outputs(draft: Draft, error: StageError) -> None:
+    """The stages succeeded, but what the execution was to answer cannot be made: it ends as failed instead."""
+    completed = draft.take_back()
+    draft.execution = replace(draft.execution, status=E.FAILED, error=error)
+    payload = {**completed.payload, "status": E.FAILED.value, "error": error.to_json()}
+    draft.emit(EventType.EXECUTION_FAILED, **payload)

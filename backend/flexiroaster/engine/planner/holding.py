@@ -1,0 +1,99 @@
+"""What workers do with a stage run: claim it, lose it, hand it back; and what is due is ready again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.planner.finishing import finish_if_done
+from flexiroaster.engine.planner.moves import OPEN, RELEASED, Ending, end, keep_attempt, make_ready
+from flexiroaster.engine.retry import MAX_LOST
+from flexiroaster.engine.runs import Key, StageRun
+from flexiroaster.engine.state import ExecutionStatus, StageStatus
+
+E = ExecutionStatus
+S = StageStatus
+
+_HELD = frozenset({S.RUNNING, S.CANCELLING})
+
+
+def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun | None:
+    """Hand a ready stage run to a worker; None when it is no longer to be had.
+
+    A stage run that waited goes on with its attempt, every other claim is a new one.
+    """
+    run = draft.run(key)
+    if run.status is not S.QUEUED or draft.execution.status not in OPEN:
+        return None
+    if draft.execution.status is E.QUEUED:
+        draft.change_execution(status=E.RUNNING, started_at=draft.now)
+        draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value)
+    resumed = run.state is not None
+    claimed = draft.change(
+        run,
+        status=S.RUNNING,
+        attempt=run.attempt if resumed else run.attempt + 1,
+        lease_owner=owner,
+        lease_until=lease_until,
+        started_at=run.started_at if resumed else draft.now,
+        reason=None,
+        error=None,
+    )
+    if not resumed:
+        draft.emit(EventType.STAGE_STARTED, key, attempt=claimed.attempt, status=S.RUNNING.value)
+    return claimed
+
+
+def is_current(draft: Draft, key: Key, attempt: int, owner: str) -> bool:
+    """Whether this worker still holds this attempt. An answer that comes later than that changes nothing."""
+    run = draft.run(key)
+    return run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
+
+
+def wake(draft: Draft, key: Key) -> None:
+    """A retry or a wait is due."""
+    run = draft.run(key)
+    if run.status in (S.RETRYING, S.WAITING) and draft.execution.status is E.RUNNING:
+        make_ready(draft, run)
+
+
+def lose(draft: Draft, key: Key) -> None:
+    """The worker of a running stage run is gone: try again, but not for ever."""
+    run = draft.run(key)
+    if run.status is S.CANCELLING:
+        end(draft, Ending(run, S.CANCELLED, reason=run.reason))
+        finish_if_done(draft)
+        return
+    if run.status is not S.RUNNING:
+        return
+    lost = run.lost + 1
+    if lost >= MAX_LOST:
+        message = f"The worker was lost {lost} times while running this stage, so it is not tried again."
+        suggestion = "Look for what kills the process: memory, a crash in native code, a machine that restarts."
+        error = StageError(message, code="worker_lost", kind="lost", suggestion=suggestion)
+        end(draft, Ending(draft.change(run, lost=lost), S.FAILED, error))
+        finish_if_done(draft)
+        return
+    error = StageError("The worker stopped while running this stage.", code="worker_lost", kind="lost")
+    _again(draft, run, error, f"restarted after its worker stopped (lost {lost} of {MAX_LOST})", lost=lost)
+
+
+def release(draft: Draft, key: Key) -> None:
+    """Its worker hands a running stage run back because it stops: tried again at once, not counted as lost."""
+    run = draft.run(key)
+    if run.status is S.CANCELLING:
+        end(draft, Ending(run, S.CANCELLED, reason=run.reason))
+        finish_if_done(draft)
+    elif run.status is S.RUNNING:
+        reason = "restarted after the server stopped"
+        error = StageError("The server stopped while this stage was running.", code="server_stopped", kind="lost")
+        _again(draft, run, error, reason, lost=run.lost)
+
+
+def _again(draft: Draft, run: StageRun, error: StageError, reason: str, *, lost: int) -> None:
+    keep_attempt(draft, run, S.FAILED, error)
+    draft.change(run, status=S.QUEUED, lost=lost, spent=run.spent + 1, ready_at=draft.now, state=None, **RELEASED)
+    draft.emit(EventType.STAGE_RETRYING, run.key, attempt=run.attempt, status=S.QUEUED.value, reason=reason)
+    draft.ready.append(run.key)

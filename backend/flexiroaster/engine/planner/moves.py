@@ -1,0 +1,154 @@
+"""The steps that every decision is made of: a stage run becomes ready, ends, and tells those that need it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, NamedTuple, assert_never
+
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.join import Verdict, verdict
+from flexiroaster.engine.plan import PlannedStage
+from flexiroaster.engine.runs import EndedAttempt, Key, StageRun
+from flexiroaster.engine.state import ExecutionStatus, StageStatus
+
+E = ExecutionStatus
+S = StageStatus
+
+FAILED = frozenset({S.FAILED, S.TIMED_OUT, S.CANCELLED})
+OPEN = frozenset({E.QUEUED, E.RUNNING})
+RELEASED: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+
+
+def make_ready(draft: Draft, run: StageRun) -> None:
+    draft.change(run, status=S.QUEUED, ready_at=draft.now, due_at=None, reason=None)
+    draft.ready.append(run.key)
+
+
+def keep_attempt(draft: Draft, run: StageRun, status: StageStatus, error: StageError | None) -> None:
+    draft.attempts.append(
+        EndedAttempt(run.key, run.attempt, status, run.lease_owner, run.started_at, run.ended_at or draft.now, error)
+    )
+
+
+class Ending(NamedTuple):
+    """A final state about to be given. `blocked`: skipped, but counted as failed by what needs it."""
+
+    run: StageRun
+    status: StageStatus
+    error: StageError | None = None
+    reason: str | None = None
+    blocked: bool = False
+    rows: int | None = None
+    bytes: int | None = None
+
+
+def end(draft: Draft, first: Ending) -> None:
+    """Give a stage run its final state and tell those that need it; skips spread from here."""
+    endings = [first]
+    while endings:  # not recursion: a chain of 10,000 skips would not fit on the stack
+        ending = endings.pop()
+        run, status, error, reason, blocked, rows, size = ending
+        announce_end(
+            draft,
+            draft.change(
+                run,
+                status=status,
+                error=error,
+                reason=reason,
+                rows=rows,
+                bytes=size,
+                ended_at=draft.now,
+                due_at=None,
+                state=None,
+                lease_owner=None,
+                lease_until=None,
+            ),
+        )
+        stage = draft.plan.stages[run.key.position]
+        if status is S.FAILED or status is S.TIMED_OUT:
+            _blame(draft, stage, error)
+        for position in stage.successors:
+            run = _told(draft, Key(position), ok=status is S.SUCCESS, failed=blocked or status in FAILED)
+            if run.status is S.PENDING and (skip := advance(draft, run)) is not None:
+                endings.append(skip)
+
+
+_ENDED_EVENTS = {
+    S.SUCCESS: EventType.STAGE_COMPLETED,
+    S.FAILED: EventType.STAGE_FAILED,
+    S.TIMED_OUT: EventType.STAGE_FAILED,
+    S.SKIPPED: EventType.STAGE_SKIPPED,
+    S.CANCELLED: EventType.STAGE_CANCELLED,
+}
+
+
+def announce_end(draft: Draft, ended: StageRun) -> None:
+    details: dict[str, Any] = {"attempt": ended.attempt, "status": ended.status.value}
+    if ended.started_at is not None and ended.ended_at is not None:
+        details["duration_seconds"] = (ended.ended_at - ended.started_at).total_seconds()
+    for name in ("rows", "bytes", "reason"):
+        value = getattr(ended, name)
+        if value is not None:
+            details[name] = value
+    if ended.error is not None:
+        details["error"] = ended.error.to_json()
+    draft.emit(_ENDED_EVENTS[ended.status], ended.key, **details)
+    draft.open -= 1
+
+
+def _told(draft: Draft, key: Key, *, ok: bool, failed: bool) -> StageRun:
+    """Count one ended need of a stage run."""
+    run = draft.run(key)
+    return draft.change(
+        run, needs_left=run.needs_left - 1, needs_ok=run.needs_ok + ok, needs_failed=run.needs_failed + failed
+    )
+
+
+def advance(draft: Draft, run: StageRun) -> Ending | None:
+    """Make a pending stage run ready if its join allows; answers its skip when that is what follows."""
+    if draft.execution.status not in OPEN:
+        return None
+    stage = draft.plan.stages[run.key.position]
+    result = verdict(stage.join, len(stage.needs), run.needs_left, run.needs_ok, run.needs_failed)
+    match result:
+        case Verdict.WAIT:
+            return None
+        case Verdict.RUN:
+            make_ready(draft, run)
+            return None
+        case Verdict.SKIP | Verdict.BLOCK:
+            blocked = result is Verdict.BLOCK
+            return Ending(run, S.SKIPPED, reason=_why_skipped(draft, stage, blocked), blocked=blocked)
+        case _:
+            assert_never(result)
+
+
+def _why_skipped(draft: Draft, stage: PlannedStage, blocked: bool) -> str:
+    """Names the needed stage that decided, as the user knows it."""
+    for position in stage.needs:
+        need = draft.run(Key(position))
+        name = draft.plan.stages[position].id
+        if blocked and need.status in FAILED:
+            return f"needs {name}, which {_ENDED_WORDS[need.status]}"
+        if blocked and need.status is S.SKIPPED and need.needs_failed:
+            return f"needs {name}, which did not run"
+    if blocked:
+        return "a stage it needs did not run"
+    return f"join is {stage.join.value}, and the stages it needs did not end that way"
+
+
+_ENDED_WORDS = {S.FAILED: "failed", S.TIMED_OUT: "timed out", S.CANCELLED: "was cancelled"}
+
+
+def _blame(draft: Draft, stage: PlannedStage, error: StageError | None) -> None:
+    """The execution's cause is the failed stage that comes first in the graph."""
+    blamed = draft.execution.failed_stage
+    if blamed is None or stage.rank < draft.plan.rank_of(blamed):
+        draft.change_execution(failed_stage=stage.id, error=error)
+
+
+def spoken(delay: timedelta) -> str:
+    seconds = delay.total_seconds()
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

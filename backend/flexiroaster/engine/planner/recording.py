@@ -1,0 +1,75 @@
+"""What follows when an attempt has ended."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
+from flexiroaster.engine.planner.finishing import finish_if_done
+from flexiroaster.engine.planner.moves import RELEASED, Ending, end, keep_attempt, spoken
+from flexiroaster.engine.retry import retry_delay
+from flexiroaster.engine.runs import Key, StageRun
+from flexiroaster.engine.state import StageStatus
+
+S = StageStatus
+
+
+def record(draft: Draft, key: Key, outcome: Outcome, chance: float) -> None:
+    """What follows when the current attempt has ended. `chance` in [0, 1) spreads retries."""
+    _record(draft, draft.run(key), outcome, chance)
+    finish_if_done(draft)
+
+
+def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> None:
+    if run.status is S.CANCELLING:
+        _record_cancelled(draft, run, outcome)
+        return
+    match outcome:
+        case Succeeded(rows=rows, bytes=size):
+            end(draft, Ending(run, S.SUCCESS, rows=rows, bytes=size))
+        case Skipped(reason=reason):
+            end(draft, Ending(run, S.SKIPPED, reason=reason))
+        case Cancelled(reason=reason):
+            end(draft, Ending(run, S.CANCELLED, reason=reason))
+        case Waiting(until=until, reason=reason, state=remembered):
+            draft.change(run, status=S.WAITING, due_at=until, reason=reason, state=remembered, **RELEASED)
+            draft.emit(
+                EventType.STAGE_WAITING, run.key, status=S.WAITING.value, reason=reason, due_at=until.isoformat()
+            )
+        case Failed(error=error):
+            _record_failure(draft, run, error, chance)
+        case _:
+            assert_never(outcome)
+
+
+def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: float) -> None:
+    policy = draft.plan.stages[run.key.position].retry
+    tries = run.attempt - run.spent
+    delay = retry_delay(policy, tries, error, chance)
+    if delay is None:
+        end(draft, Ending(run, S.TIMED_OUT if error.kind == "timeout" else S.FAILED, error))
+        return
+    keep_attempt(draft, run, S.FAILED, error)
+    due = draft.now + delay
+    reason = f"attempt {tries} of {policy.max_attempts} failed, next try in {spoken(delay)}"
+    draft.change(run, status=S.RETRYING, reason=reason, error=error, due_at=due, state=None, **RELEASED)
+    draft.emit(
+        EventType.STAGE_RETRYING,
+        run.key,
+        attempt=run.attempt,
+        status=S.RETRYING.value,
+        reason=reason,
+        error=error.to_json(),
+        due_at=due.isoformat(),
+    )
+
+
+def _record_cancelled(draft: Draft, run: StageRun, outcome: Outcome) -> None:
+    """It was told to stop. If it finished first, its work is kept, but nothing follows from it."""
+    if isinstance(outcome, Succeeded):
+        end(draft, Ending(run, S.SUCCESS, rows=outcome.rows, bytes=outcome.bytes))
+    else:
+        end(draft, Ending(run, S.CANCELLED, reason=run.reason))

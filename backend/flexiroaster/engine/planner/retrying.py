@@ -1,0 +1,66 @@
+"""A person's retry: the same execution goes on from where it failed."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from flexiroaster.engine.draft import Draft, IllegalMove
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.plan import Plan
+from flexiroaster.engine.planner.finishing import finish_if_done
+from flexiroaster.engine.planner.moves import FAILED, advance, end, keep_attempt
+from flexiroaster.engine.runs import ExecutionState, Key, StageRun
+from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, ExecutionStatus, StageStatus
+
+E = ExecutionStatus
+S = StageStatus
+
+
+def needing_another_run(plan: Plan, state: ExecutionState) -> set[int]:
+    """Positions that a retry runs again: what did not succeed, and all that depends on it."""
+    unsuccessful = {run.key.position for run in state.runs.values() if run.status in FAILED or not run.final}
+    return plan.downstream(unsuccessful)
+
+
+def retry(draft: Draft) -> None:
+    """The same execution goes on from where it failed; what succeeded is kept."""
+    execution = draft.execution
+    if execution.status not in RETRYABLE_EXECUTIONS:
+        raise IllegalMove(f"an execution that is {execution.status} cannot be retried")
+    again = needing_another_run(draft.plan, draft.state)
+    keys = [key for key in draft.state.runs if key.position in again]
+    draft.change_execution(
+        status=E.RUNNING,
+        retries=execution.retries + 1,
+        ended_at=None,
+        error=None,
+        failed_stage=None,
+        reason=None,
+        cancel_requested_at=None,
+        timeout_at=draft.now + draft.plan.timeout if draft.plan.timeout else None,
+    )
+    draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value, retry=execution.retries + 1, stages=len(keys))
+    for key in keys:
+        _reset(draft, key, again)
+    for key in keys:
+        run = draft.run(key)
+        if run.status is S.PENDING and (skip := advance(draft, run)) is not None:
+            end(draft, skip)
+    finish_if_done(draft)
+
+
+def _reset(draft: Draft, key: Key, again: set[int]) -> None:
+    run = draft.run(key)
+    if run.attempt and run.status is not S.SKIPPED:
+        keep_attempt(draft, run, run.status, run.error)
+    ended = [draft.run(Key(need)) for need in draft.plan.stages[key.position].needs if need not in again]
+    values = _FRESH | {
+        "spent": run.attempt,
+        "needs_left": len(draft.plan.stages[key.position].needs) - len(ended),
+        "needs_ok": sum(other.status is S.SUCCESS for other in ended),
+    }
+    draft.change(run, **values)
+    draft.open += 1
+
+
+_FRESH = {item.name: item.default for item in fields(StageRun) if item.name not in ("key", "attempt")}
