@@ -263,4 +263,6 @@ def _stage_result(engine: Engine, execution_id: str, entry: StageRunEntry) -> St
 
 def _seconds(found: ExecutionPicture) -> float | None:
     row = found.row
-    return (row.ended_at - (row.started_at or row.created_at)).total_seconds() if row.ended_at else None
+    if row.ended_at is None:
+        return None
+    return (row.ended_at - (row.started_at or row.created_at)).total_seconds() - row.idle_seconds

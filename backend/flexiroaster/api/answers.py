@@ -162,7 +162,7 @@ def _bar(run: RunRow, now: datetime) -> schemas.RunBar:
         number=run.number,
         status=cast("Any", run.status),
         created_at=run.created_at,
-        duration_seconds=seconds(run.started_at, run.ended_at or now),
+        duration_seconds=execution_seconds(run, now),
     )
 
 
@@ -171,7 +171,7 @@ def stats(ended: Sequence[RunRow]) -> schemas.PipelineStats | None:
     if not judged:
         return None
     durations = sorted(
-        (run.ended_at - run.started_at).total_seconds() for run in judged if run.started_at and run.ended_at
+        took for run in judged if run.ended_at and (took := execution_seconds(run, run.ended_at)) is not None
     )
     return schemas.PipelineStats(
         executions=len(judged),
@@ -279,7 +279,8 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "started_at": row.started_at,
         "ended_at": row.ended_at,
         "queued_seconds": seconds(row.created_at, row.started_at or row.ended_at or now),
-        "duration_seconds": seconds(row.started_at, row.ended_at or now),
+        "duration_seconds": execution_seconds(row, now),
+        "idle_seconds": row.idle_seconds,
         "stages_total": row.stages_total,
         "counts": dict(counts),
         "failed_stage": row.failed_stage,
@@ -350,6 +351,12 @@ def _location(found: Mapping[str, Any]) -> schemas.LocationBody:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def execution_seconds(row: ExecutionRow | RunRow, now: datetime) -> float | None:
+    """The sum of its rounds: what lies between an end and a retry does not count."""
+    took = seconds(row.started_at, row.ended_at or now)
+    return None if took is None else max(0.0, round(took - row.idle_seconds, 6))
 
 
 def seconds(start: datetime | None, end: datetime) -> float | None:

@@ -196,7 +196,10 @@ class ExecutionSummary(BaseModel):
     started_at: datetime | None
     ended_at: datetime | None
     queued_seconds: float | None
-    duration_seconds: float | None = Field(description="start to end; to now while it runs")
+    duration_seconds: float | None = Field(
+        description="start to end, to now while it runs; without the time between an end and a retry"
+    )
+    idle_seconds: float = Field(description="between its ends and the retries that followed, in all")
     stages_total: int
     counts: dict[str, int] = Field(
         description="stage runs by state", examples=[{"success": 6, "failed": 1, "skipped": 3}]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
 
 
@@ -45,6 +46,12 @@ class StageRun:
     ready_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    reused_from: str | None = None
+    """The execution that ran it, where a re-run took its result over."""
+    waits_for: WaitsFor | None = None
+    """Of an attempt that waited; kept until the attempt ends."""
+    cached_from: str | None = None
+    """The execution whose result it took from the cache."""
 
     @property
     def final(self) -> bool:
@@ -72,6 +79,9 @@ class StageRun:
             self.ready_at,
             self.started_at,
             self.ended_at,
+            self.reused_from,
+            self.waits_for,
+            self.cached_from,
         )
 
 
@@ -88,6 +98,8 @@ class Execution:
     retries: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    idle_seconds: float = 0.0
+    """Time between its ends and the retries that followed: no part of its duration."""
     timeout_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     stopping_as: ExecutionStatus | None = None
@@ -95,6 +107,12 @@ class Execution:
     failed_stage: str | None = None
     error: StageError | None = None
     reason: str | None = None
+
+    def seconds_until(self, moment: datetime) -> float | None:
+        """Its duration, if it ended then: the sum of its rounds; None before it started."""
+        if self.started_at is None:
+            return None
+        return (moment - self.started_at).total_seconds() - self.idle_seconds
 
 
 class EndedAttempt(NamedTuple):

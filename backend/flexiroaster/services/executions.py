@@ -93,6 +93,7 @@ class Executions:
                 data=data,
                 idempotency_key=idempotency_key,
                 rerun_of=rerun_of,
+                from_stage=None,
                 logical_date=now,
             )
             self._insert(tx, tally, new, compiled, now)

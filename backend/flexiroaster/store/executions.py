@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flexiroaster.store.expressions import seconds_between
+from flexiroaster.store.expressions import execution_seconds, seconds_between
 from flexiroaster.store.tables import attempts, events, executions, pipelines, results, stage_runs
 
 USUAL = 20
@@ -31,6 +31,7 @@ class ExecutionRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    idle_seconds: float
     stages_total: int
     failed_stage: str | None
     error: Any
@@ -121,6 +122,7 @@ _summary = sa.select(
     executions.c.created_at,
     executions.c.started_at,
     executions.c.ended_at,
+    executions.c.idle_seconds,
     executions.c.stages_total,
     executions.c.failed_stage,
     executions.c.error,
@@ -263,7 +265,7 @@ def event_page(connection: sa.Connection, execution_id: str, *, after: int = 0, 
 def usual_seconds(connection: sa.Connection, pipeline_id: str, before_number: int) -> float | None:
     """The median duration of the last `USUAL` successes before an execution."""
     recent = (
-        sa.select(seconds_between(executions.c.started_at, executions.c.ended_at).label("seconds"))
+        sa.select(execution_seconds().label("seconds"))
         .where(
             executions.c.pipeline_id == pipeline_id,
             executions.c.number < before_number,

@@ -10,6 +10,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from flexiroaster.store.tables import executions
+
 
 class epoch_seconds(FunctionElement[int]):
     """Whole seconds since 1970 of a moment."""
@@ -31,6 +33,11 @@ class seconds_between(FunctionElement[float]):
 
     def __init__(self, start: ColumnElement[Any], end: ColumnElement[Any]) -> None:
         super().__init__(start, end)
+
+
+def execution_seconds() -> ColumnElement[float]:
+    """How long an execution took: the sum of its rounds; NULL before it has started and ended."""
+    return seconds_between(executions.c.started_at, executions.c.ended_at) - executions.c.idle_seconds
 
 
 class stage_count(FunctionElement[int]):

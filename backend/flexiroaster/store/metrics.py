@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from flexiroaster.store.expressions import epoch_seconds, seconds_between
+from flexiroaster.store.expressions import epoch_seconds, execution_seconds
 from flexiroaster.store.tables import executions, pipelines
 
 
@@ -27,7 +27,7 @@ class BucketCount(StatusCount):
     bucket: int
 
 
-_timed = seconds_between(executions.c.started_at, executions.c.ended_at)
+_timed = execution_seconds()
 _sums = (
     executions.c.status,
     sa.func.count().label("count"),

@@ -61,6 +61,7 @@ class RunRow:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    idle_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ def latest_runs(connection: sa.Connection, ids: Sequence[str]) -> list[RunRow]:
             executions.c.created_at,
             executions.c.started_at,
             executions.c.ended_at,
+            executions.c.idle_seconds,
         )
         .join_from(pipelines, executions, executions.c.pipeline_id == pipelines.c.id)
         .where(

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
 from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
 from flexiroaster.store.database import Transaction
@@ -35,6 +36,18 @@ class OutputsTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The stage run that started an execution; `depth` counts the executions above it."""
+
+    execution_id: str
+    key: Key
+    depth: int
+
+
+NO_PARENT = (None, None, None, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class NewExecution:
     """What an execution is started with; its state comes from the draft."""
 
@@ -48,7 +61,10 @@ class NewExecution:
     data: Any
     idempotency_key: str | None
     rerun_of: str | None
+    from_stage: str | None
     logical_date: datetime
+    parent: Parent | None = None
+    use_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,36 +103,42 @@ class LogEntry:
 def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
     """A new execution with all its stage runs and first events."""
     execution = draft.execution
-    tx.run(
+    tx.put(
         "insert_execution",
-        (
-            new.id,
-            new.pipeline_id,
-            new.version,
-            new.number,
-            execution.status.value,
-            new.trigger,
-            new.actor,
-            dumps(new.inputs),
-            None if new.data is None else dumps(new.data),
-            new.idempotency_key,
-            new.rerun_of,
-            0,
-            len(draft.plan.stages),
-            tx.moment(new.logical_date),
-            tx.moment(execution.created_at),
-            tx.moment(execution.timeout_at),
-        ),
-    )
-    stages = draft.plan.stages
-    tx.run_many(
-        "insert_stage_run",
         [
-            (new.id, *run.key, stages[run.key.position].id, stages[run.key.position].type, *_run_values(tx, run))
-            for run in draft.runs.values()
+            (
+                new.id,
+                new.pipeline_id,
+                new.version,
+                new.number,
+                execution.status.value,
+                new.trigger,
+                new.actor,
+                dumps(new.inputs),
+                None if new.data is None else dumps(new.data),
+                new.idempotency_key,
+                new.rerun_of,
+                new.from_stage,
+                0,
+                len(draft.plan.stages),
+                tx.moment(new.logical_date),
+                tx.moment(execution.created_at),
+                tx.moment(execution.timeout_at),
+                *((new.parent.execution_id, *new.parent.key, new.parent.depth) if new.parent else NO_PARENT),
+                new.use_cache,
+            )
         ],
     )
-    _insert_events(tx, draft)
+    stages = draft.plan.stages
+    tx.put(
+        "insert_stage_run",
+        [
+            (new.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from)
+            for run in draft.runs.values()
+            for stage in (stages[run.key.position],)
+        ],
+    )
+    _insert_events(tx, draft, None)
 
 
 def save(tx: Transaction, draft: Draft) -> None:
@@ -125,26 +147,23 @@ def save(tx: Transaction, draft: Draft) -> None:
     An event's number is its place in the execution's history: whoever finds it taken was not the first to decide.
     """
     before, after = draft.state.execution, draft.execution
-    if after is not before and (
-        tx.run("update_execution", (*_execution_values(tx, after), after.id, before.status.value)) != 1
-    ):
-        raise StaleState(after.id)
+    stale = StaleState(after.id)
+    if after is not before:
+        tx.put("update_execution", [(*_execution_values(tx, after), after.id, before.status.value)], stale)
     known = draft.state.runs
     rows = []
     for key, run in draft.runs.items():
         old = known[key]
         rows.append((*_run_values(tx, run), after.id, *key, old.status.value, old.attempt))
-    if _update_runs(tx, rows) != len(rows):
-        raise StaleState(after.id)
+    tx.put("update_stage_run", rows, stale)
     if draft.attempts:
-        tx.run_many("insert_attempt", [_attempt_values(tx, after.id, attempt) for attempt in draft.attempts])
-    if _insert_events(tx, draft) != len(draft.events):
-        raise StaleState(after.id)
+        tx.put("insert_attempt", [_attempt_values(tx, after.id, attempt) for attempt in draft.attempts])
+    _insert_events(tx, draft, stale)
 
 
 def put_result(tx: Transaction, execution_id: str, key: Key, value: str | None, artifact_id: str | None = None) -> None:
     """`value` is JSON text; a result that was spilled has its artifact's id instead."""
-    tx.run("put_result", (execution_id, *key, value, artifact_id))
+    tx.put("put_result", [(execution_id, *key, value, artifact_id)])
 
 
 def set_outputs(tx: Transaction, execution_id: str, outputs: dict[str, Any]) -> None:
@@ -154,11 +173,11 @@ def set_outputs(tx: Transaction, execution_id: str, outputs: dict[str, Any]) -> 
         raise OutputsTooLarge(
             f"they are larger than {OUTPUTS_LIMIT // 1_000_000} MB: name what is needed of a result, or write a file."
         )
-    tx.run("set_outputs", (text, execution_id))
+    tx.put("set_outputs", [(text, execution_id)])
 
 
 def insert_artifacts(tx: Transaction, execution_id: str, kept: Sequence[KeptArtifact], at: datetime) -> None:
-    tx.run_many(
+    tx.put(
         "insert_artifact",
         [
             (
@@ -183,7 +202,7 @@ def insert_artifacts(tx: Transaction, execution_id: str, kept: Sequence[KeptArti
 
 
 def insert_logs(tx: Transaction, entries: Sequence[LogEntry]) -> None:
-    tx.run_many(
+    tx.put(
         "insert_log",
         [
             (
@@ -215,8 +234,8 @@ def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> t
     return (str(found[0][0]), int(found[0][1])) if found else None
 
 
-def renew_leases(tx: Transaction, owner: str, until: datetime) -> int:
-    return tx.run("renew_leases", (tx.moment(until), owner))
+def renew_leases(tx: Transaction, owner: str, until: datetime) -> None:
+    tx.put("renew_leases", [(tx.moment(until), owner)])
 
 
 def end_as_failed(tx: Transaction, execution_id: str, error: StageError, now: datetime) -> None:
@@ -297,14 +316,8 @@ def load_results(connection: sa.Connection, execution_id: str) -> dict[Key, tupl
     return {Key(row.position, row.idx): (row.value, row.artifact_id) for row in connection.execute(query)}
 
 
-def _update_runs(tx: Transaction, rows: list[tuple[Any, ...]]) -> int:
-    if len(rows) == 1:
-        return tx.run("update_stage_run", rows[0])
-    return tx.run_many("update_stage_run", rows) if rows else 0
-
-
-def _insert_events(tx: Transaction, draft: Draft) -> int:
-    return tx.run_many(
+def _insert_events(tx: Transaction, draft: Draft, stale: StaleState | None) -> None:
+    tx.put(
         "insert_event",
         [
             (
@@ -318,6 +331,7 @@ def _insert_events(tx: Transaction, draft: Draft) -> int:
             )
             for event in draft.events
         ],
+        stale,
     )
 
 
@@ -341,6 +355,8 @@ def _run_values(tx: Transaction, run: StageRun) -> tuple[Any, ...]:
         tx.moment(run.ready_at),
         tx.moment(run.started_at),
         tx.moment(run.ended_at),
+        run.waits_for,
+        run.cached_from,
     )
 
 
@@ -350,6 +366,7 @@ def _execution_values(tx: Transaction, execution: Execution) -> tuple[Any, ...]:
         execution.retries,
         tx.moment(execution.started_at),
         tx.moment(execution.ended_at),
+        execution.idle_seconds,
         tx.moment(execution.timeout_at),
         tx.moment(execution.cancel_requested_at),
         execution.stopping_as and execution.stopping_as.value,
@@ -392,6 +409,7 @@ def _execution(row: sa.RowMapping) -> Execution:
         retries=row["retries"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
+        idle_seconds=row["idle_seconds"],
         timeout_at=row["timeout_at"],
         cancel_requested_at=row["cancel_requested_at"],
         stopping_as=ExecutionStatus(stopping_as) if stopping_as else None,
@@ -406,8 +424,9 @@ def _stage_run(row: sa.RowMapping) -> StageRun:
         key=Key(row["position"], row["idx"]),
         status=StageStatus(row["status"]),
         error=StageError.from_json(row["error"]) if row["error"] else None,
+        waits_for=WaitsFor(row["waits_for"]) if row["waits_for"] else None,
         **{name: row[name] for name in _PLAIN_COLUMNS},
     )
 
 
-_PLAIN_COLUMNS = tuple(name for name in StageRun.__slots__ if name not in ("key", "status", "error"))
+_PLAIN_COLUMNS = tuple(name for name in StageRun.__slots__ if name not in ("key", "status", "error", "waits_for"))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -121,6 +122,7 @@ executions = Table(
     Column("failed_stage", String(80)),
     Column("reason", Text),
     Column("rerun_of", String(36)),
+    Column("from_stage", String(80)),  # of a re-run: results before it were taken over
     Column("idempotency_key", String(200)),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("stages_total", Integer, nullable=False),
@@ -129,14 +131,28 @@ executions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    Column("idle_seconds", Float, nullable=False, server_default="0"),  # between its end and a retry, in all
     Column("timeout_at", UtcDateTime),
     Column("cancel_requested_at", UtcDateTime),
     Column("stopping_as", String(16)),  # the final state a cancelling execution will get
+    Column("parent_id", String(36)),  # the execution whose stage run started it
+    Column("parent_position", Integer),
+    Column("parent_idx", Integer),
+    Column("depth", Integer, nullable=False, server_default="0"),  # how many executions are above it
+    Column("use_cache", Boolean, nullable=False, server_default=text("true")),
     ForeignKeyConstraint(["pipeline_id", "version"], ["pipeline_versions.pipeline_id", "pipeline_versions.version"]),
     UniqueConstraint("pipeline_id", "number"),
     UniqueConstraint("pipeline_id", "idempotency_key"),
     Index(None, "pipeline_id", "created_at"),
     Index(None, "created_at", "id"),
+    Index(
+        "ix_executions_parent",
+        "parent_id",
+        "parent_position",
+        "parent_idx",
+        sqlite_where=text("parent_id IS NOT NULL"),
+        postgresql_where=text("parent_id IS NOT NULL"),
+    ),
     Index(
         "ix_executions_open",
         "status",
@@ -160,6 +176,7 @@ stage_runs = Table(
     Column("needs_left", Integer, nullable=False),
     Column("needs_ok", Integer, nullable=False),
     Column("needs_failed", Integer, nullable=False),
+    Column("reused_from", String(36)),  # the execution that ran it, where a re-run took its result over
     Column("lease_owner", String(64)),
     Column("lease_until", UtcDateTime),
     Column("due_at", UtcDateTime),  # of a retry, a wait or a timeout
@@ -171,6 +188,14 @@ stage_runs = Table(
     Column("ready_at", UtcDateTime),
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
+    Column("waits_for", String(16)),  # of an attempt that waited: time | approval | execution | event
+    Column("cached_from", String(36)),  # the execution whose result it took from the cache
+    Index(
+        "ix_stage_runs_waits_for",
+        "waits_for",
+        sqlite_where=text("waits_for IS NOT NULL"),
+        postgresql_where=text("waits_for IS NOT NULL"),
+    ),
     Index(
         "ix_stage_runs_due",
         "due_at",
@@ -255,6 +280,41 @@ artifacts = Table(
     Index(None, "execution_id", "stage"),
 )
 
+signals = Table(
+    "signals",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("data", Json),
+    Column("actor", String(320)),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What an execution was told from outside: the newest of each name, for stages that wait for it now or later."""
+
+stage_cache = Table(
+    "stage_cache",
+    metadata,
+    Column("pipeline_id", String(80), primary_key=True),
+    Column("stage", String(80), primary_key=True),
+    Column("key", String(64), primary_key=True),  # SHA-256 of the key's value and of what the stage does
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+"""Where the result of a stage lies that others may take instead of running it."""
+
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),  # of the stage, -1 for the execution itself
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("missed_at", UtcDateTime),
+)
+
 users = Table(
     "users",
     metadata,
@@ -266,6 +326,13 @@ users = Table(
     Column("token_version", Integer, nullable=False, server_default="0"),  # raised to end every token at once
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_login_at", UtcDateTime),
+)
+
+user_groups = Table(
+    "user_groups",
+    metadata,
+    Column("user_id", String(36), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(80), primary_key=True),
 )
 
 refresh_tokens = Table(

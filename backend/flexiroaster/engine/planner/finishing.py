@@ -37,8 +37,9 @@ def finish_if_done(draft: Draft) -> bool:
         details["failed_stage"] = execution.failed_stage
     if execution.reason is not None:
         details["reason"] = execution.reason
-    if execution.started_at is not None:
-        details["duration_seconds"] = (draft.now - execution.started_at).total_seconds()
+    duration = execution.seconds_until(draft.now)
+    if duration is not None:
+        details["duration_seconds"] = duration
     draft.emit(_EXECUTION_EVENTS[status], **details)
     return True
 

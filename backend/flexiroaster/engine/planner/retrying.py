@@ -32,7 +32,9 @@ def retry(draft: Draft) -> None:
     draft.change_execution(
         status=E.RUNNING,
         retries=execution.retries + 1,
+        started_at=execution.started_at or draft.now,
         ended_at=None,
+        idle_seconds=execution.idle_seconds + _idle_seconds(draft),
         error=None,
         failed_stage=None,
         reason=None,
@@ -47,6 +49,14 @@ def retry(draft: Draft) -> None:
         if run.status is S.PENDING and (skip := advance(draft, run)) is not None:
             end(draft, skip)
     finish_if_done(draft)
+
+
+def _idle_seconds(draft: Draft) -> float:
+    """From its end to this retry; nothing for one that was cancelled before it started."""
+    execution = draft.execution
+    if execution.started_at is None or execution.ended_at is None:
+        return 0.0
+    return max(0.0, (draft.now - execution.ended_at).total_seconds())
 
 
 def _reset(draft: Draft, key: Key, again: set[int]) -> None:

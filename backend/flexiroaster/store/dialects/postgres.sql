@@ -3,18 +3,18 @@
 -- name: insert_stage_run
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+started_at, ended_at, waits_for, cached_from, reused_from)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = %s, attempt = %s, spent = %s, lost = %s, needs_left = %s, needs_ok = %s,
 needs_failed = %s, lease_owner = %s, lease_until = %s, due_at = %s, reason = %s, state = %s, error = %s, rows
-= %s, bytes = %s, ready_at = %s, started_at = %s, ended_at = %s
+= %s, bytes = %s, ready_at = %s, started_at = %s, ended_at = %s, waits_for = %s, cached_from = %s
 WHERE execution_id = %s AND position = %s AND idx = %s AND status = %s AND attempt = %s;
 
 -- name: update_execution
-UPDATE executions SET status = %s, retries = %s, started_at = %s, ended_at = %s, timeout_at = %s,
-cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s
+UPDATE executions SET status = %s, retries = %s, started_at = %s, ended_at = %s, idle_seconds = %s,
+timeout_at = %s, cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s
 WHERE id = %s AND status = %s;
 
 -- name: set_outputs
@@ -46,9 +46,9 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, "trigger", actor, inputs, data,
-idempotency_key, rerun_of, priority, stages_total, logical_date, created_at,
-timeout_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+idempotency_key, rerun_of, from_stage, priority, stages_total, logical_date, created_at,
+timeout_at, parent_id, parent_position, parent_idx, depth, use_cache)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: next_number
 UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL RETURNING last_number;

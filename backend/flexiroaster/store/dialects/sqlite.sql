@@ -3,18 +3,18 @@
 -- name: insert_stage_run
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+started_at, ended_at, waits_for, cached_from, reused_from)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = ?, attempt = ?, spent = ?, lost = ?, needs_left = ?, needs_ok = ?, needs_failed
 = ?, lease_owner = ?, lease_until = ?, due_at = ?, reason = ?, state = ?, error = ?, rows = ?, bytes = ?,
-ready_at = ?, started_at = ?, ended_at = ?
+ready_at = ?, started_at = ?, ended_at = ?, waits_for = ?, cached_from = ?
 WHERE execution_id = ? AND position = ? AND idx = ? AND status = ? AND attempt = ?;
 
 -- name: update_execution
-UPDATE executions SET status = ?, retries = ?, started_at = ?, ended_at = ?, timeout_at = ?,
-cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?
+UPDATE executions SET status = ?, retries = ?, started_at = ?, ended_at = ?, idle_seconds = ?,
+timeout_at = ?, cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?
 WHERE id = ? AND status = ?;
 
 -- name: set_outputs
@@ -46,9 +46,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, trigger, actor, inputs, data,
-idempotency_key, rerun_of, priority, stages_total, logical_date, created_at,
-timeout_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+idempotency_key, rerun_of, from_stage, priority, stages_total, logical_date, created_at,
+timeout_at, parent_id, parent_position, parent_idx, depth, use_cache)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: next_number
 UPDATE pipelines SET last_number = last_number + 1 WHERE id = ? AND deleted_at IS NULL RETURNING last_number;

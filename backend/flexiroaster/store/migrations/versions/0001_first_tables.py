@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("failed_stage", sa.String(length=80), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("rerun_of", sa.String(length=36), nullable=True),
+        sa.Column("from_stage", sa.String(length=80), nullable=True),
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("stages_total", sa.Integer(), nullable=False),
@@ -109,9 +110,15 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("idle_seconds", sa.Float(), server_default="0", nullable=False),
         sa.Column("timeout_at", UtcDateTime(), nullable=True),
         sa.Column("cancel_requested_at", UtcDateTime(), nullable=True),
         sa.Column("stopping_as", sa.String(length=16), nullable=True),
+        sa.Column("parent_id", sa.String(length=36), nullable=True),
+        sa.Column("parent_position", sa.Integer(), nullable=True),
+        sa.Column("parent_idx", sa.Integer(), nullable=True),
+        sa.Column("depth", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("use_cache", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.ForeignKeyConstraint(
             ["pipeline_id", "version"],
             ["pipeline_versions.pipeline_id", "pipeline_versions.version"],
@@ -129,6 +136,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("ended_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_executions_parent",
+            ["parent_id", "parent_position", "parent_idx"],
+            unique=False,
+            sqlite_where=sa.text("parent_id IS NOT NULL"),
+            postgresql_where=sa.text("parent_id IS NOT NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_executions_pipeline_id_created_at"), ["pipeline_id", "created_at"], unique=False
@@ -236,6 +250,7 @@ def upgrade() -> None:
         sa.Column("needs_left", sa.Integer(), nullable=False),
         sa.Column("needs_ok", sa.Integer(), nullable=False),
         sa.Column("needs_failed", sa.Integer(), nullable=False),
+        sa.Column("reused_from", sa.String(length=36), nullable=True),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", UtcDateTime(), nullable=True),
         sa.Column("due_at", UtcDateTime(), nullable=True),
@@ -247,6 +262,8 @@ def upgrade() -> None:
         sa.Column("ready_at", UtcDateTime(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
+        sa.Column("waits_for", sa.String(length=16), nullable=True),
+        sa.Column("cached_from", sa.String(length=36), nullable=True),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name=op.f("fk_stage_runs_execution_id_executions"), ondelete="CASCADE"
         ),
@@ -261,10 +278,81 @@ def upgrade() -> None:
             sqlite_where=sa.text("due_at IS NOT NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
+        batch_op.create_index(
+            "ix_stage_runs_waits_for",
+            ["waits_for"],
+            unique=False,
+            sqlite_where=sa.text("waits_for IS NOT NULL"),
+            postgresql_where=sa.text("waits_for IS NOT NULL"),
+        )
+
+    op.create_table(
+        "signals",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("data", Json, nullable=True),
+        sa.Column("actor", sa.String(length=320), nullable=True),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_signals_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "name", name=op.f("pk_signals")),
+    )
+    op.create_table(
+        "stage_cache",
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("stage", sa.String(length=80), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("idx", sa.Integer(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("expires_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_stage_cache_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("pipeline_id", "stage", "key", name=op.f("pk_stage_cache")),
+    )
+    with op.batch_alter_table("stage_cache", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_stage_cache_execution_id"), ["execution_id"], unique=False)
+
+    op.create_table(
+        "deadlines",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("missed_at", UtcDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_deadlines_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "position", name=op.f("pk_deadlines")),
+    )
+    op.create_table(
+        "user_groups",
+        sa.Column("user_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_user_groups_user_id_users"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "name", name=op.f("pk_user_groups")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("user_groups")
+    op.drop_table("deadlines")
+    with op.batch_alter_table("stage_cache", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_stage_cache_execution_id"))
+
+    op.drop_table("stage_cache")
+    op.drop_table("signals")
     with op.batch_alter_table("stage_runs", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_stage_runs_waits_for",
+            sqlite_where=sa.text("waits_for IS NOT NULL"),
+            postgresql_where=sa.text("waits_for IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_stage_runs_due",
             sqlite_where=sa.text("due_at IS NOT NULL"),
@@ -285,6 +373,11 @@ def downgrade() -> None:
     op.drop_table("artifacts")
     with op.batch_alter_table("executions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_executions_pipeline_id_created_at"))
+        batch_op.drop_index(
+            "ix_executions_parent",
+            sqlite_where=sa.text("parent_id IS NOT NULL"),
+            postgresql_where=sa.text("parent_id IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_executions_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
         )

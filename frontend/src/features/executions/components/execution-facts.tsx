@@ -10,11 +10,13 @@ const TICK_MS = 1000
 
 /** When, how long against usual, how started: in one line. */
 export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDetail'] }) {
-  const { started_at, ended_at, queued_seconds, usual_seconds } = execution
+  const { started_at, ended_at, idle_seconds, queued_seconds, usual_seconds } = execution
   const ended = hasEnded(execution.status)
   const now = useNow(ended ? null : TICK_MS)
   const seconds =
-    started_at && !ended_at ? (now - Date.parse(started_at)) / 1000 : execution.duration_seconds
+    started_at && !ended_at
+      ? (now - Date.parse(started_at)) / 1000 - idle_seconds
+      : execution.duration_seconds
   return (
     <div className="mb-3 flex flex-wrap items-center gap-x-4 gap-y-2 text-small text-muted-foreground">
       <StateBadge status={execution.status} />
