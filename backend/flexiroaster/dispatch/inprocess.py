@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from flexiroaster.dispatch.port import Ready, Work
+from flexiroaster.dispatch.queue import ReadyQueue
 
 
 class InProcessDispatch:
-    """First come, first served.
+    """Hands out in the order of `ReadyQueue`.
 
     One thread drains the queue: it claims and records, and does by itself what is instant. Before it begins something
     long it leaves, and whoever is idle takes its place. So threads are woken only where they are of use: two that
@@ -18,7 +18,7 @@ class InProcessDispatch:
     """
 
     def __init__(self) -> None:
-        self._queue: deque[Ready] = deque()
+        self._queue = ReadyQueue()
         self._arrived = threading.Condition(threading.Lock())
         self._idle = 0
         self._draining = 0
@@ -26,28 +26,31 @@ class InProcessDispatch:
         self._stop_callbacks: list[Callable[[Work], None]] = []
 
     def announce(self, ready: Iterable[Ready]) -> None:
-        self._queue.extend(ready)
         with self._arrived:
+            for item in ready:
+                self._queue.push(item)
             self._wake_one()
 
     def put_back(self, ready: Iterable[Ready]) -> None:
-        """What was taken but could not be claimed because the transaction failed; at the end, so that an execution
-        that cannot be read does not hold up all others.
+        """What was taken but could not be claimed because the transaction failed: behind its equals, so that an
+        execution that cannot be read does not hold up all others.
         """
-        self._queue.extend(ready)
+        with self._arrived:
+            for item in ready:
+                self._queue.push(item)
 
     @property
     def waiting(self) -> bool:
         """Whether anything is queued."""
-        return bool(self._queue)
+        return len(self._queue) > 0
 
     def take(self, *, instant_only: bool = False) -> Ready | None:
-        try:
-            if instant_only and not self._queue[0].instant:
+        """The next; None when nothing is queued, or when the next is not instant and should be."""
+        with self._arrived:
+            first = self._queue.peek() if instant_only else None
+            if not self._queue or (first is not None and not first.instant):
                 return None
-            return self._queue.popleft()
-        except IndexError:
-            return None
+            return self._queue.pop()
 
     def wait(self) -> bool:
         """Sleep until there may be work, then drain it; False once closed."""

@@ -14,10 +14,16 @@ class Work(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """Work that may be claimed. `instant`: it takes microseconds, so no other thread is woken for it."""
+    """Work that may be claimed.
+
+    `instant`: it takes microseconds, so no other thread is woken for it. `priority`: higher ones go first. `tail`: the
+    length of the longest path from it to the end of its execution, in any unit; the longest goes first.
+    """
 
     work: Work
     instant: bool = False
+    priority: int = 0
+    tail: float = 0.0
 
 
 class Dispatch(Protocol):
