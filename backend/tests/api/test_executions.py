@@ -29,6 +29,15 @@ def test_execute_answers_as_specified_and_runs(server: ServerApp) -> None:
     assert server.client.get("/api/pipelines").json()[0]["recent"][0]["status"] == "success"
 
 
+def test_durations_leave_out_the_time_before_a_retry(still: ServerApp) -> None:
+    still.history.pipeline("orders")
+    id = still.history.execution("orders", 1, seconds=3_610, idle_seconds=3_600, retries=1)
+    found = still.client.get(f"/api/executions/{id}").json()
+    assert (found["duration_seconds"], found["idle_seconds"]) == (10, 3_600)
+    (listed,) = still.client.get("/api/pipelines").json()
+    assert (listed["recent"][0]["duration_seconds"], listed["stats"]["p50_seconds"]) == (10, 10)
+
+
 def test_the_answer_has_the_specifications_keys(still: ServerApp) -> None:
     still.make("hello")
     answer = still.client.post("/api/pipelines/hello/execute", json={"rows": [1, 2], "data": "x"})

@@ -118,6 +118,13 @@ def test_usual_seconds_is_the_median_of_the_last_twenty_successes_before(history
         assert executions.usual_seconds(connection, "orders", 1) is None
 
 
+def test_usual_seconds_leave_out_the_time_before_a_retry(history: History) -> None:
+    history.pipeline("orders")
+    history.execution("orders", 1, seconds=3_610, idle_seconds=3_600)
+    with history.database.read() as connection:
+        assert executions.usual_seconds(connection, "orders", 2) == pytest.approx(10)
+
+
 def test_usual_stage_seconds_is_a_median_by_stage(history: History) -> None:
     history.pipeline("orders")
     for number in range(1, 26):

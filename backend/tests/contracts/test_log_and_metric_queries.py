@@ -77,6 +77,15 @@ def test_the_percentile_is_a_duration_that_occurred(history: History) -> None:
     assert (p95, p50, none) == (38, 20, None)
 
 
+def test_time_between_an_end_and_a_retry_counts_for_no_duration(history: History) -> None:
+    history.pipeline("orders")
+    history.execution("orders", 1, created_at=NOON, seconds=3_610, idle_seconds=3_600)
+    with history.database.read() as connection:
+        (bucket,) = metrics.buckets(connection, since=NOON, until=NOON + minutes(1), size=minutes(1))
+        p95 = metrics.duration_percentile(connection, 95, since=NOON, until=NOON + minutes(1), statuses=["success"])
+    assert (bucket.seconds, p95) == (pytest.approx(10), pytest.approx(10))
+
+
 def test_counts_of_pipelines_and_open_executions(history: History) -> None:
     with history.database.read() as connection:
         assert metrics.pipeline_counts(connection) == (0, 0)

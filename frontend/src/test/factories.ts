@@ -93,6 +93,7 @@ export function executionSummary(
     reason: null,
     rerun_of: null,
     retries: 0,
+    idle_seconds: 0,
     ...values,
   }
 }
