@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from flexiroaster.engine.errors import StageError
+
+
+class WaitsFor(StrEnum):
+    """What ends the wait of a stage run."""
+
+    TIME = "time"
+    APPROVAL = "approval"
+    EXECUTION = "execution"
+    EVENT = "event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +40,17 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The stage is not done and holds no worker: it is run again at `until`, with the same attempt number."""
+    """The stage is not done and holds no worker: it is run again with the same attempt number and this `state`.
 
-    until: datetime
+    That happens at `until`, or when what it waits for sends a signal, whose values are then in the state; None waits
+    for the signal alone. `quiet`: it waits on as before, which is not announced again.
+    """
+
+    until: datetime | None
     reason: str
     state: dict[str, Any] = field(default_factory=dict)
+    waits_for: WaitsFor = WaitsFor.TIME
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ decision touches are looked at, so its cost does not grow with the pipeline.
 
 from flexiroaster.engine.draft import IllegalMove
 from flexiroaster.engine.planner.finishing import fail_outputs
-from flexiroaster.engine.planner.holding import claim, is_current, lose, release, wake
+from flexiroaster.engine.planner.holding import claim, is_current, lose, release
 from flexiroaster.engine.planner.recording import record
 from flexiroaster.engine.planner.retrying import needing_another_run, retry
 from flexiroaster.engine.planner.starting import start
 from flexiroaster.engine.planner.stopping import cancel, time_out
+from flexiroaster.engine.planner.waiting import signal, wake
 
 __all__ = [
     "IllegalMove",
@@ -24,6 +25,7 @@ __all__ = [
     "record",
     "release",
     "retry",
+    "signal",
     "start",
     "time_out",
     "wake",

@@ -1,4 +1,4 @@
-"""What workers do with a stage run: claim it, lose it, hand it back; and what is due is ready again."""
+"""What workers do with a stage run: claim it, lose it, hand it back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.planner.finishing import finish_if_done
-from flexiroaster.engine.planner.moves import OPEN, RELEASED, Ending, end, keep_attempt, make_ready
+from flexiroaster.engine.planner.moves import OPEN, RELEASED, Ending, end, keep_attempt
 from flexiroaster.engine.retry import MAX_LOST
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, StageStatus
@@ -52,13 +52,6 @@ def is_current(draft: Draft, key: Key, attempt: int, owner: str) -> bool:
     return run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
 
 
-def wake(draft: Draft, key: Key) -> None:
-    """A retry or a wait is due."""
-    run = draft.run(key)
-    if run.status in (S.RETRYING, S.WAITING) and draft.execution.status is E.RUNNING:
-        make_ready(draft, run)
-
-
 def lose(draft: Draft, key: Key) -> None:
     """The worker of a running stage run is gone: try again, but not for ever."""
     run = draft.run(key)
@@ -93,7 +86,11 @@ def release(draft: Draft, key: Key) -> None:
 
 
 def _again(draft: Draft, run: StageRun, error: StageError, reason: str, *, lost: int) -> None:
+    """What it waited for is not forgotten (a person's decision would be lost): the next attempt goes on from there."""
     keep_attempt(draft, run, S.FAILED, error)
-    draft.change(run, status=S.QUEUED, lost=lost, spent=run.spent + 1, ready_at=draft.now, state=None, **RELEASED)
+    attempt = run.attempt if run.state is None else run.attempt + 1
+    draft.change(
+        run, status=S.QUEUED, attempt=attempt, lost=lost, spent=run.spent + 1, ready_at=draft.now, **RELEASED
+    )
     draft.emit(EventType.STAGE_RETRYING, run.key, attempt=run.attempt, status=S.QUEUED.value, reason=reason)
     draft.ready.append(run.key)

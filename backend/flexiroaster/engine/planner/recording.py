@@ -10,6 +10,7 @@ from flexiroaster.engine.events import EventType
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
 from flexiroaster.engine.planner.finishing import finish_if_done
 from flexiroaster.engine.planner.moves import RELEASED, Ending, end, keep_attempt, spoken
+from flexiroaster.engine.planner.waiting import wait
 from flexiroaster.engine.retry import retry_delay
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import StageStatus
@@ -34,11 +35,8 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
             end(draft, Ending(run, S.SKIPPED, reason=reason))
         case Cancelled(reason=reason):
             end(draft, Ending(run, S.CANCELLED, reason=reason))
-        case Waiting(until=until, reason=reason, state=remembered):
-            draft.change(run, status=S.WAITING, due_at=until, reason=reason, state=remembered, **RELEASED)
-            draft.emit(
-                EventType.STAGE_WAITING, run.key, status=S.WAITING.value, reason=reason, due_at=until.isoformat()
-            )
+        case Waiting():
+            wait(draft, run, outcome)
         case Failed(error=error):
             _record_failure(draft, run, error, chance)
         case _:
@@ -55,7 +53,7 @@ def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: floa
     keep_attempt(draft, run, S.FAILED, error)
     due = draft.now + delay
     reason = f"attempt {tries} of {policy.max_attempts} failed, next try in {spoken(delay)}"
-    draft.change(run, status=S.RETRYING, reason=reason, error=error, due_at=due, state=None, **RELEASED)
+    draft.change(run, status=S.RETRYING, reason=reason, error=error, due_at=due, state=None, waits_for=None, **RELEASED)
     draft.emit(
         EventType.STAGE_RETRYING,
         run.key,

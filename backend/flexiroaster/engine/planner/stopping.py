@@ -40,7 +40,15 @@ def _stop(draft: Draft, final: ExecutionStatus, reason: str) -> None:
             draft.change(run, status=S.CANCELLING, reason=reason)
             draft.to_stop.append(key)
         elif run.status not in STAGE_FINAL and run.status is not S.CANCELLING:
-            ended = draft.change(run, status=S.CANCELLED, reason=reason, ended_at=draft.now, due_at=None, state=None)
+            ended = draft.change(
+                run,
+                status=S.CANCELLED,
+                reason=reason,
+                ended_at=draft.now,
+                due_at=None,
+                state=None,
+                waits_for=None,
+            )
             announce_end(draft, ended)
     if not finish_if_done(draft):
         draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=reason)

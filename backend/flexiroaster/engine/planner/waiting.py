@@ -1,0 +1,60 @@
+"""A stage that is not done and holds no worker: it begins to wait, what it waits for happens, its time comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.events import EventType
+from flexiroaster.engine.outcome import Waiting, WaitsFor
+from flexiroaster.engine.planner.moves import RELEASED, make_ready
+from flexiroaster.engine.runs import Key, StageRun
+from flexiroaster.engine.state import ExecutionStatus, StageStatus
+
+E = ExecutionStatus
+S = StageStatus
+
+
+def wait(draft: Draft, run: StageRun, outcome: Waiting) -> None:
+    """The attempt goes on later."""
+    until, reason = outcome.until, outcome.reason
+    draft.change(
+        run,
+        status=S.WAITING,
+        due_at=until,
+        reason=reason,
+        state=outcome.state,
+        waits_for=outcome.waits_for,
+        **RELEASED,
+    )
+    if outcome.quiet:
+        return
+    details: dict[str, Any] = {"status": S.WAITING.value, "reason": reason, "waits_for": outcome.waits_for.value}
+    if until is not None:
+        details["due_at"] = until.isoformat()
+    draft.emit(EventType.STAGE_WAITING, run.key, **details)
+
+
+def wake(draft: Draft, key: Key) -> None:
+    """A retry or a wait is due."""
+    run = draft.run(key)
+    if run.status in (S.RETRYING, S.WAITING) and draft.execution.status is E.RUNNING:
+        make_ready(draft, run)
+
+
+def signal(draft: Draft, key: Key, values: Mapping[str, Any], waits_for: WaitsFor) -> bool:
+    """What a stage run waits for has happened: it goes on with these values in its state.
+
+    Answers False, and changes nothing, when it does not wait for that (any more or yet).
+    """
+    run = draft.run(key)
+    if run.waits_for is not waits_for or run.state is None or run.status not in (S.WAITING, S.QUEUED):
+        return False
+    run = draft.change(run, state={**run.state, **values})
+    if run.status is S.WAITING:
+        if draft.execution.status is E.RUNNING:
+            make_ready(draft, run)
+        else:  # paused: it is due when the execution goes on
+            draft.change(run, due_at=draft.now)
+    return True
