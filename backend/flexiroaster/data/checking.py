@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flexiroaster.data.ingesting import Typed
 from flexiroaster.data.quoting import literal, name
-from flexiroaster.data.reading import FILE, FILE_ROW, ROW
+from flexiroaster.data.reading import FILE, ROW, WITHOUT_ROW
 from flexiroaster.data.rules import Rule, key_of
 from flexiroaster.data.session import Session
 from flexiroaster.data.values import json_safe
 from flexiroaster.engine.errors import Location
 
-RULES = "_rules"
+_RULES = "_rules"
+_FILE = "_file"
 _BAD = "bad_rows"
-_CONTENT = "bad_rows_content"
+_NUMBERS = "bad_row_numbers"
+_CONTENT = "bad_row_content"
 _REPEATED = "repeated_keys"
+_BLOCKS = "repeated_blocks"
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+_SPARSEST = 16
+"""Keys lie close to each other up to this many numbers for each row: then four rows or more share a block."""
 TABLE = "checked_rows"
 
 
@@ -44,53 +51,76 @@ class Checked:
     findings: list[Finding]
 
 
-def check(session: Session, typed: Typed, samples: int) -> Checked:
-    """One scan for all rules of rows, and one for each unique key. Leaves the rows' rules in a temporary table."""
+def begin(session: Session, typed: Typed) -> None:
+    """Make the table known as `TABLE`, whose rows are numbered."""
     session.view(TABLE, typed.scan)
+
+
+def check(session: Session, typed: Typed, samples: int, found: Path | None = None) -> Checked:
+    """One scan for all rules of rows, one for each unique key, and one for the content of bad rows if there are any.
+
+    Call `begin` first. `found` is a CSV file of rows that break rules without a condition: row and rule numbers.
+    """
     session.run(f"CREATE OR REPLACE TEMP TABLE {_BAD} ({name(ROW)} BIGINT, rule INTEGER)")
-    by_condition = [(number, rule.broken) for number, rule in enumerate(typed.rules) if rule.broken is not None]
-    if by_condition:
-        any_broken = " OR ".join(f"({broken})" for _, broken in by_condition)
-        each = ", ".join(f"CASE WHEN {broken} THEN {number} END" for number, broken in by_condition)
-        session.run(
-            f"INSERT INTO {_BAD} SELECT {name(ROW)}, unnest(list_filter([{each}], lambda x: x IS NOT NULL)) "
-            f"FROM {TABLE} WHERE {any_broken}"
-        )
+    if found is not None:
+        _add_found(session, found)
+    types = {column.name: column.type for column in typed.columns}
     for number, rule in enumerate(typed.rules):
         if rule.unique_over:
-            _find_repeated(session, number, rule)
-    return summary(session, typed, samples)
-
-
-def summary(session: Session, typed: Typed, samples: int) -> Checked:
+            _find_repeated(session, number, rule, types)
+    if _take_content(session, typed):
+        _add_conditions(session, typed.rules)
+    invalid = int(session.row(f"SELECT count(DISTINCT {name(ROW)}) FROM {_BAD}")[0])
     rows = int(session.row(f"SELECT count(*) FROM {TABLE}")[0])
     counts = dict(session.rows(f"SELECT rule, count(*) FROM {_BAD} GROUP BY rule"))
-    invalid = int(session.row(f"SELECT count(DISTINCT {name(ROW)}) FROM {_BAD}")[0])
-    if invalid:
-        # Their content is read once, for the samples and for the quarantine.
-        session.run(
-            f"CREATE OR REPLACE TEMP TABLE {_CONTENT} AS "
-            f"SELECT * FROM {TABLE} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM {_BAD})"
-        )
     shown = _samples(session, typed, samples) if invalid else {}
     findings = [Finding(rule, counts.get(n, 0), shown.get(n, [])) for n, rule in enumerate(typed.rules)]
     return Checked(rows, invalid, findings)
 
 
-def add_broken(session: Session, found: Path) -> None:
-    """Rows found elsewhere: a CSV file of row numbers and rule numbers."""
+def _add_found(session: Session, found: Path) -> None:
     session.run(
         f"INSERT INTO {_BAD} SELECT * FROM read_csv({literal(found)}, header = false, auto_detect = false, "
         "delim = ',', columns = {'r': 'BIGINT', 'n': 'INTEGER'})"
     )
 
 
-def _find_repeated(session: Session, number: int, rule: Rule) -> None:
+def _take_content(session: Session, typed: Typed) -> bool:
+    """Keep every column of the bad rows, which are mostly few: for their rules, the samples and the quarantine."""
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE {_NUMBERS} AS SELECT {name(ROW)} FROM {_BAD}"
+        + (f" UNION ALL SELECT {name(ROW)} FROM {TABLE} WHERE {typed.broken}" if typed.broken else "")
+    )
+    if session.row(f"SELECT count(*) FROM {_NUMBERS}")[0] == 0:
+        return False
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE {_CONTENT} AS "
+        f"SELECT * FROM {TABLE} WHERE {name(ROW)} IN (SELECT {name(ROW)} FROM {_NUMBERS})"
+    )
+    return True
+
+
+def _add_conditions(session: Session, rules: Sequence[Rule]) -> None:
+    conditions = [(number, rule.broken) for number, rule in enumerate(rules) if rule.broken is not None]
+    each = ", ".join(f"CASE WHEN {broken} THEN {number} END" for number, broken in conditions)
+    if each:
+        session.run(
+            f"INSERT INTO {_BAD} SELECT {name(ROW)}, "
+            f"unnest(list_filter([{each}], lambda x: x IS NOT NULL)) FROM {_CONTENT}"
+        )
+
+
+def _find_repeated(session: Session, number: int, rule: Rule, types: Mapping[str, str]) -> None:
     key = key_of(rule)
-    present = " AND ".join(f"{name(column)} IS NOT NULL" for column in rule.unique_over)
+    candidates = " AND ".join(f"{name(column)} IS NOT NULL" for column in rule.unique_over)
+    block = _block(session, rule, types)
+    if block is not None:
+        if not _find_blocks(session, key, block):
+            return
+        candidates += f" AND {block} IN (SELECT block FROM {_BLOCKS})"
     session.run(
         f"CREATE OR REPLACE TEMP TABLE {_REPEATED} AS "
-        f"SELECT {key} FROM {TABLE} WHERE {present} GROUP BY {key} HAVING count(*) > 1"
+        f"SELECT {key} FROM {TABLE} WHERE {candidates} GROUP BY {key} HAVING count(*) > 1"
     )
     if session.row(f"SELECT count(*) FROM {_REPEATED}")[0] == 0:
         return
@@ -100,6 +130,27 @@ def _find_repeated(session: Session, number: int, rule: Rule) -> None:
         f"SELECT {name(ROW)}, row_number() OVER (PARTITION BY {key} ORDER BY {name(ROW)}) AS occurrence "
         f"FROM {TABLE} SEMI JOIN {_REPEATED} USING ({key})) WHERE occurrence > 1"
     )
+
+
+def _block(session: Session, rule: Rule, types: Mapping[str, str]) -> str | None:
+    """Which 64 neighbours a key belongs to, where the keys are whole numbers close to each other, as ids are."""
+    if len(rule.unique_over) > 1 or types[rule.unique_over[0]] not in _INTEGERS:
+        return None
+    key = key_of(rule)
+    least, most, count = session.row(f"SELECT min({key})::HUGEINT, max({key})::HUGEINT, count({key}) FROM {TABLE}")
+    dense = count > 0 and most - least <= count * _SPARSEST
+    return f"({key}::BIGINT >> 6)" if dense else None
+
+
+def _find_blocks(session: Session, key: str, block: str) -> bool:
+    """The blocks with repeated keys: those that have more rows than bits set, a bit for each key. There are few of
+    them to count in, so this takes a sixth of the work of counting every key."""
+    bit = f"1::UBIGINT << ({key}::BIGINT & 63)::UBIGINT"
+    session.run(
+        f"CREATE OR REPLACE TEMP TABLE {_BLOCKS} AS SELECT {block} AS block FROM {TABLE} "
+        f"WHERE {key} IS NOT NULL GROUP BY block HAVING count(*) <> bit_count(bit_or({bit}))"
+    )
+    return bool(session.row(f"SELECT count(*) FROM {_BLOCKS}")[0])
 
 
 def _samples(session: Session, typed: Typed, samples: int) -> dict[int, list[dict[str, Any]]]:
@@ -135,7 +186,7 @@ def _places(session: Session, rows: set[int]) -> dict[int, tuple[str, int]]:
     """Which file, and which row of it, a row of several files' table is."""
     listed = ", ".join(map(str, sorted(rows)))
     found = session.rows(
-        f"SELECT t.{name(ROW)}, t.{name(FILE)}, t.{name(ROW)} - f.first + 1 AS {name(FILE_ROW)} FROM {TABLE} t "
+        f"SELECT t.{name(ROW)}, t.{name(FILE)}, t.{name(ROW)} - f.first + 1 FROM {TABLE} t "
         f"JOIN (SELECT {name(FILE)}, min({name(ROW)}) AS first FROM {TABLE} GROUP BY 1) f USING ({name(FILE)}) "
         f"WHERE t.{name(ROW)} IN ({listed})"
     )
@@ -145,18 +196,35 @@ def _places(session: Session, rows: set[int]) -> dict[int, tuple[str, int]]:
 def quarantine_query(typed: Typed) -> str:
     """The rows that break a rule: their number, the rules, and every column, as text where a cell did not fit."""
     labels = literal([rule.label for rule in typed.rules])
-    columns = [
-        f"coalesce({typed.original[c.name]}, CAST({name(c.name)} AS VARCHAR)) AS {name(c.name)}"
+    ours = {WITHOUT_ROW: f"t.{name(ROW)}", _FILE: f"t.{name(FILE)}", _RULES: "b.rules"}
+    if not typed.has_files:
+        del ours[_FILE]
+    called = _apart([c.name for c in typed.columns], ours)
+    columns = {
+        called[c.name]: f"coalesce({typed.original[c.name]}, CAST({name(c.name)} AS VARCHAR))"
         if c.name in typed.original
         else f"t.{name(c.name)}"
         for c in typed.columns
-    ]
-    file = [f"t.{name(FILE)}"] if typed.has_files else []
+    }
+    chosen = ", ".join(f"{sql} AS {name(column)}" for column, sql in (ours | columns).items())
     return (
-        f"SELECT {', '.join([f't.{name(ROW)}', *file, f'b.{name(RULES)}', *columns])} FROM {_CONTENT} t JOIN ("
-        f"SELECT {name(ROW)}, list_transform(list_sort(list(rule)), lambda n: ({labels})[n + 1]) AS {name(RULES)} "
+        f"SELECT {chosen} FROM {_CONTENT} t JOIN ("
+        f"SELECT {name(ROW)}, list_transform(list_sort(list(rule)), lambda n: ({labels})[n + 1]) AS rules "
         f"FROM {_BAD} GROUP BY 1) b USING ({name(ROW)}) ORDER BY t.{name(ROW)}"
     )
+
+
+def _apart(columns: list[str], ours: Mapping[str, str]) -> dict[str, str]:
+    """What columns are called beside ours: a quarantine that is checked again has columns of the same names."""
+    taken = {*ours, *(column.lower() for column in columns)}
+    called = {}
+    for column in columns:
+        free = column
+        while free.lower() in ours or (free != column and free.lower() in taken):
+            free += "_"
+        taken.add(free.lower())
+        called[column] = free
+    return called
 
 
 def first_failure(checked: Checked, file: str | None) -> tuple[str, Location]:

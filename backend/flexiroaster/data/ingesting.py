@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flexiroaster.data.quoting import literal, name
-from flexiroaster.data.reading import FILE, ROW, UNPARSED, Opened, ReadOptions, lenient, scan, scan_text
-from flexiroaster.data.rules import Rule, type_rule
+from flexiroaster.data.reading import BROKEN, FILE, ROW, UNPARSED, Opened, ReadOptions, lenient, scan, scan_text
+from flexiroaster.data.rules import Rule, any_broken, type_rule
 from flexiroaster.data.session import Session
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import StageFailed
@@ -19,12 +19,14 @@ class Typed:
     """A table whose columns have the wanted types, as a numbered scan of Parquet.
 
     `rules` are all its rules; those of cells that do not fit their type (they read as NULL) come first. `original`
-    gives the text of such cells by column.
+    gives the text of such cells by column. `broken` is the condition of rows that break a rule of the row, None where
+    there is no such rule.
     """
 
     scan: str
     columns: tuple[Column, ...]
     rules: list[Rule]
+    broken: str | None
     original: dict[str, str] = field(default_factory=dict)
     casts: dict[str, str] = field(default_factory=dict)
     """Columns that the Parquet file holds as another type."""
@@ -48,17 +50,18 @@ def typed_parquet(source: Opened, wanted: dict[str, str], rules: Sequence[Rule])
         options=source.options.model_copy(update={"casts": casts}),
     )
     misfits = {c: f"{text} IS NOT NULL AND {name(c)} IS NULL" for c, text in raw.items()}
-    return Typed(
-        scan(cast, numbered=True, also=texts), columns, _all_rules(types, misfits, raw, rules), raw, casts=casts
-    )
+    complete = _all_rules(types, misfits, raw, rules)
+    numbered = scan(cast, numbered=True, also=texts)
+    return Typed(numbered, columns, complete, any_broken(complete), raw, casts=casts)
 
 
 def ingest(session: Session, source: Opened, wanted: dict[str, str], rules: Sequence[Rule], path: Path) -> Typed:
     """Write the table as one Parquet file with the wanted types.
 
     This costs little more than loading it into memory, every later look is fast, and what was checked is what later
-    stages read, whatever happens to the source. Strict reading is a fifth faster, so it is tried first; cells that do
-    not fit are kept as text beside the typed columns.
+    stages read, whatever happens to the source. Rows that break a rule are marked on the way: half the work of reading
+    the file again for it. Strict reading is a fifth faster, so it is tried first; cells that do not fit are kept as
+    text beside the typed columns.
     """
     columns = typed_columns(source, wanted)
     if source.ref.format == "parquet":
@@ -68,12 +71,16 @@ def ingest(session: Session, source: Opened, wanted: dict[str, str], rules: Sequ
     typed = replace(source, ref=source.ref.model_copy(update={"columns": columns}))
     several = len(source.files) > 1 and source.ref.format == "csv"
     try:
-        session.write(_with_file(typed, scan) if several else scan(typed), path)
+        hidden = _write(session, _with_file(typed, scan) if several else scan(typed), rules, path)
     except StageFailed as error:
         if error.code != "bad_value":
             raise
         return _ingest_leniently(session, typed, rules, path, several=several)
-    return Typed(_numbered(columns, path, [FILE] if several else []), columns, list(rules), has_files=several)
+    hidden += [FILE] if several else []
+    return Typed(
+        _numbered(columns, path, hidden), columns, list(rules), name(BROKEN) if BROKEN in hidden else None,
+        has_files=several,
+    )  # fmt: skip
 
 
 def _ingest_leniently(session: Session, source: Opened, rules: Sequence[Rule], path: Path, *, several: bool) -> Typed:
@@ -92,9 +99,19 @@ def _ingest_leniently(session: Session, source: Opened, rules: Sequence[Rule], p
     types = {column.name: column.type for column in columns}
     unfit = {c: f"{original[c]} IS NOT NULL" for c in cast}
     complete = _all_rules(types, unfit, original, rules)
-    session.write(f"SELECT {', '.join(chosen)} FROM ({relation})", path)
-    numbered = _numbered(columns, path, [UNPARSED, *([FILE] if several else [])])
-    return Typed(numbered, columns, complete, original, has_files=several)
+    _write(session, f"SELECT {', '.join(chosen)} FROM ({relation})", complete, path)
+    numbered = _numbered(columns, path, [BROKEN, UNPARSED, *([FILE] if several else [])])
+    return Typed(numbered, columns, complete, name(BROKEN), original, has_files=several)
+
+
+def _write(session: Session, query: str, rules: Sequence[Rule], path: Path) -> list[str]:
+    """Write a query's rows, marking those that break a rule. Gives the column of the mark."""
+    broken = any_broken(rules)
+    if broken is None:
+        session.write(query, path)
+        return []
+    session.write(f"SELECT *, CASE WHEN {broken} THEN true END AS {name(BROKEN)} FROM ({query})", path)
+    return [BROKEN]
 
 
 def _all_rules(

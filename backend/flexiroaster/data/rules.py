@@ -84,7 +84,7 @@ def column_rules(
     columns: Mapping[str, ColumnRules], types: Mapping[str, str], foreign: Mapping[str, str]
 ) -> list[Rule]:
     """The rules of configured columns. `types` are the columns' types after casting; `foreign` names the table that
-    holds the values a column refers to."""
+    holds the values a column refers to, none of them empty."""
     found: list[Rule] = []
     for wanted, given in columns.items():
         column = known_column(wanted, types, required=given.required)
@@ -139,12 +139,17 @@ def _of_column(column: str, type_name: str, given: ColumnRules, foreign: str | N
         rules.append(Rule("allowed", column, f"is '{{value}}', not one of {shown}", f"{sql} NOT IN ({values})"))
     if foreign is not None and given.references is not None:
         theirs = name(given.references.column)
-        inner = f"SELECT {theirs} FROM {name(foreign)} WHERE {theirs} IS NOT NULL"
+        inner = f"SELECT {theirs} FROM {name(foreign)}"
         says = f"is '{{value}}', which the other table's column '{given.references.column}' does not have"
         rules.append(Rule("references", column, says, f"{sql} IS NOT NULL AND {sql} NOT IN ({inner})"))
     if given.unique:
         rules.append(unique([column]))
     return rules
+
+
+def any_broken(rules: Iterable[Rule]) -> str | None:
+    """The SQL condition of rows that break any of the rules; None where none of them is a condition."""
+    return " OR ".join(f"({rule.broken})" for rule in rules if rule.broken is not None) or None
 
 
 def type_rule(column: str, type_name: str, broken: str) -> Rule:

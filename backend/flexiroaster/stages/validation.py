@@ -6,6 +6,7 @@ import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
@@ -135,7 +136,7 @@ class ValidationStage(Stage):
         foreign: dict[str, str] = {}
         for column, given in config.columns.items():
             if given.references is not None:
-                foreign[column] = f"values_of_{column}"
+                foreign[column] = f"table_of_{column}"
                 refs[foreign[column]] = as_table(given.references.data, context, f"{foreign[column]}.parquet")
         with open_tables(refs, context) as tables, ExitStack() as artifacts:
             return _Validation(config, context, tables, artifacts, foreign).run()
@@ -157,9 +158,9 @@ class _Validation:
         from_schema = records.sql_rules(schema, types) if schema is not None else []
         rules = [*self._rules(types), *(from_schema or [])]
         draft, typed = self._typed(source, wanted, rules)
-        checked = checking.check(self.tables.session, typed, self.config.samples)
-        if schema is not None and from_schema is None:
-            checked = self._check_records(typed, schema)
+        checking.begin(self.tables.session, typed)
+        found = self._check_records(typed, schema) if schema is not None and from_schema is None else None
+        checked = checking.check(self.tables.session, typed, self.config.samples, found)
         self._check_table(typed, checked, schema)
         if draft is not None:
             draft.rows = checked.rows
@@ -167,6 +168,21 @@ class _Validation:
         if checked.invalid > self._allowed(checked.rows):
             raise self._failure(source, checked)
         return self._handed_on(source, draft, typed, checked)
+
+    def _load_foreign(self) -> dict[str, str]:
+        """The values that columns refer to, read once, as the rules ask for them twice; gives their tables."""
+        loaded = {}
+        for column, table in self.foreign.items():
+            given = self.config.columns[column].references
+            assert given is not None
+            theirs = known_column(given.column, [c.name for c in self.tables.columns(table)])
+            values = name(str(theirs))
+            loaded[column] = f"values_of_{column}"
+            self.tables.session.run(
+                f"CREATE OR REPLACE TEMP TABLE {name(loaded[column])} AS "
+                f"SELECT {values} FROM {name(table)} WHERE {values} IS NOT NULL"
+            )
+        return loaded
 
     def _wanted_types(self, source: Opened, schema: records.TableSchema | None) -> dict[str, str]:
         types = {column.name: column.type for column in source.ref.columns}
@@ -192,19 +208,18 @@ class _Validation:
         return draft, ingest(self.tables.session, source, wanted, rules, path)
 
     def _rules(self, types: dict[str, str]) -> list[Rule]:
-        rules = column_rules(self.config.columns, types, self.foreign)
+        rules = column_rules(self.config.columns, types, self._load_foreign())
         rules += [unique([str(known_column(column, types)) for column in columns]) for columns in self.config.unique]
         return rules + check_rules(self.config.checks, types)
 
-    def _check_records(self, typed: Typed, schema: records.TableSchema) -> Checked:
-        """What SQL cannot say of the schema, record by record."""
-        session = self.tables.session
+    def _check_records(self, typed: Typed, schema: records.TableSchema) -> Path:
+        """What SQL cannot say of the schema, record by record: the file of the rows found."""
         found = self.context.scratch_dir.resolve() / "broken.csv"
+        session = self.tables.session
         typed.rules.extend(
             records.check_records(session, checking.TABLE, typed.columns, schema, len(typed.rules), found)
         )
-        checking.add_broken(session, found)
-        return checking.summary(session, typed, self.config.samples)
+        return found
 
     def _check_table(self, typed: Typed, checked: Checked, schema: records.TableSchema | None) -> None:
         limits = self.config.rows or RowCount()

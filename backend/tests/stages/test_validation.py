@@ -181,9 +181,53 @@ NUMBERS = [{"n": 1, "t": "a"}, {"n": 5, "t": "abc"}, {"n": 9, "t": "abcde"}, {"n
         ({"missing": {"required": False, "not_null": True}}, []),
     ],
 )
-def test_each_column_rule(bench: Bench, rules: dict[str, Any], rows: list[int]) -> None:
-    result = bench.run("validation", data=NUMBERS, columns=rules, max_invalid=4)
+@pytest.mark.parametrize("read_from", ["parquet", "csv"])
+def test_each_column_rule(bench: Bench, rules: dict[str, Any], rows: list[int], read_from: str) -> None:
+    data = NUMBERS if read_from == "parquet" else orders(bench, "n,t\n1,a\n5,abc\n9,abcde\n,\n")
+    result = bench.run("validation", data=data, columns=rules, max_invalid=4)
     assert [row for found in broken(result).values() for row in found] == rows
+    kept = [number for number in range(1, 5) if number not in rows]
+    assert bench.rows(result) == [NUMBERS[number - 1] for number in kept]
+
+
+@pytest.mark.parametrize(
+    ("ids", "repeats"),
+    [
+        ([1, 2, 3, 2], [4]),
+        ([63, 64, 127, 128, 64, 63], [5, 6]),
+        ([-1, 0, -64, -65, -128, -65, -1], [6, 7]),
+        ([9, 9, 9], [2, 3]),
+        ([2**62, 1, 2**62], [3]),
+        ([-(2**63), 2**63 - 1], []),
+        ([2**63 - 1, 2**63 - 2, 2**63 - 1], [3]),
+        ([None, None, 4, None, 4], [5]),
+        ([None, None], []),
+        (list(range(200)), []),
+        ([*range(1000, 0, -1), 500], [1001]),
+    ],
+)
+def test_repeated_numbers_are_found(bench: Bench, ids: list[int | None], repeats: list[int]) -> None:
+    text = "id,x\n" + "".join(f"{'' if id is None else id},1\n" for id in ids)
+    data = orders(bench, text, types={"id": "integer"})
+    result = bench.run("validation", data=data, columns={"id": {"unique": True}}, max_invalid="100%")
+    assert broken(result).get("id.unique", []) == repeats
+
+
+@pytest.mark.parametrize("column", ["_row", "_ROW", "_file", "_rules", "_flexiroaster_row_"])
+def test_columns_may_be_called_like_those_of_the_quarantine(bench: Bench, column: str) -> None:
+    data = orders(bench, f"{column},x,{column}_\n7,1,a\n8,b,b\n9,3,c\n")
+    result = bench.run("validation", data=data, columns={"x": {"type": "integer"}}, max_invalid=1)
+    assert bench.rows(result) == [{column: 7, "x": 1, f"{column}_": "a"}, {column: 9, "x": 3, f"{column}_": "c"}]
+    again = bench.run("validation", data=result["quarantine"], columns={"x": {"type": "integer"}}, max_invalid=1)
+    values = list(bench.rows(again, "quarantine")[0].values())
+    assert values[:2] == [1, ["x: type"]]
+    assert all(kept in values for kept in (2, ["x: type"], 8, "b"))
+
+
+def test_the_other_table_of_a_reference_has_the_column(bench: Bench) -> None:
+    rules = {"n": {"references": {"data": [{"code": 1}], "column": "cod"}}}
+    failure = bench.fails("validation", data=NUMBERS, columns=rules)
+    assert str(failure) == "The column 'cod' is missing. Did you mean 'code'?"
 
 
 def test_dates_are_compared_as_dates(bench: Bench) -> None:
