@@ -11,7 +11,7 @@ from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import ErrorKind, StageError
 from flexiroaster.engine.events import Event
-from flexiroaster.engine.outcome import Failed, Outcome, Succeeded
+from flexiroaster.engine.outcome import Failed, Outcome, Succeeded, WaitsFor
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
@@ -86,6 +86,9 @@ class Simulation:
 
     def wake(self, stage: str | Key) -> None:
         self._apply(planner.wake, self.key(stage))
+
+    def signal(self, stage: str | Key, waits_for: WaitsFor, **values: Any) -> bool:
+        return bool(self._apply(planner.signal, self.key(stage), values, waits_for))
 
     def lose(self, stage: str | Key) -> None:
         self._apply(planner.lose, self.key(stage))

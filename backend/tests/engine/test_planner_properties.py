@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexiroaster.engine.join import Verdict, verdict
-from flexiroaster.engine.outcome import Cancelled, Skipped, Succeeded, Waiting
+from flexiroaster.engine.outcome import Cancelled, Skipped, Succeeded, Waiting, WaitsFor
 from flexiroaster.engine.pipeline import Join
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import Key
@@ -43,6 +43,7 @@ def drive(run: Simulation, data: st.DataObject, *, accidents: bool = True) -> No
         moves: list[tuple[str, Key | None]] = [("claim", key) for key in run.ready]
         moves += [("end", key) for key in run.held()]
         moves += [("wake", key) for key in run.waiting()]
+        moves += [("signal", key) for key, stage in run.state.runs.items() if stage.waits_for is WaitsFor.APPROVAL]
         if accidents:
             moves += [("lose", key) for key in run.held()]
             moves += [("cancel", None), ("time_out", None)] if data.draw(st.integers(0, 12)) == 0 else []
@@ -59,6 +60,8 @@ def _step(run: Simulation, data: st.DataObject, move: str, key: Key | None) -> N
             run.record(key, _outcome(run, data), data.draw(st.floats(0, 0.99)))
         case "wake", Key():
             run.wake(key)
+        case "signal", Key():
+            run.signal(key, WaitsFor.APPROVAL, approved=True)
         case "lose", Key():
             run.lose(key)
         case "cancel", _:
@@ -79,6 +82,7 @@ def _outcome(run: Simulation, data: st.DataObject) -> Any:
                 failed("transient"),
                 failed("timeout"),
                 Waiting(run.now + timedelta(seconds=5), "waiting"),
+                Waiting(None, "waiting for approval", waits_for=WaitsFor.APPROVAL),
             ]
         )
     )
@@ -101,6 +105,7 @@ def _check(run: Simulation) -> None:
     for stage in run.state.runs.values():
         assert stage.lease_owner is None
         assert stage.due_at is None
+        assert stage.waits_for is None
 
 
 ENDS = {"execution_completed", "execution_failed", "execution_cancelled", "execution_timed_out"}
