@@ -9,7 +9,7 @@ from typing import Any
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
-from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES
+from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES, Phase
 
 
 class IllegalMove(Exception):
@@ -47,6 +47,14 @@ class Draft:
     def run(self, key: Key) -> StageRun:
         return self.runs.get(key) or self.state.runs[key]
 
+    def find(self, key: Key) -> StageRun | None:
+        return self.runs.get(key) or self.state.runs.get(key)
+
+    def every_run(self) -> list[StageRun]:
+        known = self.state.runs
+        new = [run for key, run in self.runs.items() if key not in known]
+        return [self.runs.get(key, run) for key, run in known.items()] + new
+
     def put(self, run: StageRun) -> None:
         """A stage run that did not exist before."""
         self.runs[run.key] = run
@@ -77,9 +85,12 @@ class Draft:
         execution = self.execution
         if key is None:
             payload["number"] = execution.number
-            stage, index = None, None
+            stage, index, phase = None, None, execution.phase
         else:
-            stage, index = self.plan.stages[key.position].id, key.index
+            planned = self.plan.stages[key.position]
+            stage, index, phase = planned.id, key.index, planned.phase
+        if phase is not Phase.MAIN:
+            payload["phase"] = phase.value
         self.events.append(Event(type, execution.id, execution.pipeline_id, self.seq, self.now, stage, index, payload))
 
     def tell_more(self, type: EventType, key: Key | None = None, **payload: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from flexiroaster.engine.quoting import quoted
+
 MAX_DURATION = timedelta(days=3650)
 """Ten years: far beyond any use, and safe to add to any date."""
 
@@ -67,8 +69,7 @@ def suggest_duration(value: object) -> str | None:
 
 
 def _refusal(text: str) -> str:
-    shown = text if len(text) <= _MAX_LENGTH else text[: _MAX_LENGTH - 1] + "…"
-    return f"{shown!r} is not a duration: write for example 90s, 5m, 1h30m or 7d."
+    return f"{quoted(text)} is not a duration: write for example 90s, 5m, 1h30m or 7d."
 
 
 _SPOKEN_UNITS = {

@@ -17,12 +17,16 @@ class EventType(StrEnum):
     STAGE_RETRYING = "stage_retrying"
     STAGE_SKIPPED = "stage_skipped"
     STAGE_WAITING = "stage_waiting"
+    STAGE_REPEATING = "stage_repeating"
     STAGE_CANCELLED = "stage_cancelled"
     EXECUTION_COMPLETED = "execution_completed"
     EXECUTION_FAILED = "execution_failed"
     EXECUTION_CANCELLING = "execution_cancelling"
     EXECUTION_CANCELLED = "execution_cancelled"
     EXECUTION_TIMED_OUT = "execution_timed_out"
+    EXECUTION_PHASE = "execution_phase"
+    EXECUTION_PAUSED = "execution_paused"
+    EXECUTION_RESUMED = "execution_resumed"
     LOG = "log"
 
 

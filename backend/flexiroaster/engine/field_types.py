@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from flexiroaster.engine.duration import DURATION_PATTERN, InvalidDuration, format_duration, parse_duration
+from flexiroaster.engine.quoting import quoted
 
 STAGE_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 """No dashes: `results.flip-coin` would be a subtraction."""
@@ -50,9 +51,8 @@ def _identifier(pattern: str, kind: str, rule: str) -> BeforeValidator:
 
     def check(value: object) -> object:
         if isinstance(value, str) and not compiled.fullmatch(value):
-            shown = value if len(value) <= 80 else value[:79] + "…"
             raise PydanticCustomError(
-                "invalid_id", "{shown} is not a {kind}: {rule}.", {"shown": repr(shown), "kind": kind, "rule": rule}
+                "invalid_id", "{shown} is not a {kind}: {rule}.", {"shown": quoted(value), "kind": kind, "rule": rule}
             )
         return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from flexiroaster.engine.errors import StageError
 
@@ -21,7 +21,11 @@ class WaitsFor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """`result` is a JSON value; `rows` and `bytes` count what the stage handed on, None where it has no table."""
+    """`result` is a JSON value; `rows` and `bytes` count what the stage handed on, None where it has no table.
+
+    `not_chosen` are the stages that a switch has decided against. `again`: the stage is one that repeats, and its
+    `until` does not hold yet.
+    """
 
     result: Any = None
     rows: int | None = None
@@ -58,4 +62,12 @@ class Cancelled:
     reason: str = "cancelled"
 
 
-Outcome = Succeeded | Failed | Skipped | Waiting | Cancelled
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The whole execution ends now, like this. An empty message is made up for."""
+
+    status: Literal["success", "failed", "cancelled"]
+    message: str = ""
+
+
+Outcome = Succeeded | Failed | Skipped | Waiting | Cancelled | Stopped

@@ -27,6 +27,7 @@ from flexiroaster.engine.field_types import (
     Text,
     Word,
 )
+from flexiroaster.engine.state import Phase
 
 API_VERSION = "flexiroaster/v1"
 MAX_STAGES = 10_000
@@ -133,6 +134,16 @@ class Compensate(Part):
     config: dict[str, Any] = {}
     timeout: PositiveDuration | None = None
     retry: Retry | None = None
+
+    def as_stage(self, undone: str) -> StageSpec:
+        """As the execution runs it. Its id is one that no stage of a definition can have."""
+        return StageSpec.model_construct(
+            id=compensation_id(undone), type=self.type, config=self.config, timeout=self.timeout, retry=self.retry
+        )
+
+
+def compensation_id(undone: str) -> str:
+    return f"{undone}:compensate"
 
 
 class StageSpec(Part):
@@ -294,6 +305,20 @@ class Pipeline(Part):
         """The stages, then those of `on_failure`, `on_success` and `finally`."""
         for stages in (self.stages, self.on_failure, self.on_success, self.finally_):
             yield from stages
+
+    def in_phases(self) -> Iterator[tuple[Phase, StageSpec]]:
+        """All that an execution may run, in the order of its positions: stages, handlers, then what undoes stages."""
+        for phase, stages in (
+            (Phase.MAIN, self.stages),
+            (Phase.ON_FAILURE, self.on_failure),
+            (Phase.ON_SUCCESS, self.on_success),
+            (Phase.FINALLY, self.finally_),
+        ):
+            for stage in stages:
+                yield phase, stage
+        for stage in self.stages:
+            if stage.compensate is not None:
+                yield Phase.COMPENSATION, stage.compensate.as_stage(stage.id)
 
     def retry_for(self, stage: StageSpec) -> Retry:
         """The stage's own keys over the pipeline's `defaults.retry`, over one attempt only."""

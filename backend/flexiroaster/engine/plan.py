@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 
-from flexiroaster.engine.pipeline import Join, Pipeline, Retry
+from flexiroaster.engine.pipeline import Join, Pipeline, Repeat, Retry, compensation_id
+from flexiroaster.engine.state import Phase
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """`needs` and `successors` are positions. `rank` orders stages so that each comes after all it needs."""
+    """`needs` and `successors` are positions. `rank` orders stages so that each comes after all it needs.
+
+    `undoes` is, for a compensation, the position of the stage it belongs to.
+    """
 
     position: int
     id: str
@@ -21,26 +27,38 @@ class PlannedStage:
     retry: Retry
     timeout: timedelta | None
     rank: int
+    priority: int = 0
+    phase: Phase = Phase.MAIN
+    undoes: int | None = None
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Immutable, made once per version and shared by its executions."""
+    """Immutable, made once per version and shared by its executions.
+
+    The first `main` of the stages are there from the start of an execution, the others from that of their phase;
+    `phases` has the positions of those.
+    """
 
     stages: tuple[PlannedStage, ...]
     timeout: timedelta | None
     positions: dict[str, int]
+    main: int
+    phases: dict[Phase, tuple[int, ...]]
 
     @classmethod
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None = None) -> Plan:
         """The pipeline must be valid: known needs, no cycle. `default_timeout` is for stages that name none."""
-        positions = {stage.id: position for position, stage in enumerate(pipeline.stages)}
-        needs = [tuple(positions[name] for name in stage.needs) for stage in pipeline.stages]
-        successors: list[list[int]] = [[] for _ in pipeline.stages]
+        specs = list(pipeline.in_phases())
+        positions = {stage.id: position for position, (_, stage) in enumerate(specs)}
+        needs = [tuple(positions[name] for name in stage.needs) for _, stage in specs]
+        successors: list[list[int]] = [[] for _ in specs]
         for position, needed in enumerate(needs):
             for other in needed:
                 successors[other].append(position)
         ranks = _ranks(needs, successors)
+        undone = {compensation_id(stage.id): positions[stage.id] for stage in pipeline.stages if stage.compensate}
         stages = tuple(
             PlannedStage(
                 position=position,
@@ -52,13 +70,34 @@ class Plan:
                 retry=pipeline.retry_for(stage),
                 timeout=pipeline.timeout_for(stage) or default_timeout,
                 rank=ranks[position],
+                priority=stage.priority,
+                phase=phase,
+                undoes=undone.get(stage.id),
+                repeat=stage.repeat,
             )
-            for position, stage in enumerate(pipeline.stages)
+            for position, (phase, stage) in enumerate(specs)
         )
-        return cls(stages=stages, timeout=pipeline.timeout, positions=positions)
+        main = len(pipeline.stages)
+        phases = {
+            phase: tuple(stage.position for stage in group)
+            for phase, group in groupby(stages[main:], key=lambda stage: stage.phase)
+        }
+        return cls(stages=stages, timeout=pipeline.timeout, positions=positions, main=main, phases=phases)
 
     def rank_of(self, stage: str) -> int:
         return self.stages[self.positions[stage]].rank
+
+    def tails(self, seconds: Mapping[str, float]) -> list[float]:
+        """By position: how long the longest path from a stage to the end of its phase takes, the stage included.
+
+        `seconds` are expected durations by stage id; a stage without one counts as their mean, or as 1.
+        """
+        usual = sum(seconds.values()) / len(seconds) if seconds else 1.0
+        tails = [0.0] * len(self.stages)
+        for stage in sorted(self.stages, key=lambda stage: -stage.rank):
+            after = max((tails[successor] for successor in stage.successors), default=0.0)
+            tails[stage.position] = seconds.get(stage.id, usual) + after
+        return tails
 
     def downstream(self, positions: set[int]) -> set[int]:
         """The given positions and everything that needs them, directly or not."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.outcome import WaitsFor
-from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
+from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, Phase, StageStatus
 
 
 class Key(NamedTuple):
@@ -52,6 +52,8 @@ class StageRun:
     """Of an attempt that waited; kept until the attempt ends."""
     cached_from: str | None = None
     """The execution whose result it took from the cache."""
+    iterations: int = 0
+    """How often a repeated stage has run to its end, this time included once it has ended."""
 
     @property
     def final(self) -> bool:
@@ -82,6 +84,7 @@ class StageRun:
             self.reused_from,
             self.waits_for,
             self.cached_from,
+            self.iterations,
         )
 
 
@@ -95,6 +98,7 @@ class Execution:
     number: int
     status: ExecutionStatus
     created_at: datetime
+    priority: int = 0
     retries: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -103,7 +107,9 @@ class Execution:
     timeout_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     stopping_as: ExecutionStatus | None = None
-    """The final state a cancelling execution will get: `cancelled`, or `timed_out`."""
+    """The final state it will get, once that is known: while it is cancelling, and while handlers run."""
+    phase: Phase = Phase.MAIN
+    paused_at: datetime | None = None
     failed_stage: str | None = None
     error: StageError | None = None
     reason: str | None = None

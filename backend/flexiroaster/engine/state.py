@@ -6,10 +6,10 @@ stage runs that are to run again back to `pending`.
 
 An execution::
 
-    queued ──> running ──> success
-                 │  ╲───> failed
-                 │   ╲──> timed_out
-                 ╰─> cancelling ──> cancelled
+    queued ──> running ──> success | failed
+       │         │ ↑ ╲
+       │         ↓ │  ╰──> cancelling ──> cancelled | timed_out   (success | failed: of a `stop` stage;
+       ╰──────> paused ───────↗                                    running: its handlers)
 
 A stage run::
 
@@ -53,14 +53,29 @@ class StageStatus(StrEnum):
     TIMED_OUT = "timed_out"
 
 
+class Phase(StrEnum):
+    """What an execution is about. It passes them in this order and leaves out those that have nothing to do.
+
+    How it will end is decided at the end of `main`, except that a success may still fail in the last two.
+    """
+
+    MAIN = "main"
+    COMPENSATION = "compensation"
+    """What succeeded is undone, the last first; of an execution that does not succeed."""
+    ON_FAILURE = "on_failure"
+    """Of one that failed or ran out of time."""
+    ON_SUCCESS = "on_success"
+    FINALLY = "finally"
+
+
 E = ExecutionStatus
 S = StageStatus
 
 EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    E.QUEUED: frozenset({E.RUNNING, E.CANCELLING, E.CANCELLED, E.TIMED_OUT, E.SUCCESS, E.FAILED}),
+    E.QUEUED: frozenset({E.RUNNING, E.PAUSED, E.CANCELLING, E.CANCELLED, E.TIMED_OUT, E.SUCCESS, E.FAILED}),
     E.RUNNING: frozenset({E.SUCCESS, E.FAILED, E.CANCELLING, E.CANCELLED, E.TIMED_OUT, E.PAUSED}),
-    E.PAUSED: frozenset({E.RUNNING, E.CANCELLING, E.CANCELLED, E.TIMED_OUT}),
-    E.CANCELLING: frozenset({E.CANCELLED, E.TIMED_OUT}),
+    E.PAUSED: frozenset({E.QUEUED, E.RUNNING, E.SUCCESS, E.FAILED, E.CANCELLING, E.CANCELLED, E.TIMED_OUT}),
+    E.CANCELLING: frozenset({E.CANCELLED, E.TIMED_OUT, E.SUCCESS, E.FAILED, E.RUNNING, E.PAUSED}),
     E.SUCCESS: frozenset(),
     E.FAILED: frozenset({E.RUNNING}),
     E.CANCELLED: frozenset({E.RUNNING}),
@@ -69,7 +84,7 @@ EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 
 STAGE_MOVES: dict[StageStatus, frozenset[StageStatus]] = {
     S.PENDING: frozenset({S.QUEUED, S.SKIPPED, S.CANCELLED}),
-    S.QUEUED: frozenset({S.RUNNING, S.CANCELLED}),
+    S.QUEUED: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED}),
     S.RUNNING: frozenset(
         {S.SUCCESS, S.FAILED, S.SKIPPED, S.TIMED_OUT, S.RETRYING, S.WAITING, S.CANCELLING, S.CANCELLED, S.QUEUED}
     ),

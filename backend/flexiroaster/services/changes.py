@@ -88,7 +88,7 @@ class Changes:
 
     def touch(self, tx: Transaction, tally: Tally, execution_id: str) -> Live:
         tally.executions.append(execution_id)
-        return self.live.get(tx.sa, execution_id)
+        return self.live.get(tx, execution_id)
 
     def write(self, operation: Callable[[Transaction], T], tally: Tally, *, durable: bool = False) -> T:
         """Run an operation; when it fails, memory is dropped so that the next one sees what is committed."""
@@ -146,8 +146,7 @@ class Changes:
     def _announce(self, version: Version, draft: Draft, timeout_is_new: bool) -> None:
         execution_id = draft.execution.id
         if draft.ready:
-            instant = version.instant
-            self.dispatch.announce([Ready(Work(execution_id, key), instant[key.position]) for key in draft.ready])
+            self.dispatch.announce([self.ready(version, draft, key) for key in draft.ready])
         if draft.to_stop:
             self.dispatch.stop([Work(execution_id, key) for key in draft.to_stop])
         for key, run in draft.runs.items():
@@ -158,6 +157,16 @@ class Changes:
             self.timers.at(timeout_at, partial(self.time_out, execution_id))
         self.journal.add(draft.events)
         self.bus.publish(draft.events)
+
+    def ready(self, version: Version, draft: Draft, key: Key) -> Ready:
+        """How the queue is told of a stage run that may be claimed."""
+        position = key.position
+        return Ready(
+            Work(draft.execution.id, key),
+            version.instant[position],
+            draft.execution.priority + version.plan.stages[position].priority,
+            version.outlook.tails[position],
+        )
 
     def time_out(self, execution_id: str) -> None:
         """The execution's timeout has passed (nothing happens when it has ended, or was retried with a new one)."""

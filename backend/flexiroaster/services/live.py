@@ -15,7 +15,9 @@ from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import ExecutionState, Key
+from flexiroaster.services.outlook import Outlook
 from flexiroaster.store import progress
+from flexiroaster.store.database import Transaction
 from flexiroaster.store.tables import executions, pipeline_versions
 
 STAGES_KEPT = 50_000
@@ -32,16 +34,19 @@ class Version:
     configs: tuple[Template, ...]
     instant: tuple[bool, ...]
     outputs: Template | None
+    outlook: Outlook
 
     @classmethod
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None, instant_types: frozenset[str]) -> Version:
+        plan = Plan.of(pipeline, default_timeout)
         return cls(
             pipeline=pipeline,
-            plan=Plan.of(pipeline, default_timeout),
+            plan=plan,
             whens=tuple(None if stage.when is None else Template.parse(stage.when) for stage in pipeline.stages),
             configs=tuple(Template.parse(stage.config) for stage in pipeline.stages),
             instant=tuple(stage.type in instant_types for stage in pipeline.stages),
             outputs=Template.parse(pipeline.outputs) if pipeline.outputs else None,
+            outlook=Outlook(plan),
         )
 
 
@@ -81,11 +86,11 @@ class LiveExecutions:
         self._stages_kept = 0
         self._versions_lock = threading.Lock()
 
-    def get(self, connection: sa.Connection, execution_id: str) -> Live:
+    def get(self, tx: Transaction, execution_id: str) -> Live:
         """From memory, or as the database has it. Raises NotFound."""
         live = self._live.get(execution_id)
         if live is None:
-            live = self._live[execution_id] = self._load(connection, execution_id)
+            live = self._live[execution_id] = self._load(tx.sa, execution_id)
         return live
 
     def keep(self, live: Live) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
@@ -37,28 +37,37 @@ GROUP_LIMIT = 200
 
 
 class Transaction:
-    """What an operation writes with: `sa` for SQLAlchemy statements, `run`/`run_many` for the hot path's named ones.
+    """What an operation writes with: `put` and `fetch` for the hot path's named statements, `sa` for SQLAlchemy ones.
 
-    `moment` turns an aware datetime (or None) into what `run` takes.
+    `moment` turns an aware datetime (or None) into what `put` takes.
     """
 
-    __slots__ = ("_after_commit", "_dialect", "_raw", "moment", "sa")
+    __slots__ = ("_after_commit", "_connection", "_dialect", "_raw", "moment")
 
-    def __init__(self, connection: sa.Connection, dialect: Dialect) -> None:
-        self.sa = connection
+    def __init__(self, connection: sa.Connection, raw: Any, dialect: Dialect) -> None:
+        self._connection = connection
         self._dialect = dialect
         self.moment = dialect.to_driver
-        self._raw = connection.connection.driver_connection
+        self._raw = raw
         self._after_commit: list[Callable[[], None]] = []
 
-    def run(self, name: str, parameters: tuple[Any, ...]) -> int:
-        """Execute a named statement of the dialect's file; answers the number of rows it touched."""
-        return self._dialect.execute(self._raw, name, parameters)
+    @property
+    def sa(self) -> sa.Connection:
+        """It sees what was put before."""
+        self._dialect.flush(self._raw)
+        return self._connection
 
-    def run_many(self, name: str, rows: list[tuple[Any, ...]]) -> int:
-        return self._dialect.execute_many(self._raw, name, rows)
+    def put(self, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None = None) -> None:
+        """Execute a named statement of the dialect's file for each of these rows, before the commit.
+
+        With `stale`, each must touch exactly one row of its table; otherwise that is raised, now or before the
+        commit, and undoes the transaction.
+        """
+        if rows:
+            self._dialect.put(self._raw, name, rows, stale)
 
     def fetch(self, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        self._dialect.flush(self._raw)
         return self._dialect.fetch(self._raw, name, parameters)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -101,6 +110,7 @@ class Writer:
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
         self._connection: sa.Connection | None = None
+        self._raw: Any = None
         self.trouble: str | None = None
 
     def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
@@ -133,13 +143,13 @@ class Writer:
     def _attempt(self, group: list[_Ticket[Any]]) -> BaseException | None:
         """One transaction for the whole group; answers the error that undid it, None when it is committed."""
         try:
-            connection = self._connected()
-            self._dialect.begin(connection, durable=any(ticket.durable for ticket in group))
+            connection, raw = self._connected()
+            self._dialect.begin(raw, durable=any(ticket.durable for ticket in group))
             for ticket in group:
-                transaction = Transaction(connection, self._dialect)
+                transaction = Transaction(connection, raw, self._dialect)
                 ticket.result = ticket.operation(transaction)
                 ticket.callbacks = transaction._after_commit
-            self._dialect.commit(connection)
+            self._dialect.commit(raw)
         except BaseException as error:
             self._undo(group)
             reason = self._dialect.unavailable(error)
@@ -162,7 +172,7 @@ class Writer:
         connection = self._connection
         try:
             if connection is not None:
-                self._dialect.rollback(connection)
+                self._dialect.rollback(self._raw)
         except Exception:
             # The connection itself is broken (server restarted): the next operation opens a new one.
             self._connection = None
@@ -170,11 +180,12 @@ class Writer:
                 connection.invalidate()
                 connection.close()
 
-    def _connected(self) -> sa.Connection:
+    def _connected(self) -> tuple[sa.Connection, Any]:
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._dialect.prepare_writer(self._connection)
-        return self._connection
+            self._raw = self._connection.connection.driver_connection
+            self._dialect.prepare_writer()
+        return self._connection, self._raw
 
 
 def _unavailable(reason: str, cause: BaseException) -> StoreUnavailable:

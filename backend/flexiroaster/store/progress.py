@@ -5,7 +5,7 @@ Statements are prepared and named (`dialects/*.sql`); the tuples below are in th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
-from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, StageStatus
+from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, Phase, StageStatus
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import dumps
 from flexiroaster.store.tables import events, executions, logs, results, stage_runs
@@ -120,7 +120,7 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
                 new.rerun_of,
                 new.from_stage,
                 0,
-                len(draft.plan.stages),
+                draft.plan.main,
                 tx.moment(new.logical_date),
                 tx.moment(execution.created_at),
                 tx.moment(execution.timeout_at),
@@ -129,15 +129,7 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
             )
         ],
     )
-    stages = draft.plan.stages
-    tx.put(
-        "insert_stage_run",
-        [
-            (new.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from)
-            for run in draft.runs.values()
-            for stage in (stages[run.key.position],)
-        ],
-    )
+    _insert_runs(tx, draft, draft.runs.values())
     _insert_events(tx, draft, None)
 
 
@@ -152,10 +144,16 @@ def save(tx: Transaction, draft: Draft) -> None:
         tx.put("update_execution", [(*_execution_values(tx, after), after.id, before.status.value)], stale)
     known = draft.state.runs
     rows = []
+    new = []
     for key, run in draft.runs.items():
-        old = known[key]
-        rows.append((*_run_values(tx, run), after.id, *key, old.status.value, old.attempt))
+        old = known.get(key)
+        if old is None:
+            new.append(run)
+        else:
+            rows.append((*_run_values(tx, run), after.id, *key, old.status.value, old.attempt))
     tx.put("update_stage_run", rows, stale)
+    if new:
+        _insert_runs(tx, draft, new)
     if draft.attempts:
         tx.put("insert_attempt", [_attempt_values(tx, after.id, attempt) for attempt in draft.attempts])
     _insert_events(tx, draft, stale)
@@ -335,6 +333,18 @@ def _insert_events(tx: Transaction, draft: Draft, stale: StaleState | None) -> N
     )
 
 
+def _insert_runs(tx: Transaction, draft: Draft, runs: Iterable[StageRun]) -> None:
+    stages = draft.plan.stages
+    tx.put(
+        "insert_stage_run",
+        [
+            (draft.execution.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from)
+            for run in runs
+            for stage in (stages[run.key.position],)
+        ],
+    )
+
+
 def _run_values(tx: Transaction, run: StageRun) -> tuple[Any, ...]:
     return (
         run.status.value,
@@ -357,6 +367,7 @@ def _run_values(tx: Transaction, run: StageRun) -> tuple[Any, ...]:
         tx.moment(run.ended_at),
         run.waits_for,
         run.cached_from,
+        run.iterations,
     )
 
 
@@ -373,6 +384,8 @@ def _execution_values(tx: Transaction, execution: Execution) -> tuple[Any, ...]:
         execution.failed_stage,
         _error(execution.error),
         execution.reason,
+        execution.phase.value,
+        tx.moment(execution.paused_at),
     )
 
 
@@ -416,6 +429,8 @@ def _execution(row: sa.RowMapping) -> Execution:
         failed_stage=row["failed_stage"],
         error=StageError.from_json(row["error"]) if row["error"] else None,
         reason=row["reason"],
+        phase=Phase(row["phase"]),
+        paused_at=row["paused_at"],
     )
 
 

@@ -134,7 +134,9 @@ executions = Table(
     Column("idle_seconds", Float, nullable=False, server_default="0"),  # between its end and a retry, in all
     Column("timeout_at", UtcDateTime),
     Column("cancel_requested_at", UtcDateTime),
-    Column("stopping_as", String(16)),  # the final state a cancelling execution will get
+    Column("stopping_as", String(16)),  # the final state it will get, once that is known
+    Column("phase", String(16), nullable=False, server_default="main"),
+    Column("paused_at", UtcDateTime),
     Column("parent_id", String(36)),  # the execution whose stage run started it
     Column("parent_position", Integer),
     Column("parent_idx", Integer),
@@ -189,6 +191,7 @@ stage_runs = Table(
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("waits_for", String(16)),  # of an attempt that waited: time | approval | execution | event
+    Column("iterations", Integer, nullable=False, server_default="0"),  # of a repeated stage
     Column("cached_from", String(36)),  # the execution whose result it took from the cache
     Index(
         "ix_stage_runs_waits_for",

@@ -14,6 +14,7 @@ from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.duration import DURATION_PATTERN
 from flexiroaster.engine.expressions import did_you_mean
 from flexiroaster.engine.expressions.template import templated_texts
+from flexiroaster.engine.quoting import listed, quoted, shortened, without_middle
 
 _TEMPLATE = {"type": "string", "pattern": r"\$\{\{"}
 _MAPS_OF_SCHEMAS = ("properties", "patternProperties", "dependentSchemas")
@@ -194,7 +195,8 @@ def _too_many_forms(branches: Any) -> str:
 def _unknown(key: str, path: Path, known: list[str]) -> SchemaProblem:
     meant = did_you_mean(key, known)
     hint = f", did you mean `{meant}`?" if meant else f". Known are {', '.join(sorted(known))}." if known else "."
-    return SchemaProblem("unknown_key", f"There is no key `{key}` here{hint}", (*path, key), key, meant, at_key=True)
+    sentence = f"There is no key `{shortened(key)}` here{hint}"
+    return SchemaProblem("unknown_key", sentence, (*path, key), key, meant, at_key=True)
 
 
 def _not_allowed(error: ValidationError, path: Path) -> SchemaProblem:
@@ -226,18 +228,18 @@ def _limit(error: ValidationError) -> str:
         case kinds.Pattern() if error.kind.value == DURATION_PATTERN:
             return f"cannot be {_said(error.instance)}: write a duration such as 90s, 5m, 1h30m or 7d"
         case kinds.Pattern():
-            return f"cannot be {_said(error.instance)}: it must match {error.kind.value}"
+            return f"cannot be {_said(error.instance)}: it must match {shortened(error.kind.value)}"
         case kinds.Format():
             return f"cannot be {_said(error.instance)}: it must be a {error.kind.value}"
         case _:
-            return f"does not fit: {error.message}"
+            return f"does not fit: {without_middle(error.message)}"
 
 
 def _owner(path: Path) -> str:
     if not path:
         return "The config"
     last = path[-1]
-    return f"Item {last + 1}" if isinstance(last, int) else f"`{last}`"
+    return f"Item {last + 1}" if isinstance(last, int) else f"`{shortened(last)}`"
 
 
 def _said(value: Any) -> str:
@@ -247,9 +249,9 @@ def _said(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return repr(value if len(value) <= 60 else value[:59] + "…")
+            return quoted(value)
         case int() | float():
-            return str(value)
+            return shortened(str(value))
         case list():
             return "a list"
         case _:
@@ -257,5 +259,4 @@ def _said(value: Any) -> str:
 
 
 def _either(names: Iterable[str]) -> str:
-    listed = list(names)
-    return f"{', '.join(listed[:-1])} or {listed[-1]}" if len(listed) > 1 else "".join(listed)
+    return listed(names, " or ")

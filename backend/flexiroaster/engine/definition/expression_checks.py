@@ -13,8 +13,8 @@ from flexiroaster.engine.definition.stage_view import StageView
 from flexiroaster.engine.definition.support import NOT_YET, refuse
 from flexiroaster.engine.expressions import Expression, ExpressionError, whole_expression
 from flexiroaster.engine.expressions.analysis import Reference
-from flexiroaster.engine.expressions.errors import shown
 from flexiroaster.engine.expressions.template import pieces, templated_texts
+from flexiroaster.engine.quoting import QUOTE_LIMIT, on_one_line, quoted, shortened
 
 _STARTING = frozenset({"vars", "execution", "trigger"})
 """What there is before the inputs are known."""
@@ -103,9 +103,8 @@ class ExpressionChecks:
         elif meant is None and reference.root in self.inputs and "inputs" in place.names:
             meant = f"inputs.{reference.root}"
         hint = f", did you mean `{meant}`?" if meant else f". Here are {', '.join(known)}."
-        self._add(
-            "unknown_name", f"There is nothing called `{reference.root}` here{hint}", reference, source, path, meant
-        )
+        sentence = f"There is nothing called `{shortened(reference.root)}` here{hint}"
+        self._add("unknown_name", sentence, reference, source, path, meant)
 
     def _check_input(self, reference: Reference, source: str, path: Path) -> None:
         name = str(reference.path[0])
@@ -113,7 +112,7 @@ class ExpressionChecks:
             return
         meant = self.findings.closest(name, self.inputs)
         hint = f", did you mean `inputs.{meant}`?" if meant else ": declare it under `inputs`."
-        self._add("unknown_input", f"The pipeline has no input {name!r}{hint}", reference, source, path, meant)
+        self._add("unknown_input", f"The pipeline has no input {quoted(name)}{hint}", reference, source, path, meant)
 
     def _check_result(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
         name, view = str(reference.path[0]), place.stage
@@ -121,22 +120,31 @@ class ExpressionChecks:
         if not any((group, name) in self.graph.positions for group in groups):
             meant = self.findings.closest(name, [id for group in groups for id in self.graph.names.get(group, [])])
             hint = f", did you mean `results.{meant}`?" if meant else "."
-            self._add("unknown_stage", f"There is no stage {name!r}{hint}", reference, source, path, meant)
+            self._add("unknown_stage", f"There is no stage {quoted(name)}{hint}", reference, source, path, meant)
         elif view is not None and not self.graph.is_upstream(view, name):
             self._not_upstream(view, name, reference, source, path)
 
     def _not_upstream(self, view: StageView, name: str, reference: Reference, source: str, path: Path) -> None:
         if any(need == name for _, need in view.needs) and name != view.id:
             return  # a cycle, which has a problem of its own
+        result = f"`results.{shortened(name)}`"
         if name == view.id:
-            sentence, cure = f"`results.{name}` is the result of this stage itself.", None
+            sentence, cure = f"{result} is the result of this stage itself.", None
         elif self._comes_after(view, name):
-            sentence, cure = f"`results.{name}` is not there yet: {name!r} runs after {view.id!r}.", None
+            sentence, cure = f"{result} is not there yet: {quoted(name)} runs after {quoted(view.id)}.", None
+        elif self._is_upstream_once_mended(view, name):
+            return  # the misspelt need has a problem of its own
         else:
-            needs = ", ".join([*(need for _, need in view.needs), name])
-            cure = f"needs: [{needs}]"
-            sentence = f"`results.{name}` refers to a stage that is not upstream: add {cure}."
+            cure = f"needs: [{', '.join([*self.graph.meant_needs(view), name])}]"
+            add = cure if len(cure) <= QUOTE_LIMIT else f"{quoted(name)} to `needs`"
+            sentence = f"{result} refers to a stage that is not upstream: add {add}."
         self._add("not_upstream", sentence, reference, source, path, cure)
+
+    def _is_upstream_once_mended(self, view: StageView, name: str) -> bool:
+        """Whether only a misspelt need keeps the other stage from being upstream."""
+        mended = set(self.graph.meant_needs(view)) - {need for _, need in view.needs}
+        theirs = [self.graph.views[self.graph.positions[view.group, need]] for need in mended]
+        return name in mended or any(self.graph.is_upstream(other, name) for other in theirs)
 
     def _comes_after(self, view: StageView, name: str) -> bool:
         other = self.graph.positions.get((view.group, name))
@@ -184,7 +192,7 @@ class ExpressionChecks:
     def _not_boolean(self, expression: Expression, kind: str, path: Path) -> None:
         self.findings.add(
             "not_a_condition",
-            f"`{path[-1]}` must be true or false, but `{shown(expression.source)}` is a {kind}: compare it.",
+            f"`{path[-1]}` must be true or false, but `{on_one_line(expression.source)}` is a {kind}: compare it.",
             path,
             found=expression.source,
             suggestion=f"${{{{ {expression.source} != '' }}}}" if kind == "string" else None,

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection
-from typing import Literal
 
 from flexiroaster.engine.definition.nodes import Node, Path, ScalarNode, Source, find
-from flexiroaster.engine.errors import Problem
+from flexiroaster.engine.errors import Problem, Severity
 from flexiroaster.engine.expressions import did_you_mean
+from flexiroaster.engine.quoting import quoted, shortened
 
 MAX_PROBLEMS = 200
+MAX_KEPT = 1_000
+"""Problems with their places; those that come after are counted."""
 MAX_COMPARISONS = 100_000
 """About half a second."""
-_MAX_FOUND = 200
+_LONGEST_SUGGESTION = 500
+"""A longer one is a text to read, no cure to take over."""
 
 
 class Findings:
@@ -24,6 +28,8 @@ class Findings:
         self.root = root
         self._problems: dict[tuple[str, Path, str], Problem] = {}
         self._comparisons_left = MAX_COMPARISONS
+        self._uncounted = False
+        self._more: Counter[Severity] = Counter()
 
     def add(
         self,
@@ -33,17 +39,21 @@ class Findings:
         *,
         found: object = None,
         suggestion: str | None = None,
-        severity: Literal["error", "warning"] = "error",
+        severity: Severity = "error",
         at_key: bool = False,
         offset: int | None = None,
         within: str | None = None,
     ) -> None:
         """`at_key` points at the key instead of its value; `within` at this text inside the value, `offset`
         characters further on."""
+        if len(self._problems) >= MAX_KEPT and (severity == "warning" or self.has_errors):
+            self._more[severity] += 1
+            return
         line, column = self._place(path, at_key, offset, within)
+        cure = suggestion if suggestion is None or len(suggestion) <= _LONGEST_SUGGESTION else None
         self._problems.setdefault(
             (code, path, message),
-            Problem(code, message, path_text(path), line, column, shown_value(found), suggestion, severity),
+            Problem(code, message, path_text(path), line, column, shown_value(found), cure, severity),
         )
 
     def add_at(self, code: str, message: str, offset: int | None, *, suggestion: str | None = None) -> None:
@@ -52,6 +62,14 @@ class Findings:
         self._problems.setdefault(
             (code, (offset or 0,), message), Problem(code, message, "", line, column, None, suggestion)
         )
+
+    def is_full(self) -> bool:
+        """More problems than anybody is shown: explaining further ones is work for nothing."""
+        return len(self._problems) >= MAX_KEPT
+
+    def leave_out_the_rest(self) -> None:
+        """There may be more problems, which nobody counted."""
+        self._uncounted = True
 
     @property
     def has_errors(self) -> bool:
@@ -62,10 +80,11 @@ class Findings:
         if len(ordered) <= MAX_PROBLEMS:
             return ordered
         errors_first = sorted(ordered, key=lambda problem: problem.severity != "error")[:MAX_PROBLEMS]
-        more = len(ordered) - MAX_PROBLEMS
+        more = len(ordered) - MAX_PROBLEMS + self._more.total()
+        count = f"at least {more:,}" if self._uncounted else f"{more:,}"
         return [
             *errors_first,
-            Problem("too_many_problems", f"… and {more} more problems.", severity=errors_first[0].severity),
+            Problem("too_many_problems", f"… and {count} more problems.", severity=errors_first[0].severity),
         ]
 
     def closest(self, name: str, known: Collection[str]) -> str | None:
@@ -99,16 +118,16 @@ def path_text(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         elif _SIMPLE_KEY.fullmatch(step):
-            text += f".{step}" if text else step
+            text += f".{shortened(step)}" if text else shortened(step)
         else:
-            text += f"[{step[:80]!r}]"
+            text += f"[{quoted(step)}]"
     return text
 
 
 def shown_value(value: object) -> object:
     """What a problem says it found: never more than a line."""
     if isinstance(value, str):
-        return value if len(value) <= _MAX_FOUND else value[: _MAX_FOUND - 1] + "…"
+        return shortened(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.stage_view import StageView
+from flexiroaster.engine.quoting import quoted, shortened
 
 MAX_CYCLE_SHOWN = 12
 _RESERVED = frozenset({"in", "true", "false", "null"})
@@ -23,6 +24,8 @@ class Graph:
         for group, id in self.positions:
             self.names.setdefault(group, []).append(id)
         self.needs = [self._known_needs(view) for view in views]
+        self.meant: dict[tuple[str, str], str] = {}
+        """By group and unknown need: the stage that was probably meant."""
         self._ancestors: list[int] | None = None
 
     def is_upstream(self, of: StageView, other: str) -> bool:
@@ -33,6 +36,11 @@ class Graph:
         if mine is None or theirs is None:
             return False
         return bool(self.ancestors[mine] >> theirs & 1)
+
+    def meant_needs(self, view: StageView) -> list[str]:
+        """Its needs once misspelt ones are mended; those that nobody can guess are left out."""
+        mended = [self.meant.get((view.group, need), need) for _, need in view.needs]
+        return [need for need in dict.fromkeys(mended) if (view.group, need) in self.positions]
 
     def is_first(self, view: StageView) -> bool:
         """Whether no earlier stage has its id."""
@@ -98,7 +106,7 @@ def _check_ids(views: Sequence[StageView], findings: Findings) -> None:
         if view.id in _RESERVED:
             findings.add(
                 "invalid_id",
-                f"{view.id!r} is a word of the expression language and cannot be a stage id.",
+                f"{quoted(view.id)} is a word of the expression language and cannot be a stage id.",
                 (*view.path, "id"),
                 found=view.id,
                 suggestion=f"{view.id}_stage",
@@ -109,7 +117,7 @@ def _check_ids(views: Sequence[StageView], findings: Findings) -> None:
             where = f" in line {line}" if line else f" ({earlier.path[0]}[{earlier.path[1]}])"
             findings.add(
                 "duplicate_id",
-                f"The stage id {view.id!r} is already taken{where}.",
+                f"The stage id {quoted(view.id)} is already taken{where}.",
                 (*view.path, "id"),
                 found=view.id,
                 suggestion=f"{view.id}_2",
@@ -121,24 +129,27 @@ def _check_needs(view: StageView, graph: Graph, findings: Findings) -> None:
     for index, need in view.needs:
         path = (*view.path, "needs", index)
         if need == view.id and graph.is_first(view):
-            findings.add("self_need", f"The stage {view.id!r} needs itself: remove it from `needs`.", path, found=need)
+            sentence = f"The stage {quoted(view.id)} needs itself: remove it from `needs`."
+            findings.add("self_need", sentence, path, found=need)
         elif need in seen:
-            findings.add("duplicate_need", f"{need!r} stands twice in `needs`.", path, found=need)
+            findings.add("duplicate_need", f"{quoted(need)} stands twice in `needs`.", path, found=need)
         elif (view.group, need) not in graph.positions:
             meant = findings.closest(need, graph.names[view.group])
+            if meant is not None:
+                graph.meant[view.group, need] = meant
             hint = f", did you mean {meant!r}?" if meant else "."
-            findings.add("unknown_stage", f"There is no stage {need!r}{hint}", path, found=need, suggestion=meant)
+            findings.add("unknown_stage", f"There is no stage {quoted(need)}{hint}", path, found=need, suggestion=meant)
         seen.add(need)
 
 
 def _report_cycle(cycle: list[int], graph: Graph, findings: Findings) -> None:
-    names = [graph.views[position].id for position in cycle]
+    names = [shortened(graph.views[position].id) for position in cycle]
     shown = [*names, names[0]] if len(names) <= MAX_CYCLE_SHOWN else [*names[:MAX_CYCLE_SHOWN], "…", names[0]]
-    start = graph.views[cycle[0]]
-    index = next((index for index, need in start.needs if need == names[1 % len(names)]), 0)
+    start, following = graph.views[cycle[0]], cycle[1 % len(cycle)]
+    index = next((index for index, need in start.needs if need == graph.views[following].id), 0)
     findings.add(
         "cycle",
         f"The stages wait for each other: {' needs '.join(shown)}. Remove one of these needs.",
         (*start.path, "needs", index),
-        found=names[1 % len(names)],
+        found=graph.views[following].id,
     )

@@ -16,6 +16,7 @@ from flexiroaster.engine.errors import Problem
 from flexiroaster.engine.expressions import did_you_mean
 from flexiroaster.engine.expressions.template import templated_texts
 from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.quoting import listed, quoted, without_middle
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "$anchor", "$dynamicAnchor", "$schema"})
 _RESERVED = frozenset({"in", "true", "false", "null"})
@@ -28,7 +29,8 @@ def check_input_schemas(document: dict[str, Any], findings: Findings) -> None:
             continue
         path: Path = ("inputs", name)
         if name in _RESERVED:
-            findings.add("invalid_id", f"{name!r} is a word of the expression language.", path, found=name, at_key=True)
+            sentence = f"{quoted(name)} is a word of the expression language."
+            findings.add("invalid_id", sentence, path, found=name, at_key=True)
         reference = next(_references(schema, path), None)
         if reference is not None:
             findings.add(
@@ -64,7 +66,7 @@ def _is_schema(schema: dict[str, Any], path: Path, findings: Findings) -> bool:
         hint = f", did you mean `{meant}`?" if meant else "."
         findings.add(
             "invalid_input_schema",
-            f"The input {path[-1]!r} is not a JSON Schema: {message}{hint}",
+            f"The input {quoted(str(path[-1]))} is not a JSON Schema: {without_middle(message)}{hint}",
             (*path, *at),
             found=schema.get("type") if at == ("type",) else None,
             suggestion=meant,
@@ -145,11 +147,11 @@ def _value_problems(name: str, schema: Mapping[str, Any], value: Any) -> list[Pr
 
 def _unknown_input(name: str, pipeline: Pipeline) -> Problem:
     meant = did_you_mean(name, pipeline.inputs)
-    known = f" Known are {', '.join(pipeline.inputs)}." if pipeline.inputs else " It takes none."
+    known = f" Known are {listed(pipeline.inputs)}." if pipeline.inputs else " It takes none."
     hint = f", did you mean {meant!r}?" if meant else "." + known
     return Problem(
         "unknown_input",
-        f"The pipeline has no input {name[:80]!r}{hint}",
+        f"The pipeline has no input {quoted(name)}{hint}",
         path_text(("inputs", name)),
         found=shown_value(name),
         suggestion=meant,
@@ -159,4 +161,4 @@ def _unknown_input(name: str, pipeline: Pipeline) -> Problem:
 def _missing_input(name: str, schema: Mapping[str, Any]) -> Problem:
     kind = schema.get("type")
     expects = f" ({kind})" if isinstance(kind, str) else ""
-    return Problem("missing_input", f"The input {name!r}{expects} is missing.", path_text(("inputs", name)))
+    return Problem("missing_input", f"The input {quoted(name)}{expects} is missing.", path_text(("inputs", name)))

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 
-from flexiroaster.engine.definition.limits import MAX_DEPTH, Refused, check_characters, check_number, too_deep
+from flexiroaster.engine.definition.limits import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    Refused,
+    check_characters,
+    check_number,
+    too_deep,
+    too_many_values,
+)
 from flexiroaster.engine.definition.nodes import ListNode, MapNode, Node, ScalarNode, Source
 
 _BLANK = re.compile(r"[ \t\n\r]*")
@@ -25,6 +33,7 @@ class _Reader:
         self.text = text
         self.duplicates = duplicates
         self.at = 0
+        self.values = 0
         self.open: list[ListNode | MapNode] = []
         self.keys: list[tuple[str, int]] = []
         """The key each open mapping waits with for its value; lists have an empty one."""
@@ -43,6 +52,9 @@ class _Reader:
     def _value(self) -> Node:
         """A scalar, or an opened list or mapping, which goes on the stack."""
         self._blank()
+        self.values += 1
+        if self.values > MAX_VALUES:
+            raise too_many_values(self.at)
         character = self.text[self.at : self.at + 1]
         if character in ("{", "["):
             if len(self.open) >= MAX_DEPTH:

@@ -7,11 +7,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from flexiroaster.engine.quoting import quoted, shortened
+
 MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_ALIAS_WEIGHT = 1_000_000
 """How much anchors may add by being used again, in characters and values: an alias bomb ends here."""
-MAX_VALUES = 1_000_000
+MAX_VALUES = 250_000
+"""Lists, mappings, and what is in them. 10,000 stages with 20 values each have room; the largest takes a second to read
+and to check."""
 _INT64 = range(-(2**63), 2**63)
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
@@ -47,14 +51,20 @@ def check_characters(text: str, start: int | None) -> None:
 
 def check_number(value: int | float, written: str, start: int | None) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise Refused("not_finite", f"{written[:40]} is not a finite number: JSON cannot hold it.", start)
+        raise Refused("not_finite", f"{shortened(written)} is not a finite number: JSON cannot hold it.", start)
     if isinstance(value, int) and value not in _INT64:
         raise Refused(
             "number_too_large",
-            f"The number {written[:40]} does not fit into 64 bits.",
+            f"The number {shortened(written)} does not fit into 64 bits.",
             start,
-            f'quote it if it is text: "{written[:40]}"',
+            f'quote it if it is text: "{shortened(written)}"',
         )
+
+
+def too_many_values(start: int | None) -> Refused:
+    return Refused(
+        "too_large", f"The definition holds more than {MAX_VALUES:,} values: keep data in files, or split it.", start
+    )
 
 
 def too_deep(start: int | None) -> Refused:
@@ -75,7 +85,7 @@ class _Copier:
     def copy(self, value: Any, depth: int) -> Any:
         self.values += 1
         if self.values > MAX_VALUES:
-            raise Refused("too_large", f"The definition holds more than {MAX_VALUES:,} values.")
+            raise too_many_values(None)
         if depth > MAX_DEPTH:
             raise too_deep(None)
         match value:
@@ -97,7 +107,7 @@ class _Copier:
 
     def _key(self, key: Any) -> str:
         if not isinstance(key, str):
-            raise Refused("not_json", f"The key {str(key)[:40]!r} is not text.")
+            raise Refused("not_json", f"The key {quoted(str(key))} is not text.")
         check_characters(key, None)
         return str(key)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -15,6 +15,7 @@ from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.duration import suggest_duration
 from flexiroaster.engine.expressions import did_you_mean
 from flexiroaster.engine.pipeline import MAX_STAGES, Pipeline
+from flexiroaster.engine.quoting import listed, quoted, shortened
 
 TRIGGER_TYPES = ("schedule", "webhook", "pipeline", "file", "event")
 
@@ -43,7 +44,7 @@ def read_model(document: dict[str, Any], findings: Findings) -> Pipeline | None:
 def _add(error: ErrorDetails, findings: Findings) -> None:
     path = _path(error["loc"])
     kind, found, context = error["type"], error["input"], error.get("ctx", {})
-    name = path[-1] if path else "the definition"
+    name = shortened(str(path[-1])) if path else "the definition"
     match kind:
         case "extra_forbidden":
             _unknown_key(path, findings)
@@ -85,7 +86,8 @@ def _unknown_key(path: Path, findings: Findings) -> None:
     known = known_keys(path[:-1])
     meant = did_you_mean(key, known)
     hint = f", did you mean `{meant}`?" if meant else f". Known are {', '.join(sorted(known))}."
-    findings.add("unknown_key", f"There is no key `{key}` here{hint}", path, found=key, suggestion=meant, at_key=True)
+    sentence = f"There is no key `{shortened(key)}` here{hint}"
+    findings.add("unknown_key", sentence, path, found=key, suggestion=meant, at_key=True)
 
 
 def known_keys(path: Path) -> list[str]:
@@ -152,18 +154,16 @@ def _not_one_of(path: Path, found: Any, context: Mapping[str, Any], kind: str, f
         expected = str(context.get("expected", ""))
         allowed = [part.strip("'") for part in expected.replace(" or ", ", ").split(", ")]
     meant = did_you_mean(found, allowed) if isinstance(found, str) else None
-    findings.add(
-        "invalid_value",
-        f"`{path[-1]}` cannot be {_said(found)}: it is one of {_listed(allowed)}.",
-        path,
-        found=found,
-        suggestion=meant,
-    )
+    sentence = f"`{path[-1]}` cannot be {_said(found)}: it is one of {listed(allowed, ' or ')}."
+    findings.add("invalid_value", sentence, path, found=found, suggestion=meant)
 
 
 def _wrong_type(path: Path, found: Any, expected: str, findings: Findings) -> None:
     name = path[-1] if path else "the definition"
-    owner = f"`{name}`" if isinstance(name, str) else f"Item {name + 1} of `{path[-2]}`" if len(path) > 1 else "It"
+    if isinstance(name, str):
+        owner = f"`{shortened(name)}`"
+    else:
+        owner = f"Item {name + 1} of `{shortened(str(path[-2]))}`" if len(path) > 1 else "It"
     findings.add(
         "wrong_type",
         f"{owner} must be {expected}, not {_said(found)}.",
@@ -204,15 +204,10 @@ def _said(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return repr(value if len(value) <= 60 else value[:59] + "…")
+            return quoted(value)
         case int() | float():
-            return f"the number {str(value)[:40]}"
+            return f"the number {shortened(str(value))}"
         case list():
             return "a list"
         case _:
             return "a mapping"
-
-
-def _listed(names: Iterable[str]) -> str:
-    *rest, last = list(names)
-    return f"{', '.join(rest)} or {last}" if rest else last

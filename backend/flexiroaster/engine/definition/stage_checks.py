@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from flexiroaster.engine.definition.config_schema import SchemaChecker
 from flexiroaster.engine.definition.findings import Findings
+from flexiroaster.engine.definition.graph_checks import Graph
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.normalise import STAGE_KEYS
 from flexiroaster.engine.definition.report import StageTypes, StageTypeView
 from flexiroaster.engine.definition.stage_view import StageView
 from flexiroaster.engine.definition.support import STAGE_TYPES_OF_THE_FORMAT
+from flexiroaster.engine.quoting import quoted, shortened
 
 _SECRET_KEY = re.compile(r"(?:^|_)(?:password|passwd|secret|token|api_?key|access_?key|private_?key)$", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
@@ -21,9 +23,9 @@ _SECRET_TEXT = re.compile(
 _SEVERAL_SHOWN = 3
 
 
-def check_stages(views: Sequence[StageView], stage_types: StageTypes, findings: Findings) -> None:
+def check_stages(graph: Graph, stage_types: StageTypes, findings: Findings) -> None:
     checkers: dict[str, SchemaChecker] = {}
-    for view in views:
+    for view in graph.views:
         if view.type is None:
             continue
         stage_type = stage_types.get(view.type)
@@ -32,7 +34,7 @@ def check_stages(views: Sequence[StageView], stage_types: StageTypes, findings: 
             continue
         checker = checkers.setdefault(view.type, SchemaChecker(stage_type.schema))
         _check_config(view, checker, findings)
-        _check_data(view, stage_type, findings)
+        _check_data(view, graph, stage_type, findings)
         _warn_of_secrets(view, findings)
 
 
@@ -44,7 +46,7 @@ def _unknown_type(view: StageView, stage_types: StageTypes, findings: Findings) 
     hint = f", did you mean {meant!r}?" if meant else f". Known are {', '.join(sorted(stage_types))}."
     findings.add(
         "unknown_stage_type",
-        f"There is no stage type {view.type!r}{hint}",
+        f"There is no stage type {quoted(view.type)}{hint}",
         (*view.path, "type"),
         found=view.type,
         suggestion=meant,
@@ -63,20 +65,20 @@ def _check_config(view: StageView, checker: SchemaChecker, findings: Findings) -
         )
 
 
-def _check_data(view: StageView, stage_type: StageTypeView, findings: Findings) -> None:
+def _check_data(view: StageView, graph: Graph, stage_type: StageTypeView, findings: Findings) -> None:
     """`data` left out means the data of the one needed stage; with none or several, nobody can know which."""
     if not stage_type.takes_data or "data" in view.config or len(view.needs) == 1:
         return
     if view.needs:
-        names = [need for _, need in view.needs]
-        shown = ", ".join(names[:_SEVERAL_SHOWN]) + (", …" if len(names) > _SEVERAL_SHOWN else "")
+        names = graph.meant_needs(view) or [need for _, need in view.needs]
+        shown = ", ".join(map(shortened, names[:_SEVERAL_SHOWN])) + (", …" if len(names) > _SEVERAL_SHOWN else "")
         cause, first = f"needs several stages ({shown})", names[0]
     else:
         cause, first = "needs no stage", "read"
     cure = f"data: ${{{{ results.{first}.data }}}}"
     findings.add(
         "no_data",
-        f"The stage {view.id!r} {cause}, so say which table it works on: {cure}",
+        f"The stage {quoted(view.id)} {cause}, so say which table it works on: {cure}",
         (*view.path, "config", "data"),
         suggestion=cure,
     )

@@ -12,6 +12,7 @@ from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.stage_view import stage_views
 from flexiroaster.engine.expressions import did_you_mean
+from flexiroaster.engine.quoting import quoted
 
 CRON_ALIASES = {
     "@hourly": "0 * * * *",
@@ -38,7 +39,7 @@ def _check_trigger(trigger: dict[str, Any], path: Path, seen: set[str], findings
     name = trigger.get("id")
     if isinstance(name, str):
         if name in seen:
-            findings.add("duplicate_id", f"The trigger id {name!r} is already taken.", (*path, "id"), found=name)
+            findings.add("duplicate_id", f"The trigger id {quoted(name)} is already taken.", (*path, "id"), found=name)
         seen.add(name)
     if trigger.get("type") == "schedule":
         _check_schedule(trigger, path, findings)
@@ -61,16 +62,16 @@ def cron_problem(text: str) -> str | None:
     """What is wrong with a cron text, None when nothing is. Five fields, or one of the aliases."""
     if text.startswith("@"):
         known = ", ".join(CRON_ALIASES)
-        return None if text in CRON_ALIASES else f"{text!r} is no schedule: the short forms are {known}."
+        return None if text in CRON_ALIASES else f"{quoted(text)} is no schedule: the short forms are {known}."
     fields = text.split()
     if len(fields) != 5 or len(text) > 200:
-        return f"{text[:80]!r} has {len(fields)} fields; cron has five: {_CRON_FIELDS}."
+        return f"{quoted(text)} has {len(fields)} fields; cron has five: {_CRON_FIELDS}."
     try:
         next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
     except CronSimError as refused:
-        return f"{text!r} is no cron text: {str(refused).lower()} (fields: {_CRON_FIELDS})."
+        return f"{quoted(text)} is no cron text: {str(refused).lower()} (fields: {_CRON_FIELDS})."
     except StopIteration:
-        return f"{text!r} never comes."
+        return f"{quoted(text)} never comes."
     return None
 
 
@@ -80,9 +81,8 @@ def _check_timezone(holder: object, path: Path, findings: Findings) -> None:
         return
     meant = did_you_mean(name, available_timezones())
     hint = f", did you mean {meant!r}?" if meant else " such as Europe/Paris."
-    findings.add(
-        "invalid_timezone", f"{name[:80]!r} is not a time zone{hint}", (*path, "timezone"), found=name, suggestion=meant
-    )
+    sentence = f"{quoted(name)} is not a time zone{hint}"
+    findings.add("invalid_timezone", sentence, (*path, "timezone"), found=name, suggestion=meant)
 
 
 def is_timezone(name: str) -> bool:

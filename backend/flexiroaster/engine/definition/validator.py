@@ -25,6 +25,7 @@ from flexiroaster.engine.definition.support import check_support as check_suppor
 from flexiroaster.engine.definition.trigger_checks import check_triggers
 from flexiroaster.engine.definition.yaml_reader import read_yaml
 from flexiroaster.engine.pipeline import MAX_STAGES
+from flexiroaster.engine.quoting import quoted
 
 Format = Literal["yaml", "json"]
 
@@ -68,7 +69,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     if check_support:
         check_supported(document, stage_types, findings)
     check_graph(graph, findings)
-    check_stages(graph.views, stage_types, findings)
+    check_stages(graph, stage_types, findings)
     check_input_schemas(document, findings)
     check_triggers(document, findings)
     ExpressionChecks(document, graph, findings, check_support=check_support).run()
@@ -96,7 +97,7 @@ def _read(source: str | Mapping[str, Any], format: Format | None, findings: Find
         second = findings.source.position(again)[0]
         findings.add_at(
             "duplicate_key",
-            f"The key {key[:80]!r} stands twice, in line {line} and again in line {second}: keep one.",
+            f"The key {quoted(key)} stands twice, in line {line} and again in line {second}: keep one.",
             again,
         )
     return plain_value(findings.root)

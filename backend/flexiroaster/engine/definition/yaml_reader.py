@@ -14,10 +14,12 @@ from flexiroaster.engine.definition.core_schema import resolve
 from flexiroaster.engine.definition.limits import (
     MAX_ALIAS_WEIGHT,
     MAX_DEPTH,
+    MAX_VALUES,
     Refused,
     check_characters,
     check_number,
     too_deep,
+    too_many_values,
 )
 from flexiroaster.engine.definition.nodes import ListNode, MapNode, Node, ScalarNode, Source
 from flexiroaster.engine.definition.yaml_traps import comment_in_expression, explain, tag_refused
@@ -46,12 +48,16 @@ class _Composer:
         self.duplicates = duplicates
         self.root: Node | None = None
         self.documents = 0
+        self.values = 0
         self.open: list[_Open] = []
         self.anchors: dict[str, tuple[Node, int, int]] = {}
         """By name: the node, its weight and its height."""
         self.alias_weight = 0
 
     def take(self, event: Any) -> None:
+        self.values += isinstance(event, yaml.NodeEvent)
+        if self.values > MAX_VALUES:
+            raise too_many_values(self._index(event))
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event)

@@ -27,9 +27,3 @@ class ExpressionError(FlexiRoasterError):
         self.source = source
         self.offset = offset
         self.suggestion = suggestion
-
-
-def shown(source: str, limit: int = 80) -> str:
-    """The expression as messages print it: one line, not too long."""
-    line = " ".join(source.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

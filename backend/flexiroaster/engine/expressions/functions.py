@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flexiroaster.engine.quoting import quoted
+
 MAX_TEXT = 1_000_000
 
 NATIVE_FUNCTIONS = frozenset(
@@ -208,7 +210,8 @@ def _moment(value: Any, function: str) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise BadArgument(f"{function}() takes a timestamp such as 2026-01-31T06:00:00Z, not {value!r}") from None
+            example = "2026-01-31T06:00:00Z"
+            raise BadArgument(f"{function}() takes a timestamp such as {example}, not {quoted(value)}") from None
     if not isinstance(value, datetime):
         raise BadArgument(f"{function}() takes a timestamp, not {_kind(value)}")
     return value if value.tzinfo else value.replace(tzinfo=UTC)
@@ -218,7 +221,7 @@ def _zone(name: Any) -> ZoneInfo:
     try:
         return ZoneInfo(_text(name, "date"))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise BadArgument(f"{name!r} is not a time zone such as Europe/Paris") from None
+        raise BadArgument(f"{quoted(str(name))} is not a time zone such as Europe/Paris") from None
 
 
 def _bounded(text: str) -> str:

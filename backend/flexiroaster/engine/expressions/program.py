@@ -12,9 +12,10 @@ from typing import Any
 from flexiroaster.engine.expressions.analysis import LITERALS, MACROS, Analysis, Reference, analyse
 from flexiroaster.engine.expressions.bare_cel import cel
 from flexiroaster.engine.expressions.cost import excess
-from flexiroaster.engine.expressions.errors import ExpressionError, shown
+from flexiroaster.engine.expressions.errors import ExpressionError
 from flexiroaster.engine.expressions.functions import FUNCTIONS, NATIVE_FUNCTIONS, BadArgument
 from flexiroaster.engine.expressions.values import Measure, UnfitValue, into_cel, to_json
+from flexiroaster.engine.quoting import on_one_line, shortened
 
 NAMESPACES = ("inputs", "vars", "results", "execution", "trigger", "secrets", "item")
 
@@ -114,7 +115,7 @@ class Expression:
             raise self._error(f"gives a value that cannot be kept: {unfit}") from unfit
 
     def _error(self, what: str, *, code: str = "expression") -> ExpressionError:
-        return ExpressionError(f"The expression `{shown(self.source)}` {what}.", code=code, source=self.source)
+        return ExpressionError(f"The expression `{on_one_line(self.source)}` {what}.", code=code, source=self.source)
 
 
 def unknown_name(reference: Reference, known: Iterable[str], source: str) -> ExpressionError:
@@ -122,10 +123,10 @@ def unknown_name(reference: Reference, known: Iterable[str], source: str) -> Exp
     if reference.root in NAMESPACES:
         cause = f"`{reference.root}` is not available here"
     else:
-        cause = f"there is nothing called `{reference.root}`"
+        cause = f"there is nothing called `{shortened(reference.root)}`"
     hint = f", did you mean `{meant}`?" if meant and reference.root not in NAMESPACES else "."
     return ExpressionError(
-        f"In the expression `{shown(source)}` {cause}{hint}",
+        f"In the expression `{on_one_line(source)}` {cause}{hint}",
         code="unknown_name",
         source=source,
         offset=reference.start,
@@ -133,8 +134,13 @@ def unknown_name(reference: Reference, known: Iterable[str], source: str) -> Exp
     )
 
 
+_LONGEST_NAME = 200
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """The closest known name, or the word for what other languages call so."""
+    if len(name) > _LONGEST_NAME:
+        return None
     names = list(known)
     translated = _OTHER_LANGUAGES.get(name)
     if translated is not None and (translated in names or translated in LITERALS or not translated.isalpha()):
@@ -148,7 +154,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 def _compile(source: str) -> Expression:
     if len(source) > MAX_LENGTH:
         raise ExpressionError(
-            f"The expression `{shown(source, 40)}` has {len(source):,} characters; at most {MAX_LENGTH:,} are read.",
+            f"The expression `{on_one_line(source)}` has {len(source):,} characters; at most {MAX_LENGTH:,} are read.",
             code="expression_limit",
             source=source,
         )
@@ -168,14 +174,14 @@ def _require_limits(source: str, found: Analysis) -> None:
     for value, limit, what in limits:
         if value > limit:
             raise ExpressionError(
-                f"The expression `{shown(source)}` {what.format(value)}; at most {limit} are allowed.",
+                f"The expression `{on_one_line(source)}` {what.format(value)}; at most {limit} are allowed.",
                 code="expression_limit",
                 source=source,
             )
     for variable, offset in found.bound.items():
         if variable in NAMESPACES and variable != "item":
             raise ExpressionError(
-                f"In the expression `{shown(source)}` the variable `{variable}` hides the namespace of that name.",
+                f"In the expression `{on_one_line(source)}` the variable `{variable}` hides the namespace so called.",
                 code="expression_syntax",
                 source=source,
                 offset=offset,
@@ -190,7 +196,7 @@ def _require_functions(source: str, found: Analysis) -> None:
             meant = did_you_mean(call.text, known)
             hint = f", did you mean `{meant}`?" if meant and call.text not in MACROS else "."
             raise ExpressionError(
-                f"In the expression `{shown(source)}` there is no function `{call.text}`{hint}",
+                f"In the expression `{on_one_line(source)}` there is no function `{shortened(call.text)}`{hint}",
                 code="unknown_function",
                 source=source,
                 offset=call.start,
@@ -206,7 +212,7 @@ def _parse(source: str) -> cel.Program:
     except BaseException as panic:
         _require_panic(panic)
         raise ExpressionError(
-            f"The expression `{shown(source)}` cannot be read.", code="expression_syntax", source=source, offset=0
+            f"The expression `{on_one_line(source)}` cannot be read.", code="expression_syntax", source=source, offset=0
         ) from None
 
 
@@ -227,13 +233,13 @@ def _syntax_error(source: str, message: str) -> ExpressionError:
     if "<EOF>" in reason:
         cause = "it ends too early"
     elif unexpected:
-        cause = f"`{shown(unexpected[1], 30)}` was not expected at character {offset + 1}"
+        cause = f"`{on_one_line(unexpected[1], 30)}` was not expected at character {offset + 1}"
     else:
         cause = reason or "it cannot be read"
     suggestion = _spelling(source)
     hint = f" ({suggestion})" if suggestion else ""
     return ExpressionError(
-        f"The expression `{shown(source)}` cannot be read: {cause}{hint}.",
+        f"The expression `{on_one_line(source)}` cannot be read: {cause}{hint}.",
         code="expression_syntax",
         source=source,
         offset=offset,
@@ -299,18 +305,19 @@ def _has(value: Any, key: str | int) -> bool:
 
 def _missing(walked: str, key: str | int, value: Any, source: str, reference: Reference) -> ExpressionError:
     meant = None
+    walked, missed = shortened(walked), shortened(str(key))
     if isinstance(value, Mapping):
         names = [name for name in value if isinstance(name, str)]
         meant = did_you_mean(str(key), names)
         hint = f", did you mean `{meant}`?" if meant else _there_is(names)
-        cause = f"`{walked}` has no `{key}`{hint}"
+        cause = f"`{walked}` has no `{missed}`{hint}"
     elif isinstance(value, list | tuple):
-        cause = f"`{walked}` is a list of {len(value)}, it has no `{key}`."
+        cause = f"`{walked}` is a list of {len(value)}, it has no `{missed}`."
     else:
         kind = "null" if value is None else "text" if isinstance(value, str) else "a single value"
-        cause = f"`{walked}` is {kind}, it has no `{key}`."
+        cause = f"`{walked}` is {kind}, it has no `{missed}`."
     return ExpressionError(
-        f"In the expression `{shown(source)}` {cause}",
+        f"In the expression `{on_one_line(source)}` {cause}",
         code="unknown_member",
         source=source,
         offset=reference.start,
@@ -321,8 +328,8 @@ def _missing(walked: str, key: str | int, value: Any, source: str, reference: Re
 def _there_is(names: list[str]) -> str:
     if not names:
         return "; it is empty."
-    listed = ", ".join(sorted(names)[:8])
-    return f"; it has {listed}{', …' if len(names) > 8 else ''}."
+    first = ", ".join(shortened(name) for name in sorted(names)[:8])
+    return f"; it has {first}{', …' if len(names) > 8 else ''}."
 
 
 _Tree = dict[str, Any]

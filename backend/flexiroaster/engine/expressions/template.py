@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flexiroaster.engine.expressions.errors import ExpressionError, shown
+from flexiroaster.engine.expressions.errors import ExpressionError
 from flexiroaster.engine.expressions.program import Expression
 from flexiroaster.engine.expressions.tokens import end_of_expression
 from flexiroaster.engine.expressions.values import MAX_DEPTH, as_text
+from flexiroaster.engine.quoting import on_one_line
 
 OPENING = "${{"
 CLOSING = "}}"
@@ -42,7 +43,7 @@ def pieces(text: str) -> Iterator[Piece]:
         end = end_of_expression(text, inner)
         if end is None:
             raise ExpressionError(
-                f"The expression `{shown(text[start:])}` is not closed: write }}}} at its end.",
+                f"The expression `{on_one_line(text[start:])}` is not closed: write }}}} at its end.",
                 code="expression_unclosed",
                 source=text[inner:],
                 offset=start,

@@ -8,6 +8,7 @@ from typing import Any
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
+from flexiroaster.engine.planner.phases import begin_next_phase
 from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
 
 E = ExecutionStatus
@@ -22,13 +23,13 @@ _EXECUTION_EVENTS = {
 
 
 def finish_if_done(draft: Draft) -> bool:
+    """Answers whether it has ended; with the last stage, handlers may begin instead."""
     execution = draft.execution
     if draft.open > 0 or execution.status in EXECUTION_FINAL:
         return False
-    if execution.status is E.CANCELLING:
-        status = execution.stopping_as or E.CANCELLED
-    else:
-        status = E.FAILED if execution.failed_stage else E.SUCCESS
+    status = execution.stopping_as or (E.FAILED if execution.failed_stage else E.SUCCESS)
+    if draft.plan.phases and begin_next_phase(draft, status):
+        return False
     draft.change_execution(status=status, ended_at=draft.now)
     details: dict[str, Any] = {"status": status.value}
     if execution.error is not None:

@@ -8,7 +8,7 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.planner.finishing import finish_if_done
-from flexiroaster.engine.planner.moves import OPEN, RELEASED, Ending, end, keep_attempt
+from flexiroaster.engine.planner.moves import RELEASED, Ending, end, goes_on, keep_attempt
 from flexiroaster.engine.retry import MAX_LOST
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, StageStatus
@@ -25,7 +25,8 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
     A stage run that waited goes on with its attempt, every other claim is a new one.
     """
     run = draft.run(key)
-    if run.status is not S.QUEUED or draft.execution.status not in OPEN:
+    execution = draft.execution
+    if run.status is not S.QUEUED or execution.status is E.PAUSED or not goes_on(execution):
         return None
     if draft.execution.status is E.QUEUED:
         draft.change_execution(status=E.RUNNING, started_at=draft.now)

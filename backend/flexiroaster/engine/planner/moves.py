@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import fields
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
 from flexiroaster.engine.draft import Draft
@@ -10,8 +11,8 @@ from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.join import Verdict, verdict
 from flexiroaster.engine.plan import PlannedStage
-from flexiroaster.engine.runs import EndedAttempt, Key, StageRun
-from flexiroaster.engine.state import ExecutionStatus, StageStatus
+from flexiroaster.engine.runs import EndedAttempt, Execution, Key, StageRun
+from flexiroaster.engine.state import ExecutionStatus, Phase, StageStatus
 
 E = ExecutionStatus
 S = StageStatus
@@ -19,6 +20,14 @@ S = StageStatus
 FAILED = frozenset({S.FAILED, S.TIMED_OUT, S.CANCELLED})
 OPEN = frozenset({E.QUEUED, E.RUNNING})
 RELEASED: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+
+
+def goes_on(execution: Execution) -> bool:
+    """Whether stage runs may start, or become ready while it is paused. What runs after a cancel or a timeout are
+    the handlers.
+    """
+    status = execution.status
+    return status in OPEN or status is E.PAUSED or (status is E.CANCELLING and execution.phase is not Phase.MAIN)
 
 
 def make_ready(draft: Draft, run: StageRun) -> None:
@@ -30,6 +39,17 @@ def keep_attempt(draft: Draft, run: StageRun, status: StageStatus, error: StageE
     draft.attempts.append(
         EndedAttempt(run.key, run.attempt, status, run.lease_owner, run.started_at, run.ended_at or draft.now, error)
     )
+
+
+def start_afresh(draft: Draft, run: StageRun, **values: Any) -> None:
+    """A stage run that has ended is to run again: its last attempt joins the history."""
+    if run.attempt and run.status is not S.SKIPPED:
+        keep_attempt(draft, run, run.status, run.error)
+    draft.change(run, **{**_FRESH, "spent": run.attempt, **values})
+    draft.open += 1
+
+
+_FRESH = {item.name: item.default for item in fields(StageRun) if item.name not in ("key", "attempt")}
 
 
 class Ending(NamedTuple):
@@ -62,6 +82,7 @@ def end(draft: Draft, first: Ending) -> None:
                 ended_at=draft.now,
                 due_at=None,
                 state=None,
+                waits_for=None,
                 lease_owner=None,
                 lease_until=None,
             ),
@@ -69,6 +90,8 @@ def end(draft: Draft, first: Ending) -> None:
         stage = draft.plan.stages[run.key.position]
         if status is S.FAILED or status is S.TIMED_OUT:
             _blame(draft, stage, error)
+        if stage.undoes is not None and goes_on(draft.execution):
+            undo_next(draft)
         for position in stage.successors:
             run = _told(draft, Key(position), ok=status is S.SUCCESS, failed=blocked or status in FAILED)
             if run.status is S.PENDING and (skip := advance(draft, run)) is not None:
@@ -108,7 +131,7 @@ def _told(draft: Draft, key: Key, *, ok: bool, failed: bool) -> StageRun:
 
 def advance(draft: Draft, run: StageRun) -> Ending | None:
     """Make a pending stage run ready if its join allows; answers its skip when that is what follows."""
-    if draft.execution.status not in OPEN:
+    if not goes_on(draft.execution):
         return None
     stage = draft.plan.stages[run.key.position]
     result = verdict(stage.join, len(stage.needs), run.needs_left, run.needs_ok, run.needs_failed)
@@ -123,6 +146,29 @@ def advance(draft: Draft, run: StageRun) -> Ending | None:
             return Ending(run, S.SKIPPED, reason=_why_skipped(draft, stage, blocked), blocked=blocked)
         case _:
             assert_never(result)
+
+
+def starts_at_once(stage: PlannedStage) -> bool:
+    needed = len(stage.needs)
+    return verdict(stage.join, needed, needed, 0, 0) is Verdict.RUN
+
+
+def undo_next(draft: Draft) -> None:
+    """Of what is still to be undone, the stage that succeeded last comes first."""
+    left = [
+        run
+        for position in draft.plan.phases[Phase.COMPENSATION]
+        if (run := draft.find(Key(position))) is not None and run.status is S.PENDING
+    ]
+    if left:
+        make_ready(draft, max(left, key=lambda run: _completed(draft, run)))
+
+
+def _completed(draft: Draft, run: StageRun) -> tuple[datetime, int]:
+    """When the stage that this undoes had succeeded; of several in the same moment the later in the graph is last."""
+    undone = draft.plan.stages[run.key.position].undoes
+    assert undone is not None
+    return draft.run(Key(undone)).ended_at or draft.now, draft.plan.stages[undone].rank
 
 
 def _why_skipped(draft: Draft, stage: PlannedStage, blocked: bool) -> str:
@@ -143,7 +189,14 @@ _ENDED_WORDS = {S.FAILED: "failed", S.TIMED_OUT: "timed out", S.CANCELLED: "was 
 
 
 def _blame(draft: Draft, stage: PlannedStage, error: StageError | None) -> None:
-    """The execution's cause is the failed stage that comes first in the graph."""
+    """The execution's cause is the failed stage that comes first in the graph.
+
+    A handler changes nothing but a success, which it takes away.
+    """
+    if stage.phase is not Phase.MAIN:
+        if draft.execution.stopping_as is E.SUCCESS:
+            draft.change_execution(stopping_as=E.FAILED, failed_stage=stage.id, error=error)
+        return
     blamed = draft.execution.failed_stage
     if blamed is None or stage.rank < draft.plan.rank_of(blamed):
         draft.change_execution(failed_stage=stage.id, error=error)

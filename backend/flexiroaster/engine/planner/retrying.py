@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from flexiroaster.engine.draft import Draft, IllegalMove
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.planner.finishing import finish_if_done
-from flexiroaster.engine.planner.moves import FAILED, advance, end, keep_attempt
-from flexiroaster.engine.runs import ExecutionState, Key, StageRun
-from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, ExecutionStatus, StageStatus
+from flexiroaster.engine.planner.moves import FAILED, advance, end, start_afresh
+from flexiroaster.engine.runs import ExecutionState, Key
+from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
 
 E = ExecutionStatus
 S = StageStatus
 
 
 def needing_another_run(plan: Plan, state: ExecutionState) -> set[int]:
-    """Positions that a retry runs again: what did not succeed, and all that depends on it."""
-    unsuccessful = {run.key.position for run in state.runs.values() if run.status in FAILED or not run.final}
-    return plan.downstream(unsuccessful)
+    """Positions that a retry runs again: what did not succeed or was undone since, and all that depends on it."""
+    unsuccessful = {
+        run.key.position
+        for run in state.runs.values()
+        if run.key.position < plan.main and (run.status in FAILED or not run.final)
+    }
+    return plan.downstream(unsuccessful | _undone(plan, state))
+
+
+def _undone(plan: Plan, state: ExecutionState) -> set[int]:
+    """Positions of the stages whose compensation was begun, however it ended."""
+    compensations = (state.runs.get(Key(position)) for position in plan.phases.get(Phase.COMPENSATION, ()))
+    begun = (run for run in compensations if run is not None and run.started_at is not None)
+    return {undone for run in begun if (undone := plan.stages[run.key.position].undoes) is not None}
 
 
 def retry(draft: Draft) -> None:
@@ -39,6 +48,8 @@ def retry(draft: Draft) -> None:
         failed_stage=None,
         reason=None,
         cancel_requested_at=None,
+        stopping_as=None,
+        phase=Phase.MAIN,
         timeout_at=draft.now + draft.plan.timeout if draft.plan.timeout else None,
     )
     draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value, retry=execution.retries + 1, stages=len(keys))
@@ -60,17 +71,11 @@ def _idle_seconds(draft: Draft) -> float:
 
 
 def _reset(draft: Draft, key: Key, again: set[int]) -> None:
-    run = draft.run(key)
-    if run.attempt and run.status is not S.SKIPPED:
-        keep_attempt(draft, run, run.status, run.error)
-    ended = [draft.run(Key(need)) for need in draft.plan.stages[key.position].needs if need not in again]
-    values = _FRESH | {
-        "spent": run.attempt,
-        "needs_left": len(draft.plan.stages[key.position].needs) - len(ended),
-        "needs_ok": sum(other.status is S.SUCCESS for other in ended),
-    }
-    draft.change(run, **values)
-    draft.open += 1
-
-
-_FRESH = {item.name: item.default for item in fields(StageRun) if item.name not in ("key", "attempt")}
+    needs = draft.plan.stages[key.position].needs
+    ended = [draft.run(Key(need)) for need in needs if need not in again]
+    start_afresh(
+        draft,
+        draft.run(key),
+        needs_left=len(needs) - len(ended),
+        needs_ok=sum(other.status is S.SUCCESS for other in ended),
+    )

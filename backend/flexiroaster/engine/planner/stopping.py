@@ -1,54 +1,89 @@
-"""Cancel and timeout of an execution."""
+"""An execution is to end early: cancelled, out of time, or because a `stop` stage says so."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
+from flexiroaster.engine.outcome import Stopped
 from flexiroaster.engine.planner.finishing import finish_if_done
-from flexiroaster.engine.planner.moves import announce_end
-from flexiroaster.engine.state import EXECUTION_FINAL, STAGE_FINAL, ExecutionStatus, StageStatus
+from flexiroaster.engine.planner.moves import Ending, announce_end, end
+from flexiroaster.engine.runs import StageRun
+from flexiroaster.engine.state import EXECUTION_FINAL, STAGE_FINAL, ExecutionStatus, Phase, StageStatus
 
 E = ExecutionStatus
 S = StageStatus
 
 
 def cancel(draft: Draft, reason: str) -> None:
-    """Nothing new starts; what runs is told to stop and the execution ends when it has."""
-    _stop(draft, E.CANCELLED, reason)
+    """Nothing new starts; what runs is told to stop and the execution ends when it has.
+
+    While handlers run, those are stopped: the execution ends as it was to, a success as cancelled. `finally` still
+    follows, unless it is what is cancelled.
+    """
+    execution = draft.execution
+    if execution.phase is Phase.MAIN or execution.stopping_as is E.SUCCESS:
+        _stop(draft, reason, stopping_as=E.CANCELLED, reason=reason, cancel_requested_at=draft.now, paused_at=None)
+    else:
+        _stop(draft, reason, cancel_requested_at=draft.now, paused_at=None)
 
 
 def time_out(draft: Draft) -> None:
-    """The execution's own timeout has passed."""
-    if draft.execution.status in EXECUTION_FINAL or draft.execution.status is E.CANCELLING:
+    """The execution's own timeout has passed. It covers the stages, not the handlers, and no pause."""
+    execution = draft.execution
+    if execution.phase is not Phase.MAIN or execution.status in (*EXECUTION_FINAL, E.CANCELLING, E.PAUSED):
         return
     seconds = draft.plan.timeout.total_seconds() if draft.plan.timeout else 0
     reason = f"the execution's timeout of {seconds:g} s has passed"
     error = StageError(f"T{reason[1:]}.", code="execution_timeout", kind="timeout")
-    draft.change_execution(error=error)
-    _stop(draft, E.TIMED_OUT, reason)
+    _stop(draft, reason, stopping_as=E.TIMED_OUT, reason=reason, error=error)
 
 
-def _stop(draft: Draft, final: ExecutionStatus, reason: str) -> None:
+def stop_early(draft: Draft, run: StageRun, outcome: Stopped) -> None:
+    """A `stop` stage: it ends as the execution will. A success it asks for cannot hide a stage that failed before."""
+    stage = draft.plan.stages[run.key.position].id
+    ends_as = E(outcome.status)
+    if ends_as is E.SUCCESS and draft.execution.failed_stage is not None:
+        ends_as = E.FAILED
+    draft.change_execution(status=E.CANCELLING, stopping_as=ends_as)
+    if outcome.status == "failed":
+        error = StageError(outcome.message or f"{stage} ended the execution.", code="stopped")
+        end(draft, Ending(run, S.FAILED, error))
+    else:
+        reason = outcome.message or f"ended by {stage}"
+        draft.change_execution(reason=reason)
+        end(draft, Ending(run, S(outcome.status), reason=reason))
+    why = f"{stage} ended the execution"
+    if _halt(draft, why, not_begun=S.SKIPPED if outcome.status == "success" else S.CANCELLED):
+        draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=why)
+
+
+def _stop(draft: Draft, why: str, **changes: Any) -> None:
     execution = draft.execution
-    if execution.status in EXECUTION_FINAL or execution.status is E.CANCELLING:
+    if execution.status in EXECUTION_FINAL or (execution.status is E.CANCELLING and execution.phase is Phase.MAIN):
         return
-    draft.change_execution(status=E.CANCELLING, reason=reason, cancel_requested_at=draft.now, stopping_as=final)
-    for key in list(draft.state.runs):
-        run = draft.run(key)
-        if run.status is S.RUNNING:
-            draft.change(run, status=S.CANCELLING, reason=reason)
-            draft.to_stop.append(key)
-        elif run.status not in STAGE_FINAL and run.status is not S.CANCELLING:
-            ended = draft.change(
-                run,
-                status=S.CANCELLED,
-                reason=reason,
-                ended_at=draft.now,
-                due_at=None,
-                state=None,
-                waits_for=None,
-            )
-            announce_end(draft, ended)
+    draft.change_execution(status=E.CANCELLING, **changes)
+    _halt(draft, why)
     if not finish_if_done(draft):
-        draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=reason)
+        draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=why)
+
+
+def _halt(draft: Draft, why: str, not_begun: StageStatus = S.CANCELLED) -> bool:
+    """Tell what runs to stop, end what does not; answers whether anything still runs."""
+    running = False
+    for run in draft.every_run():
+        if run.status is S.RUNNING:
+            draft.change(run, status=S.CANCELLING, reason=why)
+            draft.to_stop.append(run.key)
+        elif run.status not in STAGE_FINAL and run.status is not S.CANCELLING:
+            status = S.CANCELLED if run.attempt else not_begun
+            announce_end(
+                draft,
+                draft.change(
+                    run, status=status, reason=why, ended_at=draft.now, due_at=None, state=None, waits_for=None
+                ),
+            )
+        running = running or run.status is S.CANCELLING or run.status is S.RUNNING
+    return running

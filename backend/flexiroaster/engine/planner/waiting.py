@@ -8,7 +8,7 @@ from typing import Any
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.outcome import Waiting, WaitsFor
-from flexiroaster.engine.planner.moves import RELEASED, make_ready
+from flexiroaster.engine.planner.moves import RELEASED, goes_on, make_ready
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, StageStatus
 
@@ -39,7 +39,8 @@ def wait(draft: Draft, run: StageRun, outcome: Waiting) -> None:
 def wake(draft: Draft, key: Key) -> None:
     """A retry or a wait is due."""
     run = draft.run(key)
-    if run.status in (S.RETRYING, S.WAITING) and draft.execution.status is E.RUNNING:
+    execution = draft.execution
+    if run.status in (S.RETRYING, S.WAITING) and execution.status is not E.PAUSED and goes_on(execution):
         make_ready(draft, run)
 
 
@@ -53,8 +54,8 @@ def signal(draft: Draft, key: Key, values: Mapping[str, Any], waits_for: WaitsFo
         return False
     run = draft.change(run, state={**run.state, **values})
     if run.status is S.WAITING:
-        if draft.execution.status is E.RUNNING:
+        if draft.execution.status is not E.PAUSED:
             make_ready(draft, run)
-        else:  # paused: it is due when the execution goes on
+        else:  # it is due when the execution goes on
             draft.change(run, due_at=draft.now)
     return True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
@@ -16,11 +16,20 @@ READ_CONNECTIONS = 8
 SERVER_LOCK = 0x666C657869  # "flexi"
 
 
+class _Put(NamedTuple):
+    statement: str
+    rows: Sequence[tuple[Any, ...]]
+    stale: Exception | None
+
+
 class Postgres:
+    """One instance per database: the queue is of its writer's transaction."""
+
     name: Literal["sqlite", "postgresql"] = "postgresql"
 
     def __init__(self) -> None:
         self._sql = statements("postgres.sql")
+        self._queue: list[_Put] = []
 
     def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
         return sa.create_engine(
@@ -33,28 +42,39 @@ class Postgres:
             connect_args={"prepare_threshold": 1, "options": "-c timezone=UTC"},
         )
 
-    def prepare_writer(self, connection: sa.Connection) -> None:
-        pass
+    def prepare_writer(self) -> None:
+        self._queue.clear()
 
-    def begin(self, connection: sa.Connection, *, durable: bool) -> None:
-        connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+    def begin(self, raw: Any, *, durable: bool) -> None:
+        self._queue[:] = [_Put("BEGIN", ((),), None)]
 
-    def commit(self, connection: sa.Connection) -> None:
-        connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]
+    def commit(self, raw: Any) -> None:
+        self.flush(raw)
+        raw.execute("COMMIT")
 
-    def rollback(self, connection: sa.Connection) -> None:
-        connection.connection.driver_connection.execute("ROLLBACK")  # type: ignore[union-attr]
+    def rollback(self, raw: Any) -> None:
+        self._queue.clear()
+        raw.execute("ROLLBACK")
 
-    def execute(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> int:
-        return int(raw.execute(self._sql[name], parameters).rowcount)
+    def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
+        self._queue.append(_Put(self._sql[name], rows, stale))
 
-    def execute_many(self, raw: Any, name: str, rows: list[tuple[Any, ...]]) -> int:
-        with raw.cursor() as cursor:
-            cursor.executemany(self._sql[name], rows)
-            return int(cursor.rowcount)
+    def flush(self, raw: Any) -> None:
+        """Everything that waits goes to the server and its answers come back in one round trip."""
+        if not self._queue:
+            return
+        sent, self._queue[:] = list(self._queue), []
+        with raw.pipeline():
+            answers = [[raw.execute(put.statement, row) for row in put.rows] for put in sent]
+        for put, cursors in zip(sent, answers, strict=True):
+            if put.stale is not None and any(cursor.rowcount != 1 for cursor in cursors):
+                raise put.stale
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return list(raw.execute(self._sql[name], parameters).fetchall())
+
+    def to_driver(self, moment: datetime | None) -> datetime | None:
+        return moment
 
     def lock_for_server(self, connection: sa.Connection) -> bool:
         return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(SERVER_LOCK))))
@@ -66,6 +86,3 @@ class Postgres:
                 f"The database does not answer ({type(error).__name__}): check that PostgreSQL runs and is reachable."
             )
         return None
-
-    def to_driver(self, moment: datetime | None) -> datetime | None:
-        return moment

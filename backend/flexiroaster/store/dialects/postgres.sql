@@ -3,18 +3,19 @@
 -- name: insert_stage_run
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at, waits_for, cached_from, reused_from)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+started_at, ended_at, waits_for, cached_from, iterations, reused_from)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = %s, attempt = %s, spent = %s, lost = %s, needs_left = %s, needs_ok = %s,
 needs_failed = %s, lease_owner = %s, lease_until = %s, due_at = %s, reason = %s, state = %s, error = %s, rows
-= %s, bytes = %s, ready_at = %s, started_at = %s, ended_at = %s, waits_for = %s, cached_from = %s
+= %s, bytes = %s, ready_at = %s, started_at = %s, ended_at = %s, waits_for = %s, cached_from = %s, iterations = %s
 WHERE execution_id = %s AND position = %s AND idx = %s AND status = %s AND attempt = %s;
 
 -- name: update_execution
 UPDATE executions SET status = %s, retries = %s, started_at = %s, ended_at = %s, idle_seconds = %s,
-timeout_at = %s, cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s
+timeout_at = %s, cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s, phase = %s,
+paused_at = %s
 WHERE id = %s AND status = %s;
 
 -- name: set_outputs

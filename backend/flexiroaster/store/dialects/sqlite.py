@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -37,31 +37,30 @@ class Sqlite:
         event.listen(engine, "connect", _set_pragmas)
         return engine
 
-    def prepare_writer(self, connection: sa.Connection) -> None:
+    def prepare_writer(self) -> None:
         self._full = False
 
-    def begin(self, connection: sa.Connection, *, durable: bool) -> None:
-        raw = connection.connection.driver_connection
-        assert raw is not None
+    def begin(self, raw: Any, *, durable: bool) -> None:
         if durable != self._full:  # SQLite refuses this pragma inside a transaction
             raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._full = durable
         raw.execute("BEGIN IMMEDIATE")
 
-    def commit(self, connection: sa.Connection) -> None:
-        connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]
+    def commit(self, raw: Any) -> None:
+        raw.execute("COMMIT")
 
-    def rollback(self, connection: sa.Connection) -> None:
-        raw = connection.connection.driver_connection
-        assert raw is not None
+    def rollback(self, raw: Any) -> None:
         if raw.in_transaction:
             raw.execute("ROLLBACK")
 
-    def execute(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> int:
-        return int(raw.execute(self._sql[name], parameters).rowcount)
+    def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
+        statement = self._sql[name]
+        done = raw.execute(statement, rows[0]) if len(rows) == 1 else raw.executemany(statement, rows)
+        if stale is not None and done.rowcount != len(rows):
+            raise stale
 
-    def execute_many(self, raw: Any, name: str, rows: list[tuple[Any, ...]]) -> int:
-        return int(raw.executemany(self._sql[name], rows).rowcount)
+    def flush(self, raw: Any) -> None:
+        pass  # everything was executed at once: there is no way to the server to save
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return list(raw.execute(self._sql[name], parameters).fetchall())

@@ -3,18 +3,19 @@
 -- name: insert_stage_run
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at, waits_for, cached_from, reused_from)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+started_at, ended_at, waits_for, cached_from, iterations, reused_from)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = ?, attempt = ?, spent = ?, lost = ?, needs_left = ?, needs_ok = ?, needs_failed
 = ?, lease_owner = ?, lease_until = ?, due_at = ?, reason = ?, state = ?, error = ?, rows = ?, bytes = ?,
-ready_at = ?, started_at = ?, ended_at = ?, waits_for = ?, cached_from = ?
+ready_at = ?, started_at = ?, ended_at = ?, waits_for = ?, cached_from = ?, iterations = ?
 WHERE execution_id = ? AND position = ? AND idx = ? AND status = ? AND attempt = ?;
 
 -- name: update_execution
 UPDATE executions SET status = ?, retries = ?, started_at = ?, ended_at = ?, idle_seconds = ?,
-timeout_at = ?, cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?
+timeout_at = ?, cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?, phase = ?,
+paused_at = ?
 WHERE id = ? AND status = ?;
 
 -- name: set_outputs

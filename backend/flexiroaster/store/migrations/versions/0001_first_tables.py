@@ -114,6 +114,8 @@ def upgrade() -> None:
         sa.Column("timeout_at", UtcDateTime(), nullable=True),
         sa.Column("cancel_requested_at", UtcDateTime(), nullable=True),
         sa.Column("stopping_as", sa.String(length=16), nullable=True),
+        sa.Column("phase", sa.String(length=16), server_default="main", nullable=False),
+        sa.Column("paused_at", UtcDateTime(), nullable=True),
         sa.Column("parent_id", sa.String(length=36), nullable=True),
         sa.Column("parent_position", sa.Integer(), nullable=True),
         sa.Column("parent_idx", sa.Integer(), nullable=True),
@@ -263,6 +265,7 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("waits_for", sa.String(length=16), nullable=True),
+        sa.Column("iterations", sa.Integer(), server_default="0", nullable=False),
         sa.Column("cached_from", sa.String(length=36), nullable=True),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name=op.f("fk_stage_runs_execution_id_executions"), ondelete="CASCADE"
