@@ -221,7 +221,7 @@ def test_columns_may_be_called_like_those_of_the_quarantine(bench: Bench, column
     again = bench.run("validation", data=result["quarantine"], columns={"x": {"type": "integer"}}, max_invalid=1)
     values = list(bench.rows(again, "quarantine")[0].values())
     assert values[:2] == [1, ["x: type"]]
-    assert all(kept in values for kept in (2, ["x: type"], 8, "b"))
+    assert all(kept in values for kept in (2, ["x: type"], "8", "b"))
 
 
 def test_the_other_table_of_a_reference_has_the_column(bench: Bench) -> None:
