@@ -56,7 +56,9 @@ def configure_logs(level: str, *, json: bool, own_server: bool = True) -> None:
 def _renderers(json: bool) -> list[Any]:
     if json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)]
+    # The formatter it takes by itself shows the values of all local variables: secrets, and minutes for large ones.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28, exception_formatter=plain)]
 
 
 def _dumps(value: Any, **_: Any) -> str:

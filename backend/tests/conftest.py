@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import event
 
+from flexiroaster.log_output import configure_logs
 from flexiroaster.store.database import Database
 from flexiroaster.store.migrate import upgrade
 from tests.history import History
@@ -24,6 +25,8 @@ from tests.postgres import Postgres
 # How long an example takes says how busy the machine is: what must be quick has a test that counts processor time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+configure_logs("info", json=False)
 
 _numbers = itertools.count(1)
 

@@ -71,3 +71,15 @@ def test_less_severe_lines_are_left_out(capsys: pytest.CaptureFixture[str]) -> N
     structlog.get_logger("x").info("unseen")
     logging.getLogger("x").info("unseen")
     assert capsys.readouterr().err == ""
+
+
+def test_traceback_on_a_terminal_does_not_show_the_values_of_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", json=False)
+    password = "correct horse"
+    try:
+        raise RuntimeError(f"{len(password)} characters")
+    except RuntimeError:
+        structlog.get_logger().exception("it.broke")
+    shown = capsys.readouterr().err
+    assert "RuntimeError: 13 characters" in shown
+    assert "correct horse" not in shown.replace('password = "correct horse"', "")
