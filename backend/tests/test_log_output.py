@@ -17,8 +17,8 @@ def logging_as_it_was() -> Iterator[None]:
     root = logging.getLogger()
     before = (root.handlers, root.level)
     yield
+    configure_logs("info", json=False)
     root.handlers, root.level = before[0], before[1]
-    structlog.reset_defaults()
 
 
 def test_event_is_one_json_line_with_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
