@@ -30,6 +30,8 @@ class Succeeded:
     result: Any = None
     rows: int | None = None
     bytes: int | None = None
+    not_chosen: frozenset[str] = frozenset()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

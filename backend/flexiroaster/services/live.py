@@ -26,25 +26,34 @@ STAGES_KEPT = 50_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
-    """A version ready to run. `whens`, `configs` and `instant` are in the order of its stages."""
+    """A version ready to run. `whens`, `configs` and `instant` are in the order of its plan; `untils` are by position,
+    of the stages that repeat.
+    """
 
     pipeline: Pipeline
     plan: Plan
     whens: tuple[Template | None, ...]
     configs: tuple[Template, ...]
     instant: tuple[bool, ...]
+    untils: dict[int, Template]
     outputs: Template | None
     outlook: Outlook
 
     @classmethod
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None, instant_types: frozenset[str]) -> Version:
         plan = Plan.of(pipeline, default_timeout)
+        stages = [stage for _, stage in pipeline.in_phases()]
         return cls(
             pipeline=pipeline,
             plan=plan,
-            whens=tuple(None if stage.when is None else Template.parse(stage.when) for stage in pipeline.stages),
-            configs=tuple(Template.parse(stage.config) for stage in pipeline.stages),
-            instant=tuple(stage.type in instant_types for stage in pipeline.stages),
+            whens=tuple(None if stage.when is None else Template.parse(stage.when) for stage in stages),
+            configs=tuple(Template.parse(stage.config) for stage in stages),
+            instant=tuple(stage.type in instant_types for stage in stages),
+            untils={
+                position: Template.parse(stage.repeat.until)
+                for position, stage in enumerate(stages)
+                if stage.repeat is not None
+            },
             outputs=Template.parse(pipeline.outputs) if pipeline.outputs else None,
             outlook=Outlook(plan),
         )

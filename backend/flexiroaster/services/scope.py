@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from flexiroaster.engine.errors import StageError
 from flexiroaster.services.live import Live, Spilled
 
 ReadSpilled = Callable[[str], Any]
@@ -26,9 +27,30 @@ def scope(live: Live, read_spilled: ReadSpilled) -> dict[str, Any]:
             "logical_date": live.logical_date,
             "trigger": live.trigger,
             "data": live.data,
+            "status": (execution.stopping_as or execution.status).value,
+            "failed_stage": execution.failed_stage or "",
+            "error": _error(execution.error),
         },
         "trigger": {"type": live.trigger},
         "secrets": {},
+    }
+
+
+_NO_ERROR = {"summary": "", "message": "", "code": "", "kind": "", "suggestion": ""}
+_SUMMARY = 300
+"""Characters of an error's first line in `execution.error.summary`: it goes into messages to people."""
+
+
+def _error(error: StageError | None) -> dict[str, str]:
+    """What failed, as texts that are empty while nothing has: a handler that always runs can name them."""
+    if error is None:
+        return _NO_ERROR
+    return {
+        "summary": error.message.partition("\n")[0][:_SUMMARY],
+        "message": error.message,
+        "code": error.code,
+        "kind": error.kind,
+        "suggestion": error.suggestion or "",
     }
 
 

@@ -19,6 +19,8 @@ S = StageStatus
 
 FAILED = frozenset({S.FAILED, S.TIMED_OUT, S.CANCELLED})
 OPEN = frozenset({E.QUEUED, E.RUNNING})
+NOT_CHOSEN = "not_chosen"
+"""In the state of a switch that has ended: the stages it decided against, for those that are retried later."""
 RELEASED: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 
 
@@ -62,6 +64,7 @@ class Ending(NamedTuple):
     blocked: bool = False
     rows: int | None = None
     bytes: int | None = None
+    not_chosen: frozenset[str] = frozenset()
 
 
 def end(draft: Draft, first: Ending) -> None:
@@ -69,7 +72,7 @@ def end(draft: Draft, first: Ending) -> None:
     endings = [first]
     while endings:  # not recursion: a chain of 10,000 skips would not fit on the stack
         ending = endings.pop()
-        run, status, error, reason, blocked, rows, size = ending
+        run, status, error, reason, blocked, rows, size, not_chosen = ending
         announce_end(
             draft,
             draft.change(
@@ -81,7 +84,7 @@ def end(draft: Draft, first: Ending) -> None:
                 bytes=size,
                 ended_at=draft.now,
                 due_at=None,
-                state=None,
+                state={NOT_CHOSEN: sorted(not_chosen)} if not_chosen else None,
                 waits_for=None,
                 lease_owner=None,
                 lease_until=None,
@@ -93,9 +96,27 @@ def end(draft: Draft, first: Ending) -> None:
         if stage.undoes is not None and goes_on(draft.execution):
             undo_next(draft)
         for position in stage.successors:
-            run = _told(draft, Key(position), ok=status is S.SUCCESS, failed=blocked or status in FAILED)
-            if run.status is S.PENDING and (skip := advance(draft, run)) is not None:
-                endings.append(skip)
+            passed_over = bool(not_chosen) and draft.plan.stages[position].id in not_chosen
+            ok = status is S.SUCCESS and not passed_over
+            run = _told(draft, Key(position), ok=ok, failed=blocked or status in FAILED)
+            if run.status is S.PENDING:
+                skip = _not_chosen(run, stage) if passed_over else advance(draft, run)
+                if skip is not None:
+                    endings.append(skip)
+
+
+def is_not_chosen(draft: Draft, run: StageRun) -> Ending | None:
+    """The skip of a stage run that a switch, of those that are not run again, has decided against."""
+    stage = draft.plan.stages[run.key.position]
+    for position in stage.needs:
+        need = draft.run(Key(position))
+        if need.status is S.SUCCESS and need.state is not None and stage.id in need.state.get(NOT_CHOSEN, ()):
+            return _not_chosen(run, draft.plan.stages[position])
+    return None
+
+
+def _not_chosen(run: StageRun, switch: PlannedStage) -> Ending:
+    return Ending(run, S.SKIPPED, reason=f"not chosen by {switch.id}")
 
 
 _ENDED_EVENTS = {

@@ -7,9 +7,11 @@ from typing import assert_never
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
-from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
+from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Stopped, Succeeded, Waiting
 from flexiroaster.engine.planner.finishing import finish_if_done
 from flexiroaster.engine.planner.moves import RELEASED, Ending, end, keep_attempt, spoken
+from flexiroaster.engine.planner.repeating import repeat
+from flexiroaster.engine.planner.stopping import stop_early
 from flexiroaster.engine.planner.waiting import wait
 from flexiroaster.engine.retry import retry_delay
 from flexiroaster.engine.runs import Key, StageRun
@@ -29,14 +31,20 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
         _record_cancelled(draft, run, outcome)
         return
     match outcome:
-        case Succeeded(rows=rows, bytes=size):
-            end(draft, Ending(run, S.SUCCESS, rows=rows, bytes=size))
+        case Succeeded(again=True):
+            repeat(draft, run, outcome)
+        case Succeeded(rows=rows, bytes=size, not_chosen=not_chosen):
+            if draft.plan.stages[run.key.position].repeat is not None:
+                run = draft.change(run, iterations=run.iterations + 1)
+            end(draft, Ending(run, S.SUCCESS, rows=rows, bytes=size, not_chosen=not_chosen))
         case Skipped(reason=reason):
             end(draft, Ending(run, S.SKIPPED, reason=reason))
         case Cancelled(reason=reason):
             end(draft, Ending(run, S.CANCELLED, reason=reason))
         case Waiting():
             wait(draft, run, outcome)
+        case Stopped():
+            stop_early(draft, run, outcome)
         case Failed(error=error):
             _record_failure(draft, run, error, chance)
         case _:
@@ -67,7 +75,7 @@ def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: floa
 
 def _record_cancelled(draft: Draft, run: StageRun, outcome: Outcome) -> None:
     """It was told to stop. If it finished first, its work is kept, but nothing follows from it."""
-    if isinstance(outcome, Succeeded):
-        end(draft, Ending(run, S.SUCCESS, rows=outcome.rows, bytes=outcome.bytes))
+    if isinstance(outcome, Succeeded) and not outcome.again:
+        end(draft, Ending(run, S.SUCCESS, rows=outcome.rows, bytes=outcome.bytes, not_chosen=outcome.not_chosen))
     else:
         end(draft, Ending(run, S.CANCELLED, reason=run.reason))

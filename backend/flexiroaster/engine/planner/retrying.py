@@ -6,7 +6,7 @@ from flexiroaster.engine.draft import Draft, IllegalMove
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.planner.finishing import finish_if_done
-from flexiroaster.engine.planner.moves import FAILED, advance, end, start_afresh
+from flexiroaster.engine.planner.moves import FAILED, advance, end, is_not_chosen, start_afresh
 from flexiroaster.engine.runs import ExecutionState, Key
 from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
 
@@ -57,7 +57,7 @@ def retry(draft: Draft) -> None:
         _reset(draft, key, again)
     for key in keys:
         run = draft.run(key)
-        if run.status is S.PENDING and (skip := advance(draft, run)) is not None:
+        if run.status is S.PENDING and (skip := is_not_chosen(draft, run) or advance(draft, run)) is not None:
             end(draft, skip)
     finish_if_done(draft)
 
