@@ -31,6 +31,10 @@ from flexiroaster.engine.state import Phase
 
 API_VERSION = "flexiroaster/v1"
 MAX_STAGES = 10_000
+WAITING_TYPES = frozenset({"approval", "pipeline", "wait"})
+"""Stage types that wait instead of working: their own `timeout` says for how long, and `defaults.timeout` does not count.
+"""
+MOST_PRIORITY = 1_000
 
 
 class Part(BaseModel):
@@ -161,7 +165,7 @@ class StageSpec(Part):
     timeout: PositiveDuration | None = None
     deadline: Deadline | None = None
     pool: Word | None = None
-    priority: int = Field(0, ge=-1_000, le=1_000)
+    priority: int = Field(0, ge=-MOST_PRIORITY, le=MOST_PRIORITY)
     rate_limit: RateLimit | None = None
     cache: Cache | None = None
     output: StageOutput | None = None
@@ -324,9 +328,11 @@ class Pipeline(Part):
         """The stage's own keys over the pipeline's `defaults.retry`, over one attempt only."""
         return _layered(self.defaults.retry, stage.retry)
 
-    def timeout_for(self, stage: StageSpec) -> timedelta | None:
-        """None: the server's default."""
-        return stage.timeout if stage.timeout is not None else self.defaults.timeout
+    def timeout_for(self, stage: StageSpec, otherwise: timedelta | None = None) -> timedelta | None:
+        """`otherwise` is for a stage that works and names none; one that waits may wait for ever."""
+        if stage.timeout is not None or stage.type in WAITING_TYPES:
+            return stage.timeout
+        return self.defaults.timeout or otherwise
 
 
 def _layered(*layers: Retry | None) -> Retry:

@@ -22,11 +22,12 @@ BUILT_IN: Mapping[str, str] = {
     "http": "flexiroaster.stages.http:HttpStage",
     "python": "flexiroaster.stages.python:PythonStage",
     "wait": "flexiroaster.stages.wait:WaitStage",
+    "approval": "flexiroaster.stages.approval:ApprovalStage",
     "noop": "flexiroaster.stages.noop:NoopStage",
 }
 """Type → `module:Class`. A module is imported when its type is first used."""
 
-INSTANT_TYPES = frozenset({"noop", "wait"})
+INSTANT_TYPES = frozenset({"approval", "noop", "wait"})
 """Types that compute for microseconds and never block: the thread that claims and records does them by itself, many
 at a time. Known without loading them."""
 
