@@ -257,7 +257,7 @@ def _stage_result(engine: Engine, execution_id: str, entry: StageRunEntry) -> St
         duration_seconds=seconds,
         reason=row.reason,
         error=row.error,
-        result=engine.history.stage(execution_id, row.stage, row.index).result,
+        result=engine.history.result(execution_id, row)[0],
     )
 
 

@@ -162,14 +162,19 @@ class History:
                 raise NotFound("stage run", f"{stage}[{index}]" if index else stage)
             (entry,) = self._entries(connection, row, [run], stage=stage)
             attempts = store.earlier_attempts(connection, id, run.position, index)
-            result = store.result(connection, id, run.position, index)
-            spilled = result and result.artifact_id and artifact_store.find(connection, result.artifact_id)
-        value, truncated = (None, False) if result is None else (result.value, False)
-        if spilled:
-            value, truncated = self._start_of(spilled), True
-        elif result is not None and result.artifact_id is not None:
-            raise NotFound("artifact", result.artifact_id)
+        value, truncated = self.result(id, run)
         return StageRunPicture(entry, attempts, value, truncated)
+
+    def result(self, id: str, run: StageRunRow) -> tuple[Any, bool]:
+        """What a stage run gave, None before its end; of a large value the beginning as text, and True."""
+        with self._database.read() as connection:
+            result = store.result(connection, id, run.position, run.index)
+            if result is None or result.artifact_id is None:
+                return (None if result is None else result.value), False
+            spilled = artifact_store.find(connection, result.artifact_id)
+        if spilled is None:
+            raise NotFound("artifact", result.artifact_id)
+        return self._start_of(spilled), True
 
     def events(self, id: str, *, after: int, limit: int) -> list[EventRow]:
         with self._database.read() as connection:
