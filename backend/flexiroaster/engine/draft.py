@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.engine.foreach import ItemGroup
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
 from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES, Phase
@@ -14,6 +15,13 @@ from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES, Phase
 
 class IllegalMove(Exception):
     """A move that the tables of `engine.state` do not have: a fault of ours, never of the user."""
+
+
+class Sweep(NamedTuple):
+    """The items of a foreach stage that are still queued in the store end as cancelled, all at once."""
+
+    position: int
+    reason: str
 
 
 @dataclass(slots=True)
@@ -34,6 +42,8 @@ class Draft:
     events: list[Event] = field(default_factory=list)
     ready: list[Key] = field(default_factory=list)
     to_stop: list[Key] = field(default_factory=list)
+    groups: dict[int, ItemGroup] = field(default_factory=dict)
+    sweeps: list[Sweep] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.execution = self.state.execution
@@ -54,6 +64,16 @@ class Draft:
         known = self.state.runs
         new = [run for key, run in self.runs.items() if key not in known]
         return [self.runs.get(key, run) for key, run in known.items()] + new
+
+    def group(self, position: int) -> ItemGroup:
+        return self.groups.get(position) or self.state.groups[position]
+
+    def changed_group(self, position: int) -> ItemGroup:
+        """One that may be changed."""
+        group = self.groups.get(position)
+        if group is None:
+            group = self.groups[position] = self.state.groups[position].copy()
+        return group
 
     def put(self, run: StageRun) -> None:
         """A stage run that did not exist before."""
@@ -113,3 +133,8 @@ class Draft:
         self.state.seq = self.seq
         self.state.open = self.open
         self.state.runs.update(self.runs)
+        if self.groups:
+            self.state.groups.update(self.groups)
+            for key, run in self.runs.items():
+                if key.index and run.final:  # an item that has ended is the store's alone
+                    del self.state.runs[key]

@@ -12,11 +12,19 @@ class EventType(StrEnum):
     EXECUTION_QUEUED = "execution_queued"
     EXECUTION_STARTED = "execution_started"
     STAGE_STARTED = "stage_started"
+    STAGE_EXPANDED = "stage_expanded"
+    """The items of a foreach stage are there."""
+    STAGE_ITEMS_CANCELLED = "stage_items_cancelled"
+    """Items of a foreach stage that had not begun: one event for all of them."""
+    STAGE_PROGRESS = "stage_progress"
+    """How many items have ended. Told a few times a second and not kept: its `seq` is 0."""
     STAGE_COMPLETED = "stage_completed"
     STAGE_FAILED = "stage_failed"
     STAGE_RETRYING = "stage_retrying"
     STAGE_SKIPPED = "stage_skipped"
     STAGE_WAITING = "stage_waiting"
+    APPROVAL_REQUESTED = "approval_requested"
+    APPROVAL_DECIDED = "approval_decided"
     STAGE_REPEATING = "stage_repeating"
     STAGE_CANCELLED = "stage_cancelled"
     EXECUTION_COMPLETED = "execution_completed"
@@ -35,7 +43,7 @@ class Event:
     """Not changed once its transaction has committed.
 
     `seq` counts an execution's events from 1 without holes; 0 marks a log line, which is kept elsewhere and is not
-    resumed by `seq`. `index` is the foreach index of `stage`; both are None for the execution as a whole.
+    resumed by `seq`, and a progress, which is not kept. `index` is the foreach index of `stage`; both are None for the execution as a whole.
     """
 
     type: EventType

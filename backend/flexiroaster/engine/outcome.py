@@ -72,4 +72,16 @@ class Stopped:
     message: str = ""
 
 
-Outcome = Succeeded | Failed | Skipped | Waiting | Cancelled | Stopped
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A foreach stage has its items: `total` of them, of which some succeeded or were skipped in an earlier round.
+
+    It is the engine's own answer, no stage type's.
+    """
+
+    total: int
+    success: int = 0
+    skipped: int = 0
+
+
+Outcome = Expanded | Succeeded | Failed | Skipped | Waiting | Cancelled | Stopped

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 
+from flexiroaster.engine.foreach import ItemRules
 from flexiroaster.engine.pipeline import Join, Pipeline, Repeat, Retry, compensation_id
 from flexiroaster.engine.state import Phase
 
@@ -31,6 +32,7 @@ class PlannedStage:
     phase: Phase = Phase.MAIN
     undoes: int | None = None
     repeat: Repeat | None = None
+    items: ItemRules | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Plan:
 
     @classmethod
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None = None) -> Plan:
-        """The pipeline must be valid: known needs, no cycle. `default_timeout` is for stages that name none."""
+        """The pipeline must be valid: known needs, no cycle. `default_timeout` is for working stages that name none."""
         specs = list(pipeline.in_phases())
         positions = {stage.id: position for position, (_, stage) in enumerate(specs)}
         needs = [tuple(positions[name] for name in stage.needs) for _, stage in specs]
@@ -68,12 +70,13 @@ class Plan:
                 successors=tuple(successors[position]),
                 join=stage.join,
                 retry=pipeline.retry_for(stage),
-                timeout=pipeline.timeout_for(stage) or default_timeout,
+                timeout=pipeline.timeout_for(stage, default_timeout),
                 rank=ranks[position],
                 priority=stage.priority,
                 phase=phase,
                 undoes=undone.get(stage.id),
                 repeat=stage.repeat,
+                items=None if stage.foreach is None else ItemRules.of(stage.foreach),
             )
             for position, (phase, stage) in enumerate(specs)
         )

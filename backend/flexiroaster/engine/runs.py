@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.foreach import ItemGroup
 from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, Phase, StageStatus
 
@@ -113,6 +114,8 @@ class Execution:
     failed_stage: str | None = None
     error: StageError | None = None
     reason: str | None = None
+    alone: bool = False
+    """A re-run of one stage: nothing else runs, no handler either."""
 
     def seconds_until(self, moment: datetime) -> float | None:
         """Its duration, if it ended then: the sum of its rounds; None before it started."""
@@ -137,10 +140,12 @@ class EndedAttempt(NamedTuple):
 class ExecutionState:
     """An execution with its stage runs, as last committed.
 
-    `seq` numbers its newest event; `open` counts its stage runs that are not final.
+    `seq` numbers its newest event; `open` counts its stages that are not final. Of the items of foreach stages only
+    those handed out are among the runs; `groups` counts them all, by the position of their stage.
     """
 
     execution: Execution
     runs: dict[Key, StageRun] = field(default_factory=dict)
     seq: int = 0
     open: int = 0
+    groups: dict[int, ItemGroup] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.planner.finishing import finish_if_done
+from flexiroaster.engine.planner.foreach import runs_items
 from flexiroaster.engine.planner.moves import RELEASED, Ending, end, goes_on, keep_attempt
 from flexiroaster.engine.retry import MAX_LOST
 from flexiroaster.engine.runs import Key, StageRun
@@ -24,14 +25,14 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
 
     A stage run that waited goes on with its attempt, every other claim is a new one.
     """
-    run = draft.run(key)
+    run = draft.find(key)
     execution = draft.execution
-    if run.status is not S.QUEUED or execution.status is E.PAUSED or not goes_on(execution):
+    if run is None or run.status is not S.QUEUED or execution.status is E.PAUSED or not goes_on(execution):
         return None
     if draft.execution.status is E.QUEUED:
         draft.change_execution(status=E.RUNNING, started_at=draft.now)
         draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value)
-    resumed = run.state is not None
+    resumed = run.state is not None and run.started_at is not None
     claimed = draft.change(
         run,
         status=S.RUNNING,
@@ -49,13 +50,15 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
 
 def is_current(draft: Draft, key: Key, attempt: int, owner: str) -> bool:
     """Whether this worker still holds this attempt. An answer that comes later than that changes nothing."""
-    run = draft.run(key)
-    return run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
+    run = draft.find(key)
+    return run is not None and run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
 
 
 def lose(draft: Draft, key: Key) -> None:
     """The worker of a running stage run is gone: try again, but not for ever."""
     run = draft.run(key)
+    if runs_items(run):
+        return
     if run.status is S.CANCELLING:
         end(draft, Ending(run, S.CANCELLED, reason=run.reason))
         finish_if_done(draft)

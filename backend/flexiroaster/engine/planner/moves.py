@@ -6,11 +6,12 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, assert_never
 
-from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.draft import Draft, Sweep
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.join import Verdict, verdict
 from flexiroaster.engine.plan import PlannedStage
+from flexiroaster.engine.planner import foreach
 from flexiroaster.engine.runs import EndedAttempt, Execution, Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, Phase, StageStatus
 
@@ -90,6 +91,10 @@ def end(draft: Draft, first: Ending) -> None:
                 lease_until=None,
             ),
         )
+        if run.key.index:
+            also = foreach.item_ended(draft, run.key, status)
+            endings += [Ending(other, S.CANCELLED, reason=why) for other, why in also]
+            continue
         stage = draft.plan.stages[run.key.position]
         if status is S.FAILED or status is S.TIMED_OUT:
             _blame(draft, stage, error)
@@ -139,7 +144,10 @@ def announce_end(draft: Draft, ended: StageRun) -> None:
     if ended.error is not None:
         details["error"] = ended.error.to_json()
     draft.emit(_ENDED_EVENTS[ended.status], ended.key, **details)
-    draft.open -= 1
+    if not ended.key.index:
+        draft.open -= 1
+        if ended.status in FAILED and ended.attempt and draft.plan.stages[ended.key.position].items is not None:
+            draft.sweeps.append(Sweep(ended.key.position, ended.reason or "its stage ended before"))
 
 
 def _told(draft: Draft, key: Key, *, ok: bool, failed: bool) -> StageRun:

@@ -7,12 +7,23 @@ from typing import assert_never
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
-from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Stopped, Succeeded, Waiting
+from flexiroaster.engine.outcome import (
+    Cancelled,
+    Expanded,
+    Failed,
+    Outcome,
+    Skipped,
+    Stopped,
+    Succeeded,
+    Waiting,
+    WaitsFor,
+)
 from flexiroaster.engine.planner.finishing import finish_if_done
+from flexiroaster.engine.planner.foreach import expand, is_lost_cause
 from flexiroaster.engine.planner.moves import RELEASED, Ending, end, keep_attempt, spoken
 from flexiroaster.engine.planner.repeating import repeat
 from flexiroaster.engine.planner.stopping import stop_early
-from flexiroaster.engine.planner.waiting import wait
+from flexiroaster.engine.planner.waiting import tell_decision, wait
 from flexiroaster.engine.retry import retry_delay
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import StageStatus
@@ -30,6 +41,8 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
     if run.status is S.CANCELLING:
         _record_cancelled(draft, run, outcome)
         return
+    if run.waits_for is WaitsFor.APPROVAL:
+        tell_decision(draft, run, outcome)
     match outcome:
         case Succeeded(again=True):
             repeat(draft, run, outcome)
@@ -41,6 +54,8 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
             end(draft, Ending(run, S.SKIPPED, reason=reason))
         case Cancelled(reason=reason):
             end(draft, Ending(run, S.CANCELLED, reason=reason))
+        case Expanded():
+            expand(draft, run, outcome)
         case Waiting():
             wait(draft, run, outcome)
         case Stopped():
@@ -52,9 +67,12 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
 
 
 def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: float) -> None:
-    policy = draft.plan.stages[run.key.position].retry
+    stage = draft.plan.stages[run.key.position]
+    policy = stage.retry
     tries = run.attempt - run.spent
     delay = retry_delay(policy, tries, error, chance)
+    if stage.items is not None and (not run.key.index or is_lost_cause(draft, run.key)):
+        delay = None  # its items are tried again, not the stage as a whole
     if delay is None:
         end(draft, Ending(run, S.TIMED_OUT if error.kind == "timeout" else S.FAILED, error))
         return

@@ -6,6 +6,7 @@ from flexiroaster.engine.draft import Draft, IllegalMove
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.planner.finishing import finish_if_done
+from flexiroaster.engine.planner.foreach import REOPEN
 from flexiroaster.engine.planner.moves import FAILED, advance, end, is_not_chosen, start_afresh
 from flexiroaster.engine.runs import ExecutionState, Key
 from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
@@ -21,7 +22,8 @@ def needing_another_run(plan: Plan, state: ExecutionState) -> set[int]:
         for run in state.runs.values()
         if run.key.position < plan.main and (run.status in FAILED or not run.final)
     }
-    return plan.downstream(unsuccessful | _undone(plan, state))
+    again = plan.downstream(unsuccessful | _undone(plan, state))
+    return again & unsuccessful if state.execution.alone else again
 
 
 def _undone(plan: Plan, state: ExecutionState) -> set[int]:
@@ -71,11 +73,15 @@ def _idle_seconds(draft: Draft) -> float:
 
 
 def _reset(draft: Draft, key: Key, again: set[int]) -> None:
-    needs = draft.plan.stages[key.position].needs
+    stage, run = draft.plan.stages[key.position], draft.run(key)
+    needs = stage.needs
     ended = [draft.run(Key(need)) for need in needs if need not in again]
+    # Items that succeeded are kept, unless others would come of what is run again or their work was undone.
+    keeps_items = stage.items is not None and run.status in FAILED and len(ended) == len(needs)
     start_afresh(
         draft,
-        draft.run(key),
+        run,
+        state=REOPEN if keeps_items and run.attempt else None,
         needs_left=len(needs) - len(ended),
         needs_ok=sum(other.status is S.SUCCESS for other in ended),
     )

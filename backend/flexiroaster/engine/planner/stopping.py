@@ -8,9 +8,10 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.outcome import Stopped
+from flexiroaster.engine.planner import foreach
 from flexiroaster.engine.planner.finishing import finish_if_done
 from flexiroaster.engine.planner.moves import Ending, announce_end, end
-from flexiroaster.engine.runs import StageRun
+from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import EXECUTION_FINAL, STAGE_FINAL, ExecutionStatus, Phase, StageStatus
 
 E = ExecutionStatus
@@ -73,7 +74,10 @@ def _stop(draft: Draft, why: str, **changes: Any) -> None:
 def _halt(draft: Draft, why: str, not_begun: StageStatus = S.CANCELLED) -> bool:
     """Tell what runs to stop, end what does not; answers whether anything still runs."""
     running = False
+    expanded = foreach.under_way(draft)
     for run in draft.every_run():
+        if run.key.index or run.key.position in expanded:
+            continue
         if run.status is S.RUNNING:
             draft.change(run, status=S.CANCELLING, reason=why)
             draft.to_stop.append(run.key)
@@ -86,4 +90,8 @@ def _halt(draft: Draft, why: str, not_begun: StageStatus = S.CANCELLED) -> bool:
                 ),
             )
         running = running or run.status is S.CANCELLING or run.status is S.RUNNING
+    for position in expanded:
+        for item, reason in foreach.stop(draft, position, why):
+            end(draft, Ending(item, S.CANCELLED, reason=reason))
+        running = running or draft.run(Key(position)).status is S.CANCELLING
     return running

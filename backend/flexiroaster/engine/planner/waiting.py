@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
-from flexiroaster.engine.outcome import Waiting, WaitsFor
+from flexiroaster.engine.outcome import Failed, Outcome, Succeeded, Waiting, WaitsFor
 from flexiroaster.engine.planner.moves import RELEASED, goes_on, make_ready
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, StageStatus
@@ -34,13 +35,25 @@ def wait(draft: Draft, run: StageRun, outcome: Waiting) -> None:
     if until is not None:
         details["due_at"] = until.isoformat()
     draft.emit(EventType.STAGE_WAITING, run.key, **details)
+    if outcome.waits_for is WaitsFor.APPROVAL:
+        asked = {name: outcome.state.get(name) for name in ("message", "assignees")}
+        draft.emit(EventType.APPROVAL_REQUESTED, run.key, **details, **asked)
+
+
+def tell_decision(draft: Draft, run: StageRun, outcome: Outcome) -> None:
+    """An approval ends: by a person's decision, or by what it means that nobody decided."""
+    match outcome:
+        case Succeeded(result=dict() as decision) | Failed(error=StageError(details={"decision": dict() as decision})):
+            draft.emit(EventType.APPROVAL_DECIDED, run.key, status=run.status.value, **decision)
+        case _:
+            pass
 
 
 def wake(draft: Draft, key: Key) -> None:
     """A retry or a wait is due."""
-    run = draft.run(key)
+    run = draft.find(key)
     execution = draft.execution
-    if run.status in (S.RETRYING, S.WAITING) and execution.status is not E.PAUSED and goes_on(execution):
+    if run is not None and run.status in (S.RETRYING, S.WAITING) and execution.status is not E.PAUSED and goes_on(execution):
         make_ready(draft, run)
 
 
@@ -49,8 +62,8 @@ def signal(draft: Draft, key: Key, values: Mapping[str, Any], waits_for: WaitsFo
 
     Answers False, and changes nothing, when it does not wait for that (any more or yet).
     """
-    run = draft.run(key)
-    if run.waits_for is not waits_for or run.state is None or run.status not in (S.WAITING, S.QUEUED):
+    run = draft.find(key)
+    if run is None or run.waits_for is not waits_for or run.state is None or run.status not in (S.WAITING, S.QUEUED):
         return False
     run = draft.change(run, state={**run.state, **values})
     if run.status is S.WAITING:
