@@ -220,6 +220,7 @@ def execute_pipeline(
         inputs=run.inputs,
         data=run.data,
         version=run.version,
+        priority=run.priority,
         idempotency_key=idempotency_key,
         trigger="manual",
         actor=user.email,

@@ -12,6 +12,7 @@ from flexiroaster.api.bodies import JSON, YAML, parse_json
 from flexiroaster.api.parameters import LARGEST_INT
 from flexiroaster.api.schemas import ExecuteRequest
 from flexiroaster.engine.errors import InvalidRequest
+from flexiroaster.engine.pipeline import MOST_PRIORITY
 from flexiroaster.services.pipelines import Source
 
 DEFINITION_TYPES = (JSON, *YAML)
@@ -56,6 +57,7 @@ class Run:
 
     inputs: dict[str, Any]
     version: int | None
+    priority: int
     data: Any
 
 
@@ -70,16 +72,18 @@ async def definition(request: Request) -> Source:
 async def run(request: Request) -> Run:
     body = await request.body()
     if not body.strip():
-        return Run({}, None, None)
+        return Run({}, None, 0, None)
     given = parse_json(body)
     if not isinstance(given, dict):
         raise InvalidRequest(f'The body is {named(given)}: it must be a JSON object, such as {{"inputs": {{}}}}.')
-    inputs, version = given.pop("inputs", {}), given.pop("version", None)
+    inputs, version, priority = given.pop("inputs", {}), given.pop("version", None), given.pop("priority", 0)
     if not isinstance(inputs, dict):
         raise InvalidRequest(f'`inputs` is {named(inputs)}: it must be an object, such as {{"day": "2026-03-04"}}.')
     if version is not None and (type(version) is not int or not 1 <= version <= LARGEST_INT):
         raise InvalidRequest("`version` must be a whole number from 1, or left out for the newest version.")
-    return Run(inputs, version, given["data"] if given.keys() == {"data"} else given or None)
+    if type(priority) is not int or abs(priority) > MOST_PRIORITY:
+        raise InvalidRequest(f"`priority` must be a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}.")
+    return Run(inputs, version, priority, given["data"] if given.keys() == {"data"} else given or None)
 
 
 DefinitionSource = Annotated[Source, Depends(definition)]

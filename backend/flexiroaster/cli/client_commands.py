@@ -79,6 +79,9 @@ def execute(
         str | None,
         typer.Option("--idempotency-key", help="The same key starts one execution, however often it is sent."),
     ] = None,
+    priority: Annotated[
+        int, typer.Option("--priority", "-p", min=-1000, max=1000, help="Higher ones go first where workers are short.")
+    ] = 0,
     as_json: JsonOption = False,
     data: DataOption = None,
 ) -> None:
@@ -90,7 +93,8 @@ def execute(
         path = f"/api/pipelines/{_part(pipeline)}"
         schema = server.get(path)["inputs_schema"] if inputs else {}
         given = typed_inputs(inputs or [], schema.get("properties", {}))
-        started = server.post(f"{path}/execute", {"inputs": given}, {"idempotency-key": key} if key else None)
+        body = {"inputs": given, "priority": priority}
+        started = server.post(f"{path}/execute", body, {"idempotency-key": key} if key else None)
         if not as_json:
             typer.echo(f"Started {pipeline} #{started['number']}: {started['execution_id']}")
         ended = _wait(server, started["execution_id"]) if wait else None

@@ -31,8 +31,10 @@ class InProcessDispatch:
                 self._queue.push(item)
             self._wake_one()
 
-    def put_back(self, ready: Iterable[Ready]) -> None:
-        """What was taken but could not be claimed because the transaction failed: behind its equals, so that an
+    def add(self, ready: Iterable[Ready]) -> None:
+        """Like `announce`, without waking anybody: the caller goes on taking.
+
+        What was taken but could not be claimed because the transaction failed comes behind its equals so, and an
         execution that cannot be read does not hold up all others.
         """
         with self._arrived:

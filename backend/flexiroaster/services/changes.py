@@ -97,7 +97,7 @@ class Changes:
             for execution_id in tally.executions:
                 self.live.forget(execution_id)
             self.journal.put_back()
-            self.dispatch.put_back(tally.taken)
+            self.dispatch.add(tally.taken)
             tally.executions.clear()
             tally.taken.clear()
 
@@ -121,7 +121,7 @@ class Changes:
 
     def _close(self, tx: Transaction, live: Live, draft: Draft) -> None:
         """An execution that succeeds gets its outputs; one whose outputs cannot be had has failed."""
-        if draft.execution.status is ExecutionStatus.SUCCESS and live.version.outputs is not None:
+        if draft.execution.status is ExecutionStatus.SUCCESS and live.version.outputs is not None and not draft.execution.alone:
             try:
                 outputs = live.version.outputs.render(scope(live, self._read_spilled))
                 progress.set_outputs(tx, draft.execution.id, outputs)

@@ -63,13 +63,14 @@ class Executions:
         trigger: str = "manual",
         actor: str | None = None,
         rerun_of: str | None = None,
+        priority: int = 0,
     ) -> Started:
         """Accept an execution; once this returns it survives anything, a power cut included.
 
         Raises NotFound, or InvalidInputs with a problem per input.
         """
-        number, compiled = self._version(pipeline_id, version)
         now = self._changes.clock()
+        number, compiled = self._version(pipeline_id, version, now)
         execution_id = time_ordered_id(int(now.timestamp() * 1000), random.getrandbits(74))
         checked = self._checked_inputs(compiled, inputs or {}, now)
         tally = Tally()
@@ -96,12 +97,14 @@ class Executions:
                 from_stage=None,
                 logical_date=now,
             )
-            self._insert(tx, tally, new, compiled, now)
+            self._insert(tx, tally, new, compiled, now, priority)
             return Started(execution_id, pipeline_id, count, replayed=False)
 
         return self._changes.write(operation, tally, durable=True)
 
-    def _insert(self, tx: Transaction, tally: Tally, new: NewExecution, version: Version, now: datetime) -> None:
+    def _insert(
+        self, tx: Transaction, tally: Tally, new: NewExecution, version: Version, now: datetime, priority: int
+    ) -> None:
         plan = version.plan
         execution = Execution(
             id=new.id,
@@ -110,6 +113,7 @@ class Executions:
             number=new.number,
             status=ExecutionStatus.QUEUED,
             created_at=now,
+            priority=priority,
             timeout_at=now + plan.timeout if plan.timeout else None,
         )
         live = Live(ExecutionState(execution), version, new.inputs, new.data, new.trigger, new.actor, now)
@@ -120,7 +124,7 @@ class Executions:
         self._changes.live.keep(live)
         self._changes.settle(tx, live, draft, is_new=True)
 
-    def _version(self, pipeline_id: str, number: int | None) -> tuple[int, Version]:
+    def _version(self, pipeline_id: str, number: int | None, now: datetime) -> tuple[int, Version]:
         with self._changes.database.read() as connection:
             table = pipelines.c
             query = sa.select(table.version).where(table.id == pipeline_id, table.deleted_at.is_(None))
@@ -128,7 +132,10 @@ class Executions:
             if newest is None:
                 raise NotFound("pipeline", pipeline_id)
             chosen = number or newest
-            return chosen, self._changes.live.version(connection, pipeline_id, chosen)
+            found = self._changes.live.version(connection, pipeline_id, chosen)
+            if found.outlook.is_old(now):
+                found.outlook.read(connection, pipeline_id, now)
+            return chosen, found
 
     def _checked_inputs(self, version: Version, given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         filled, problems = check_inputs(version.pipeline, given)

@@ -17,7 +17,7 @@ from flexiroaster.engine.outcome import Outcome, Succeeded
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.changes import Changes, Tally
-from flexiroaster.services.live import Live, Spilled, stage_id
+from flexiroaster.services.live import Live, Spilled, Version, stage_id
 from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.progress import KeptArtifact, LogEntry
@@ -157,12 +157,14 @@ class StageRuns:
             progress.insert_artifacts(tx, claimed.execution_id, produced.artifacts, draft.now)
 
     def _claim_following(self, batch: _Batch) -> list[Claimed]:
-        """Go on with what these outcomes made ready, unless others have waited longer."""
+        """Go on with what these outcomes made ready, in the order of the queue where others wait."""
         if self._changes.dispatch.waiting:
+            self._queue_up(batch)
             return self._claim_from_queue(batch)
         found: list[Claimed] = []
         for live, draft in batch.drafts.values():
             instant = live.version.instant
+            _sort(live.version, draft.ready)
             while draft.ready and (not found or (found[0].instant and instant[draft.ready[0].position])):
                 claimed = self._claim(live, draft, draft.ready.pop(0))
                 if claimed is not None:
@@ -170,6 +172,13 @@ class StageRuns:
                 if len(found) == MOST_AT_ONCE:
                     return found
         return found
+
+    def _queue_up(self, batch: _Batch) -> None:
+        """Before the commit, so that the next to go is chosen among all; if it fails these hints are wrong, no more."""
+        for live, draft in batch.drafts.values():
+            if draft.ready:
+                self._changes.dispatch.add(self._changes.ready(live.version, draft, key) for key in draft.ready)
+                draft.ready.clear()
 
     def _claim_from_queue(self, batch: _Batch) -> list[Claimed]:
         found: list[Claimed] = []
@@ -187,6 +196,13 @@ class StageRuns:
     def _claim(self, live: Live, draft: Draft, key: Key) -> Claimed | None:
         run = planner.claim(draft, key, self._owner, draft.now + LEASE)
         return None if run is None else Claimed(live, key, run)
+
+
+def _sort(version: Version, ready: list[Key]) -> None:
+    """As the queue would have it."""
+    if len(ready) > 1 and version.outlook.matters:
+        stages, tails = version.plan.stages, version.outlook.tails
+        ready.sort(key=lambda key: (-stages[key.position].priority, -tails[key.position]))
 
 
 class _Batch:

@@ -14,6 +14,8 @@ from flexiroaster.store.tables import attempts, events, executions, pipelines, r
 
 USUAL = 20
 """Successes that a median is taken of."""
+RECENT = 10
+"""Executions whose stage runs tell how long the next ones will take."""
 SEARCHED = 40
 """Executions back from one that are looked through for successes: bounds the cost for pipelines that always fail."""
 
@@ -319,6 +321,24 @@ def usual_stage_seconds(
     )
     query = sa.select(ranked.c.stage, sa.func.avg(ranked.c.seconds)).where(_middle(ranked)).group_by(ranked.c.stage)
     return dict(connection.execute(query).all())
+
+
+def recent_stage_seconds(connection: sa.Connection, pipeline_id: str) -> dict[str, float]:
+    """By stage the mean duration of its successes in the newest executions of a pipeline."""
+    newest = sa.select(pipelines.c.last_number).where(pipelines.c.id == pipeline_id).scalar_subquery()
+    query = (
+        sa.select(stage_runs.c.stage, sa.func.avg(seconds_between(stage_runs.c.started_at, stage_runs.c.ended_at)))
+        .join_from(executions, stage_runs, stage_runs.c.execution_id == executions.c.id)
+        .where(
+            executions.c.pipeline_id == pipeline_id,
+            executions.c.number > newest - RECENT,
+            stage_runs.c.idx == 0,
+            stage_runs.c.status == "success",
+            stage_runs.c.started_at.is_not(None),
+        )
+        .group_by(stage_runs.c.stage)
+    )
+    return {stage: float(seconds) for stage, seconds in connection.execute(query)}
 
 
 def _middle(ranked: sa.Subquery) -> sa.ColumnElement[bool]:

@@ -317,7 +317,6 @@ UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
     ("stage.repeat", {"repeat": {"until": "${{ true }}"}}),
     ("stage.deadline", {"deadline": {"by": "06:00"}}),
     ("stage.pool", {"pool": "cpu"}),
-    ("stage.priority", {"priority": 5}),
     ("stage.rate_limit", {"rate_limit": {"key": "a", "limit": 1, "per": "1s"}}),
     ("stage.cache", {"cache": {"key": "a", "ttl": "1d"}}),
     ("stage.output", {"output": {"preview_rows": 5}}),

@@ -22,7 +22,6 @@ NOT_YET: Mapping[str, str] = {
     "stage.repeat": "Repeating a stage is",
     "stage.deadline": "A deadline of a stage is",
     "stage.pool": "Pools are",
-    "stage.priority": "Priorities are",
     "stage.rate_limit": "A rate limit is",
     "stage.cache": "Caching a stage is",
     "stage.output": "Choosing how a stage's table is kept is",
