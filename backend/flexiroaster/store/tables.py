@@ -123,6 +123,7 @@ executions = Table(
     Column("reason", Text),
     Column("rerun_of", String(36)),
     Column("from_stage", String(80)),  # of a re-run: results before it were taken over
+    Column("alone", Boolean, nullable=False, server_default=text("false")),  # of a re-run: nothing but that stage ran
     Column("idempotency_key", String(200)),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("stages_total", Integer, nullable=False),

@@ -9,6 +9,7 @@ from flexiroaster.engine.draft import IllegalMove
 from flexiroaster.engine.planner.finishing import fail_outputs
 from flexiroaster.engine.planner.holding import claim, is_current, lose, release
 from flexiroaster.engine.planner.recording import record
+from flexiroaster.engine.planner.rerunning import begin, take_over
 from flexiroaster.engine.planner.retrying import needing_another_run, retry
 from flexiroaster.engine.planner.starting import start
 from flexiroaster.engine.planner.stopping import cancel, time_out
@@ -16,6 +17,7 @@ from flexiroaster.engine.planner.waiting import signal, wake
 
 __all__ = [
     "IllegalMove",
+    "begin",
     "cancel",
     "claim",
     "fail_outputs",
@@ -27,6 +29,7 @@ __all__ = [
     "retry",
     "signal",
     "start",
+    "take_over",
     "time_out",
     "wake",
 ]

@@ -26,7 +26,7 @@ def begin_next_phase(draft: Draft, outcome: ExecutionStatus) -> bool:
 
     An execution that ended before its first stage started has nothing to tidy up after.
     """
-    if draft.execution.started_at is None:
+    if draft.execution.started_at is None or draft.execution.alone:
         return False
     for phase in _PHASES[outcome]:
         if _ORDER[phase] > _ORDER[draft.execution.phase] and not _is_left_out(draft, phase):

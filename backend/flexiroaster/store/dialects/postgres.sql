@@ -47,9 +47,9 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, "trigger", actor, inputs, data,
-idempotency_key, rerun_of, from_stage, priority, stages_total, logical_date, created_at,
+idempotency_key, rerun_of, from_stage, alone, priority, stages_total, logical_date, created_at,
 timeout_at, parent_id, parent_position, parent_idx, depth, use_cache)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: next_number
 UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL RETURNING last_number;
