@@ -56,7 +56,7 @@ def plan_rerun(plan: Plan, earlier: Mapping[str, Earlier], of: str, stage: str |
     first = _position(plan, stage)
     kept = sorted(everything - plan.downstream({first}), key=lambda position: plan.stages[position].rank)
     whys = {
-        position: why for position in kept if (why := _why_not(earlier.get(plan.stages[position].id), of)) is not None
+        position: why for position in kept if (why := _why_not(earlier.get(plan.stages[position].id))) is not None
     }
     if alone:
         _refuse_without_needs(plan, first, whys)
@@ -88,17 +88,17 @@ def _position(plan: Plan, stage: str) -> int:
     return position
 
 
-def _why_not(earlier: Earlier | None, of: str) -> str | None:
+def _why_not(earlier: Earlier | None) -> str | None:
     """Why a stage's work cannot be taken over, None when it can."""
     if earlier is None:
-        return f"execution {of} did not have it"
+        return "the earlier execution did not have it"
     if earlier.status is S.SUCCESS:
-        return None if earlier.gone is None else f"{earlier.gone} of execution {earlier.executed_by} is gone"
+        return None if earlier.gone is None else f"its {earlier.gone} is gone"
     if earlier.status is S.SKIPPED:
-        return f"it was not asked for in execution {of}" if earlier.reason == NOT_ASKED else None
+        return "nobody asked for it then" if earlier.reason == NOT_ASKED else None
     if earlier.status in STAGE_FINAL:
-        return f"it {_ENDED_WORDS[earlier.status]} in execution {of}"
-    return f"it has not ended in execution {of}"
+        return f"it {_ENDED_WORDS[earlier.status]} then"
+    return "it has not ended yet"
 
 
 _ENDED_WORDS = {S.FAILED: "failed", S.TIMED_OUT: "timed out", S.CANCELLED: "was cancelled"}

@@ -121,9 +121,10 @@ class Changes:
 
     def _close(self, tx: Transaction, live: Live, draft: Draft) -> None:
         """An execution that succeeds gets its outputs; one whose outputs cannot be had has failed."""
-        if draft.execution.status is ExecutionStatus.SUCCESS and live.version.outputs is not None and not draft.execution.alone:
+        wanted = None if draft.execution.alone else live.version.outputs
+        if draft.execution.status is ExecutionStatus.SUCCESS and wanted is not None:
             try:
-                outputs = live.version.outputs.render(scope(live, self._read_spilled))
+                outputs = wanted.render(scope(live, self._read_spilled))
                 progress.set_outputs(tx, draft.execution.id, outputs)
                 draft.tell_more(EventType.EXECUTION_COMPLETED, outputs=summarise(outputs))
             except (ExpressionError, progress.OutputsTooLarge) as failure:
