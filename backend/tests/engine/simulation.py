@@ -142,9 +142,13 @@ class Simulation:
         self.now += timedelta(seconds=1)
         draft = Draft(self.plan, self.state, self.now)
         answer = decide(draft, *arguments)
+        self._store(draft)
         self.ready.extend(draft.ready)
         self.history.extend(draft.events)
         self.attempts.extend(draft.attempts)
         self.told_to_stop.extend(draft.to_stop)
         draft.apply()
         return answer
+
+    def _store(self, draft: Draft) -> None:
+        """What a store does with a draft before it is applied."""
