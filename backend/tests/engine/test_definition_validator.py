@@ -303,13 +303,26 @@ def test_handlers_may_read_every_stage() -> None:
     assert check(source, check_support=False).problems == []
 
 
+def test_a_compensation_may_read_what_it_undoes() -> None:
+    undo = {"type": "input", "config": {"path": "${{ results.a.path }}"}}
+    assert check(document({"id": "a", "type": "noop", "compensate": undo})).problems == []
+
+
+def test_a_compensation_is_checked_like_a_stage() -> None:
+    undo = {"type": "input", "config": {"pth": 1, "path": "${{ results.later.path }}"}}
+    report = check(document({"id": "a", "type": "noop", "compensate": undo}, {"id": "later", "type": "noop"}))
+    assert sorted((p.code, p.path) for p in report.problems) == [
+        ("not_upstream", "stages[0].compensate.config.path"),
+        ("unknown_key", "stages[0].compensate.config.pth"),
+    ]
+    unknown = check(document({"id": "a", "type": "noop", "compensate": {"type": "nop"}}))
+    assert [(p.code, p.path) for p in unknown.problems] == [("unknown_stage_type", "stages[0].compensate.type")]
+
+
 UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
     ("triggers", {"triggers": [{"id": "t", "type": "schedule", "cron": "@daily"}]}),
     ("concurrency", {"concurrency": {"limit": 1}}),
     ("deadline", {"deadline": {"by": "06:00"}}),
-    ("on_failure", {"on_failure": [{"id": "z", "type": "noop"}]}),
-    ("on_success", {"on_success": [{"id": "z", "type": "noop"}]}),
-    ("finally", {"finally": [{"id": "z", "type": "noop"}]}),
     ("tests", {"tests": [{"name": "t", "expect": {"status": "success"}}]}),
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
@@ -320,7 +333,6 @@ UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
     ("stage.rate_limit", {"rate_limit": {"key": "a", "limit": 1, "per": "1s"}}),
     ("stage.cache", {"cache": {"key": "a", "ttl": "1d"}}),
     ("stage.output", {"output": {"preview_rows": 5}}),
-    ("stage.compensate", {"compensate": {"type": "noop"}}),
     ("config.connection", {"type": "any", "config": {"connection": "shop"}}),
     ("namespace.secrets", {"type": "any", "config": {"x": "${{ secrets.token }}"}}),
     *((f"type.{name}", {"type": name}) for name in sorted(STAGE_TYPES_OF_THE_FORMAT)),

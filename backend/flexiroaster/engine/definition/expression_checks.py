@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flexiroaster.engine.definition.findings import Findings
@@ -18,7 +18,9 @@ from flexiroaster.engine.quoting import QUOTE_LIMIT, on_one_line, quoted, shorte
 
 _STARTING = frozenset({"vars", "execution", "trigger"})
 """What there is before the inputs are known."""
-_STAGE_KEYS = ("config", "foreach", "cache", "rate_limit", "repeat", "compensate", "output")
+_STAGE_KEYS = ("config", "foreach", "cache", "rate_limit", "output")
+_LATER_STAGE_KEYS = ("repeat", "compensate")
+"""Evaluated once the stage has a result of its own."""
 _BOOLEAN_KEYS: tuple[Path, ...] = (("when",), ("repeat", "until"))
 _LITERAL_KEYS = ("name", "description")
 
@@ -30,6 +32,7 @@ class _Place:
     names: frozenset[str]
     stage: StageView | None = None
     results: bool = False
+    own_result: bool = False
 
 
 class ExpressionChecks:
@@ -44,6 +47,8 @@ class ExpressionChecks:
     def run(self) -> None:
         for path, value, place in self._places():
             for below, text in templated_texts(value):
+                if self.findings.enough():
+                    return
                 self._check_text(text, (*path, *below), place)
         for view in self.graph.views:
             self._check_conditions(view)
@@ -54,6 +59,9 @@ class ExpressionChecks:
             place = _Place(self._stage_names(view), view, results=True)
             for key in ("when", *_STAGE_KEYS):
                 yield (*view.path, key), view.raw.get(key), place
+            ended = replace(place, own_result=True)
+            for key in _LATER_STAGE_KEYS:
+                yield (*view.path, key), view.raw.get(key), ended
         finished = _Place(_STARTING | {"inputs", "results"}, results=True)
         yield ("outputs",), self.document.get("outputs"), finished
         yield ("concurrency",), self.document.get("concurrency"), _Place(_STARTING | {"inputs"})
@@ -121,7 +129,7 @@ class ExpressionChecks:
             meant = self.findings.closest(name, [id for group in groups for id in self.graph.names.get(group, [])])
             hint = f", did you mean `results.{meant}`?" if meant else "."
             self._add("unknown_stage", f"There is no stage {quoted(name)}{hint}", reference, source, path, meant)
-        elif view is not None and not self.graph.is_upstream(view, name):
+        elif view is not None and not self.graph.is_upstream(view, name) and not (place.own_result and name == view.id):
             self._not_upstream(view, name, reference, source, path)
 
     def _not_upstream(self, view: StageView, name: str, reference: Reference, source: str, path: Path) -> None:

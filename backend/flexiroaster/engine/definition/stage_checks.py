@@ -12,7 +12,7 @@ from flexiroaster.engine.definition.graph_checks import Graph
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.normalise import STAGE_KEYS
 from flexiroaster.engine.definition.report import StageTypes, StageTypeView
-from flexiroaster.engine.definition.stage_view import StageView
+from flexiroaster.engine.definition.stage_view import StageView, compensation_views
 from flexiroaster.engine.definition.support import STAGE_TYPES_OF_THE_FORMAT
 from flexiroaster.engine.quoting import quoted, shortened
 
@@ -25,7 +25,7 @@ _SEVERAL_SHOWN = 3
 
 def check_stages(graph: Graph, stage_types: StageTypes, findings: Findings) -> None:
     checkers: dict[str, SchemaChecker] = {}
-    for view in graph.views:
+    for view in (*graph.views, *compensation_views(graph.views)):
         if view.type is None:
             continue
         stage_type = stage_types.get(view.type)
@@ -33,6 +33,8 @@ def check_stages(graph: Graph, stage_types: StageTypes, findings: Findings) -> N
             _unknown_type(view, stage_types, findings)
             continue
         checker = checkers.setdefault(view.type, SchemaChecker(stage_type.schema))
+        if findings.enough():
+            return
         _check_config(view, checker, findings)
         _check_data(view, graph, stage_type, findings)
         _warn_of_secrets(view, findings)

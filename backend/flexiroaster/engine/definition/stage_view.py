@@ -5,6 +5,7 @@ The checks run even where the models refused something, so that an author sees e
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,14 @@ def stage_views(document: dict[str, Any]) -> list[StageView]:
             if isinstance(raw, dict) and isinstance(raw.get("id"), str):
                 views.append(_view((key, index), raw))
     return views
+
+
+def compensation_views(views: Iterable[StageView]) -> Iterator[StageView]:
+    """What undoes stages, as stages that need nothing; each has the id of the stage it belongs to."""
+    for view in views:
+        raw = view.raw.get("compensate")
+        if isinstance(raw, dict):
+            yield _view((*view.path, "compensate"), {**raw, "id": view.id})
 
 
 def _view(path: Path, raw: dict[str, Any]) -> StageView:

@@ -8,15 +8,12 @@ from typing import Any
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.report import StageTypes
-from flexiroaster.engine.definition.stage_view import stage_views
+from flexiroaster.engine.definition.stage_view import compensation_views, stage_views
 
 NOT_YET: Mapping[str, str] = {
     "triggers": "Triggers are",
     "concurrency": "A limit of concurrent executions is",
     "deadline": "A deadline is",
-    "on_failure": "Stages that run on failure are",
-    "on_success": "Stages that run on success are",
-    "finally": "Stages that always run at the end are",
     "tests": "Tests inside a definition are",
     "stage.foreach": "Running a stage once per item is",
     "stage.repeat": "Repeating a stage is",
@@ -25,7 +22,6 @@ NOT_YET: Mapping[str, str] = {
     "stage.rate_limit": "A rate limit is",
     "stage.cache": "Caching a stage is",
     "stage.output": "Choosing how a stage's table is kept is",
-    "stage.compensate": "Compensation is",
     "config.connection": "Stored connections are",
     "namespace.secrets": "Stored secrets are",
     "type.approval": "The stage type 'approval' is",
@@ -63,10 +59,12 @@ def _used(document: dict[str, Any], stage_types: StageTypes) -> Iterator[tuple[s
     for key, value in document.items():
         if value not in ([], {}, None):
             yield key, (key,)
-    for view in stage_views(document):
+    views = stage_views(document)
+    for view in views:
         for key, value in view.raw.items():
             if value is not None:
                 yield f"stage.{key}", (*view.path, key)
+    for view in (*views, *compensation_views(views)):
         if view.type is not None and view.type not in stage_types:
             yield f"type.{view.type}", (*view.path, "type")
         if isinstance(view.config.get("connection"), str):
