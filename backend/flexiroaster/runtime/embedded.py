@@ -19,10 +19,12 @@ from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
+from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.stage_runs import StageRuns
+from flexiroaster.services.starting import Starting
 from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
 from flexiroaster.store import artifacts as artifact_rows
 from flexiroaster.store.database import Database
@@ -72,7 +74,8 @@ class Embedded:
             default_timeout=DEFAULT_TIMEOUT,
             instant_types=INSTANT_TYPES,
         )
-        self.executions = Executions(changes)
+        self.executions = Executions(changes, Starting(changes))
+        self.approvals = Approvals(changes)
         self.stage_runs = StageRuns(changes, owner=str(uuid4()))
         self._logbook = Logbook(self.stage_runs.write_logs)
         self.journal = changes.journal

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 
 from flexiroaster.engine import planner
-from flexiroaster.engine.definition import check_inputs
 from flexiroaster.engine.draft import Draft
-from flexiroaster.engine.errors import Conflict, InvalidInputs, NotFound, StageError
-from flexiroaster.engine.expressions import Template
-from flexiroaster.engine.ids import time_ordered_id
+from flexiroaster.engine.errors import Conflict, NotFound, StageError
 from flexiroaster.engine.runs import Execution, ExecutionState
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, StageStatus
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
+from flexiroaster.services.starting import Started, Starting, Wanted
 from flexiroaster.store import progress
-from flexiroaster.store.database import StoreUnavailable, Transaction
-from flexiroaster.store.progress import NewExecution
-from flexiroaster.store.tables import pipelines
+from flexiroaster.store.database import StoreUnavailable
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """`replayed`: the idempotency key had started it before."""
-
-    execution_id: str
-    pipeline_id: str
-    number: int
-    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +33,9 @@ class Retried:
 
 
 class Executions:
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, starting: Starting) -> None:
         self._changes = changes
+        self._starting = starting
 
     def start(
         self,
@@ -62,90 +47,21 @@ class Executions:
         idempotency_key: str | None = None,
         trigger: str = "manual",
         actor: str | None = None,
-        rerun_of: str | None = None,
         priority: int = 0,
     ) -> Started:
         """Accept an execution; once this returns it survives anything, a power cut included.
 
         Raises NotFound, or InvalidInputs with a problem per input.
         """
-        now = self._changes.clock()
-        number, compiled = self._version(pipeline_id, version, now)
-        execution_id = time_ordered_id(int(now.timestamp() * 1000), random.getrandbits(74))
-        checked = self._checked_inputs(compiled, inputs or {}, now)
-        tally = Tally()
-
-        def operation(tx: Transaction) -> Started:
-            if idempotency_key is not None:
-                before = progress.started_before(tx, pipeline_id, idempotency_key)
-                if before is not None:
-                    return Started(before[0], pipeline_id, before[1], replayed=True)
-            count = progress.next_number(tx, pipeline_id)
-            if count is None:
-                raise NotFound("pipeline", pipeline_id)
-            new = NewExecution(
-                id=execution_id,
-                pipeline_id=pipeline_id,
-                version=number,
-                number=count,
-                trigger=trigger,
-                actor=actor,
-                inputs=checked,
-                data=data,
-                idempotency_key=idempotency_key,
-                rerun_of=rerun_of,
-                from_stage=None,
-                logical_date=now,
-            )
-            self._insert(tx, tally, new, compiled, now, priority)
-            return Started(execution_id, pipeline_id, count, replayed=False)
-
-        return self._changes.write(operation, tally, durable=True)
-
-    def _insert(
-        self, tx: Transaction, tally: Tally, new: NewExecution, version: Version, now: datetime, priority: int
-    ) -> None:
-        plan = version.plan
-        execution = Execution(
-            id=new.id,
-            pipeline_id=new.pipeline_id,
-            version=new.version,
-            number=new.number,
-            status=ExecutionStatus.QUEUED,
-            created_at=now,
-            priority=priority,
-            timeout_at=now + plan.timeout if plan.timeout else None,
+        return self.accept(
+            Wanted(pipeline_id, inputs or {}, data, version, idempotency_key, trigger, actor, priority=priority)
         )
-        live = Live(ExecutionState(execution), version, new.inputs, new.data, new.trigger, new.actor, now)
-        draft = Draft(plan, live.state, now)
-        planner.start(draft)
-        progress.insert(tx, new, draft)
-        tally.executions.append(new.id)
-        self._changes.live.keep(live)
-        self._changes.settle(tx, live, draft, is_new=True)
 
-    def _version(self, pipeline_id: str, number: int | None, now: datetime) -> tuple[int, Version]:
-        with self._changes.database.read() as connection:
-            table = pipelines.c
-            query = sa.select(table.version).where(table.id == pipeline_id, table.deleted_at.is_(None))
-            newest = connection.scalar(query)
-            if newest is None:
-                raise NotFound("pipeline", pipeline_id)
-            chosen = number or newest
-            found = self._changes.live.version(connection, pipeline_id, chosen)
-            if found.outlook.is_old(now):
-                found.outlook.read(connection, pipeline_id, now)
-            return chosen, found
-
-    def _checked_inputs(self, version: Version, given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        filled, problems = check_inputs(version.pipeline, given)
-        if problems:
-            raise InvalidInputs(problems)
-        visible = {"inputs": filled, "execution": {"logical_date": now}, "vars": {}}
-        # Only defaults hold expressions: who starts a pipeline does not write its definition.
-        return {
-            name: value if name in given else Template.parse(value).render(visible) for name, value in filled.items()
-        }
+    def accept(self, wanted: Wanted) -> Started:
+        """As `start`."""
+        checked = self._starting.check(wanted)
+        tally = Tally()
+        return self._changes.write(lambda tx: self._starting.insert(tx, tally, checked), tally, durable=True)
 
     def cancel(self, execution_id: str, actor: str | None = None) -> None:
         """Ask an execution to stop. Asking again does no harm; raises Conflict when it has ended otherwise."""

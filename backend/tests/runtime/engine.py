@@ -17,8 +17,11 @@ from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
+from flexiroaster.runtime.attempt import Attempt
 from flexiroaster.runtime.embedded import Embedded, Limits
-from flexiroaster.services.executions import Executions, Started
+from flexiroaster.services.executions import Executions
+from flexiroaster.services.stage_runs import Claimed, Ended
+from flexiroaster.services.starting import Started
 from flexiroaster.stages.base import Stage, StageConfig, StageContext
 from flexiroaster.stages.registry import BUILT_IN, StageRegistry
 from flexiroaster.store import pipelines as pipeline_rows
@@ -133,6 +136,24 @@ class TestEngine:
         with self._changed:
             happened = self._changed.wait_for(condition, PATIENCE)
         assert happened, [f"{event.type.value} {event.stage}" for event in self.seen]
+
+    def claim_by_hand(self) -> list[Claimed]:
+        """What a worker would take next, of an engine that was never started: it may die now."""
+        return self.embedded.stage_runs.claim_next()
+
+    def run_by_hand(self, claimed: Sequence[Claimed]) -> list[Ended]:
+        worker = self.embedded.worker
+        attempts = [Attempt(one, worker._world, on_log=lambda _: None) for one in claimed]
+        ran = [worker._executor.run(attempt) for attempt in attempts]
+        return [Ended(one, *done) for one, done in zip(claimed, ran, strict=True)]
+
+    def record_by_hand(self, ended: Sequence[Ended]) -> None:
+        self.embedded.stage_runs.record(ended, go_on=False)
+
+    def work_by_hand(self) -> None:
+        """Until nothing is ready."""
+        while claimed := self.claim_by_hand():
+            self.record_by_hand(self.run_by_hand(claimed))
 
     def row(self, execution_id: str) -> sa.RowMapping:
         with self.database.read() as connection:
