@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Collection
 
 from flexiroaster.engine.definition.nodes import Node, Path, ScalarNode, Source, find
@@ -28,8 +27,9 @@ class Findings:
         self.root = root
         self._problems: dict[tuple[str, Path, str], Problem] = {}
         self._comparisons_left = MAX_COMPARISONS
-        self._uncounted = False
-        self._more: Counter[Severity] = Counter()
+        self._errors = 0
+        self._more = 0
+        self._are_all = True
 
     def add(
         self,
@@ -47,8 +47,9 @@ class Findings:
         """`at_key` points at the key instead of its value; `within` at this text inside the value, `offset`
         characters further on."""
         if len(self._problems) >= MAX_KEPT and (severity == "warning" or self.has_errors):
-            self._more[severity] += 1
+            self._more += 1
             return
+        self._errors += severity == "error"
         line, column = self._place(path, at_key, offset, within)
         cure = suggestion if suggestion is None or len(suggestion) <= _LONGEST_SUGGESTION else None
         self._problems.setdefault(
@@ -59,32 +60,33 @@ class Findings:
     def add_at(self, code: str, message: str, offset: int | None, *, suggestion: str | None = None) -> None:
         """A problem of the text itself, at a place in it."""
         line, column = self.source.position(offset) if self.source and offset is not None else (None, None)
+        self._errors += 1
         self._problems.setdefault(
             (code, (offset or 0,), message), Problem(code, message, "", line, column, None, suggestion)
         )
 
-    def is_full(self) -> bool:
-        """More problems than anybody is shown: explaining further ones is work for nothing."""
-        return len(self._problems) >= MAX_KEPT
-
-    def leave_out_the_rest(self) -> None:
-        """There may be more problems, which nobody counted."""
-        self._uncounted = True
-
     @property
     def has_errors(self) -> bool:
-        return any(problem.severity == "error" for problem in self._problems.values())
+        return self._errors > 0
+
+    def enough(self) -> bool:
+        """Whether there are more errors than anybody is shown. Who asks leaves further ones out, as `sorted` then says:
+        explaining thousands would take minutes."""
+        if self._errors <= MAX_PROBLEMS:
+            return False
+        self._are_all = False
+        return True
 
     def sorted(self) -> list[Problem]:
         ordered = sorted(self._problems.values(), key=lambda problem: (problem.line or 0, problem.column or 0))
         if len(ordered) <= MAX_PROBLEMS:
             return ordered
         errors_first = sorted(ordered, key=lambda problem: problem.severity != "error")[:MAX_PROBLEMS]
-        more = len(ordered) - MAX_PROBLEMS + self._more.total()
-        count = f"at least {more:,}" if self._uncounted else f"{more:,}"
+        more = len(ordered) - MAX_PROBLEMS + self._more
+        count = f"{more:,} more problem{'s' if more > 1 else ''}" if self._are_all else "more problems"
         return [
             *errors_first,
-            Problem("too_many_problems", f"… and {count} more problems.", severity=errors_first[0].severity),
+            Problem("too_many_problems", f"… and {count}.", severity=errors_first[0].severity),
         ]
 
     def closest(self, name: str, known: Collection[str]) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from flexiroaster.engine.quoting import quoted, shortened
@@ -74,6 +75,57 @@ def too_deep(start: int | None) -> Refused:
 def plain_document(value: Any) -> Any:
     """A copy of what a Python caller gave, made of JSON values alone. Raises `Refused`."""
     return _Copier().copy(value, 0)
+
+
+def beginning_of(value: Any, still_wrong: Callable[[Any], bool], most_values: int) -> Any:
+    """A value that is wrong, with every list and mapping cut to the same length: to as much as has `most_values`, or to
+    as little as is still wrong. The cut itself may do further wrong, such as to leave out a key.
+    """
+    if count_values(value) <= most_values:
+        return value
+    longest = _longest(value)
+    fitting = _first_length(longest, lambda length: count_values(_cut(value, length)) > most_values) - 1
+    part = _cut(value, max(fitting, 1))
+    if still_wrong(part):
+        return part
+    return _cut(value, _first_length(longest, lambda length: still_wrong(_cut(value, length))))
+
+
+def _first_length(longest: int, holds: Callable[[int], bool]) -> int:
+    """The smallest length for which it holds; it holds for `longest`, and from the smallest on."""
+    low, high = 1, longest
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+def count_values(value: Any) -> int:
+    return sum(len(part) for part in _containers(value)) + 1
+
+
+def _longest(value: Any) -> int:
+    return max((len(part) for part in _containers(value)), default=0)
+
+
+def _containers(value: Any) -> Iterator[Mapping[str, Any] | list[Any]]:
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Mapping | list):
+            yield part
+            parts.extend(part.values() if isinstance(part, Mapping) else part)
+
+
+def _cut(value: Any, length: int) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _cut(item, length) for key, item in islice(value.items(), length)}
+    if isinstance(value, list):
+        return [_cut(item, length) for item in value[:length]]
+    return value
 
 
 class _Copier:

@@ -6,7 +6,7 @@ before left something to look at, so that an author sees all problems at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from flexiroaster.engine.definition.expression_checks import ExpressionChecks
@@ -16,7 +16,7 @@ from flexiroaster.engine.definition.input_checks import check_input_schemas
 from flexiroaster.engine.definition.json_reader import read_json
 from flexiroaster.engine.definition.limits import Refused, check_text, plain_document
 from flexiroaster.engine.definition.model_problems import read_model
-from flexiroaster.engine.definition.nodes import Node, Source, plain_value
+from flexiroaster.engine.definition.nodes import Node, Path, Source, plain_value
 from flexiroaster.engine.definition.normalise import STAGE_LISTS, normalise
 from flexiroaster.engine.definition.report import Report, StageTypes
 from flexiroaster.engine.definition.stage_checks import check_stages
@@ -25,7 +25,7 @@ from flexiroaster.engine.definition.support import check_support as check_suppor
 from flexiroaster.engine.definition.trigger_checks import check_triggers
 from flexiroaster.engine.definition.yaml_reader import read_yaml
 from flexiroaster.engine.pipeline import MAX_STAGES
-from flexiroaster.engine.quoting import quoted
+from flexiroaster.engine.quoting import quoted, shortened
 
 Format = Literal["yaml", "json"]
 
@@ -59,10 +59,9 @@ def validate(
 
 
 def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes, check_support: bool) -> Report:
-    if any(_count(document.get(key)) > MAX_STAGES for key in STAGE_LISTS):
-        findings.add(
-            "too_many_stages", f"A pipeline has at most {MAX_STAGES:,} stages: split it.", ("stages",), at_key=True
-        )
+    long = next((path for path, part in _parts(document) if len(part) > MAX_STAGES), None)
+    if long is not None:
+        _too_many(long, findings)
         return Report(findings.sorted())
     pipeline = read_model(document, findings)
     graph = Graph(stage_views(document))
@@ -80,8 +79,25 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     )
 
 
-def _count(stages: object) -> int:
-    return len(stages) if isinstance(stages, list) else 0
+def _parts(document: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any] | list[Any]]]:
+    """The lists and mappings of the format itself, without what users put into them."""
+    yield (), document
+    for key, part in document.items():
+        if isinstance(part, dict | list):
+            yield (key,), part
+    for view in stage_views(document):
+        yield view.path, view.raw
+        if isinstance(view.raw.get("needs"), list):
+            yield (*view.path, "needs"), view.raw["needs"]
+
+
+def _too_many(path: Path, findings: Findings) -> None:
+    if path[:1] and path[0] in STAGE_LISTS and len(path) == 1:
+        code, sentence = "too_many_stages", f"A pipeline has at most {MAX_STAGES:,} stages: split it."
+    else:
+        owner = f"`{shortened(str(path[-1]))}`" if path else "The definition"
+        code, sentence = "too_large", f"{owner} has more than {MAX_STAGES:,} entries, which is the most."
+    findings.add(code, sentence, path, at_key=True)
 
 
 def _read(source: str | Mapping[str, Any], format: Format | None, findings: Findings) -> Any:

@@ -55,7 +55,8 @@ class _Composer:
         self.alias_weight = 0
 
     def take(self, event: Any) -> None:
-        self.values += isinstance(event, yaml.NodeEvent)
+        is_key = bool(self.open) and self.open[-1].awaits_key
+        self.values += isinstance(event, yaml.NodeEvent) and not is_key
         if self.values > MAX_VALUES:
             raise too_many_values(self._index(event))
         match event:
