@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from flexiroaster.engine.duration import DURATION_PATTERN, InvalidDuration, format_duration, parse_duration
@@ -46,6 +48,13 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), _as_text, WithJsonSc
 PositiveDuration = Annotated[timedelta, BeforeValidator(_positive_duration), _as_text, WithJsonSchema(_DURATION_SCHEMA)]
 
 
+class FormatJsonSchema(GenerateJsonSchema):
+    """JSON Schemas whose defaults are written as the format writes them: `30s`, not `PT30S`."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
 def _identifier(pattern: str, kind: str, rule: str) -> BeforeValidator:
     compiled = re.compile(pattern)
 
@@ -68,7 +77,25 @@ PipelineId = Annotated[
     str, _identifier(PIPELINE_ID_PATTERN, "pipeline id", _PIPELINE_RULE), Field(pattern=PIPELINE_ID_PATTERN)
 ]
 
-Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_LENGTH)]
+
+def _shown_name(value: object) -> object:
+    if isinstance(value, str) and value:
+        if any(category(character) in _UNSHOWN for character in value):
+            raise PydanticCustomError("invalid_value", "a name is one line of text, without control characters.")
+        if not any(category(character)[0] in _VISIBLE for character in value):
+            raise PydanticCustomError("invalid_value", "a name needs at least one character that can be seen.")
+    return value
+
+
+_UNSHOWN = frozenset({"Cc", "Zl", "Zp"})
+_VISIBLE = frozenset("LNPS")
+"""Letters, numbers, punctuation and symbols; not marks, spaces and characters of no width."""
+
+Name = Annotated[
+    str,
+    BeforeValidator(_shown_name),
+    Field(min_length=1, max_length=NAME_MAX_LENGTH, json_schema_extra={"pattern": r"\S"}),
+]
 Text = Annotated[str, Field(max_length=TEXT_MAX_LENGTH)]
 Word = Annotated[str, Field(min_length=1, max_length=NAME_MAX_LENGTH)]
 Expression = Annotated[str, Field(min_length=1, description="An expression: ${{ … }}")]

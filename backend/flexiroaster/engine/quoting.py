@@ -23,7 +23,7 @@ def on_one_line(text: str, limit: int = QUOTE_LIMIT) -> str:
     return shortened(" ".join(text.split()), limit)
 
 
-def without_middle(text: str, limit: int = 3 * QUOTE_LIMIT) -> str:
+def without_middle(text: str, limit: int = 2 * QUOTE_LIMIT) -> str:
     """For sentences of a library, which quote at their beginning and explain at their end."""
     half = limit // 2
     return text if len(text) <= limit else f"{text[:half]} … {text[-half:]}"

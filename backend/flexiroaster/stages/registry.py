@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from flexiroaster.engine.errors import FlexiRoasterError
+from flexiroaster.engine.field_types import FormatJsonSchema
 from flexiroaster.stages.base import Stage, StageConfig, StageType
 
 BUILT_IN: Mapping[str, str] = {
@@ -170,7 +171,7 @@ def described(stage: Stage) -> StageType:
         type=stage.type,
         summary=stage.summary,
         description=stage.description,
-        schema=stage.Config.model_json_schema(),
+        schema=stage.Config.model_json_schema(schema_generator=FormatJsonSchema),
         takes_data=stage.takes_data,
         runs_code=stage.runs_code,
         examples=stage.examples,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import jsonschema_rs
+import orjson
 import pytest
 import yaml
 
 from flexiroaster.engine.definition import json_schema
+from flexiroaster.stages.registry import default_registry
 from tests.engine.definition_samples import LOOSE_TYPES, SPECIFICATION, TYPES, check, document
 from tests.engine.test_definition_validator import EXAMPLE
 
@@ -46,3 +48,10 @@ def test_it_accepts_the_specification_and_the_large_example() -> None:
 )
 def test_stages_are_checked_by_their_type(stage: dict[str, Any], valid: bool) -> None:
     assert VALIDATOR.is_valid(document({"id": "a", **stage})) == valid
+
+
+def test_defaults_are_written_as_the_format_writes_them() -> None:
+    retry = SCHEMA["$defs"]["Retry"]["properties"]
+    assert retry["delay"]["default"] == "10s"
+    assert '"PT' not in orjson.dumps(SCHEMA).decode()
+    assert '"PT' not in orjson.dumps([type.schema for type in default_registry().types().values()]).decode()

@@ -6,6 +6,7 @@ from typing import Any
 
 from flexiroaster.engine.definition.config_schema import tolerant
 from flexiroaster.engine.definition.report import StageTypes
+from flexiroaster.engine.field_types import FormatJsonSchema
 from flexiroaster.engine.pipeline import Pipeline
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -13,7 +14,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schema(stage_types: StageTypes) -> dict[str, Any]:
     """What `validate` accepts by shape: a stage's config nested or flat, `needs` or not, expressions for values."""
-    schema = Pipeline.model_json_schema(by_alias=True)
+    schema = Pipeline.model_json_schema(by_alias=True, schema_generator=FormatJsonSchema)
     definitions = schema["$defs"]
     schema["required"] = ["stages"]
     stage = definitions["StageSpec"]
