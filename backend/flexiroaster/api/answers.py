@@ -12,6 +12,7 @@ from flexiroaster.data.preview import Preview
 from flexiroaster.data.profile import Profile
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Problem
+from flexiroaster.engine.state import Phase
 from flexiroaster.services.history import (
     ExecutionEntry,
     ExecutionPicture,
@@ -20,7 +21,7 @@ from flexiroaster.services.history import (
     StageRunPicture,
 )
 from flexiroaster.services.metrics import Current, RangeHistory
-from flexiroaster.services.pipelines import PipelineEntry, PipelinePicture, every_stage, name_of, needs_of
+from flexiroaster.services.pipelines import PipelineEntry, PipelinePicture, name_of, needs_of, phased_stages
 from flexiroaster.services.version_diff import VersionDiff
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.artifacts import ArtifactRow
@@ -109,8 +110,10 @@ def outlines(document: Mapping[str, Any]) -> list[schemas.StageOutline]:
             name=name_of(stage),
             type=str(stage.get("type", "")),
             needs=needs_of(stage),
+            phase=cast("Any", phase.value),
         )
-        for stage in every_stage(document)
+        for phase, stage in phased_stages(document)
+        if phase is not Phase.COMPENSATION
     ]
 
 
@@ -286,6 +289,9 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "failed_stage": row.failed_stage,
         "error": stage_error(row.error, row.failed_stage),
         "reason": row.reason,
+        "phase": row.phase,
+        "ends_as": row.stopping_as if row.ended_at is None else None,
+        "paused_at": row.paused_at,
         "rerun_of": row.rerun_of,
         "retries": row.retries,
     }
@@ -299,6 +305,8 @@ def _stage_run(entry: StageRunEntry, now: datetime) -> dict[str, Any]:
         "name": outline.name,
         "type": row.type,
         "needs": outline.needs,
+        "phase": outline.phase.value,
+        "iterations": row.iterations,
         "status": row.status,
         "attempt": row.attempt,
         "max_attempts": outline.max_attempts,

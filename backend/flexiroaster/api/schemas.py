@@ -21,6 +21,7 @@ StageState = Literal[
     "cancelled",
     "timed_out",
 ]
+Phase = Literal["main", "compensation", "on_failure", "on_success", "finally"]
 Role = Literal["viewer", "operator", "editor", "admin"]
 
 
@@ -105,6 +106,7 @@ class StageOutline(BaseModel):
     name: str
     type: str
     needs: list[str]
+    phase: Phase = Field("main", description="which list of the definition it stands in; `main` is `stages`")
 
 
 class PipelineDetail(PipelineSummary):
@@ -171,6 +173,7 @@ class ExecuteRequest(BaseModel):
 
     inputs: dict[str, Any] = {}
     version: int | None = Field(None, ge=1, description="the newest when left out")
+    priority: int = Field(0, ge=-1000, le=1000, description="higher ones go first; a stage's own is added to it")
     data: Any = Field(None, description="what `execution.data` is, when no other key is given")
 
 
@@ -207,6 +210,11 @@ class ExecutionSummary(BaseModel):
     failed_stage: str | None
     error: StageErrorBody | None
     reason: str | None
+    phase: Phase = Field("main", description="what it is about now; once it has ended, what it was about last")
+    ends_as: ExecutionState | None = Field(
+        None, description="the final state it will have, once that is known: while it is cancelling or handlers run"
+    )
+    paused_at: datetime | None = None
     rerun_of: str | None
     retries: int
 
@@ -234,9 +242,11 @@ class StageRunBody(BaseModel):
     name: str
     type: str
     needs: list[str]
+    phase: Phase = "main"
     status: StageState
     attempt: int
     max_attempts: int
+    iterations: int = Field(0, description="how often a stage with `repeat` has run to its end")
     reason: str | None = Field(description="why it waits, was skipped or is retried")
     error: StageErrorBody | None
     due_at: datetime | None

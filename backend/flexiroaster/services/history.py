@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
 from flexiroaster.engine.pipeline import Pipeline
-from flexiroaster.engine.state import RETRYABLE_EXECUTIONS
+from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, Phase
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
-from flexiroaster.services.pipelines import every_stage, name_of, needs_of
+from flexiroaster.services.pipelines import name_of, needs_of, phased_stages
 from flexiroaster.store import artifacts as artifact_store
 from flexiroaster.store import executions as store
 from flexiroaster.store import pipelines as pipeline_store
@@ -56,6 +56,7 @@ class StageOutline:
     needs: list[str]
     config: dict[str, Any]
     max_attempts: int
+    phase: Phase = Phase.MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,14 +237,15 @@ def outline(document: Mapping[str, Any]) -> dict[str, StageOutline]:
             needs=needs_of(stage),
             config=config if isinstance(config := stage.get("config"), dict) else {},
             max_attempts=1,
+            phase=phase,
         )
-        for stage in every_stage(document)
+        for phase, stage in phased_stages(document)
     }
     try:
         pipeline = Pipeline.from_document(document)
     except (ValidationError, FlexiRoasterError):
         return plain
-    for stage in pipeline.every_stage():
+    for _, stage in pipeline.in_phases():
         plain[stage.id] = replace(plain[stage.id], max_attempts=pipeline.retry_for(stage).max_attempts)
     return plain
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -24,7 +24,8 @@ from flexiroaster.engine.errors import (
     Problem,
     VersionChanged,
 )
-from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.pipeline import Pipeline, compensation_id
+from flexiroaster.engine.state import Phase
 from flexiroaster.services.paging import Page, cut, decode
 from flexiroaster.services.version_diff import VersionDiff, compare
 from flexiroaster.stages.base import StageType
@@ -255,22 +256,33 @@ class Pipelines:
         types = self._stage_types()
         return [
             stage["id"]
-            for stage in every_stage(document)
+            for _, stage in phased_stages(document)
             if (known := types.get(stage.get("type", ""))) is not None and known.runs_code
         ]
 
 
-def every_stage(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The stages of a document with those of its handlers. What is no stage with an id is left out.
+def phased_stages(document: Mapping[str, Any]) -> Iterator[tuple[Phase, dict[str, Any]]]:
+    """All that an execution of the document may run, in the order of its stage runs. What has no id is left out.
 
     The document may be one that is still being written, or one of another release: any key may hold anything.
     """
-    found: list[dict[str, Any]] = []
-    for key in ("stages", "on_failure", "on_success", "finally"):
-        stages = document.get(key)
-        if isinstance(stages, list):
-            found += [stage for stage in stages if isinstance(stage, dict) and isinstance(stage.get("id"), str)]
-    return found
+    main = list(_stages_of(document, "stages"))
+    for stage in main:
+        yield Phase.MAIN, stage
+    for phase in (Phase.ON_FAILURE, Phase.ON_SUCCESS, Phase.FINALLY):
+        for stage in _stages_of(document, phase.value):
+            yield phase, stage
+    for stage in main:
+        undo = stage.get("compensate")
+        if isinstance(undo, dict):
+            yield Phase.COMPENSATION, {**undo, "id": compensation_id(stage["id"]), "name": f"Undo {name_of(stage)}"}
+
+
+def _stages_of(document: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    stages = document.get(key)
+    for stage in stages if isinstance(stages, list) else []:
+        if isinstance(stage, dict) and isinstance(stage.get("id"), str):
+            yield stage
 
 
 def name_of(stage: Mapping[str, Any]) -> str:

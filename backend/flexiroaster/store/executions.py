@@ -38,6 +38,9 @@ class ExecutionRow:
     failed_stage: str | None
     error: Any
     reason: str | None
+    phase: str
+    stopping_as: str | None
+    paused_at: datetime | None
     rerun_of: str | None
     retries: int
 
@@ -80,6 +83,7 @@ class StageRunRow:
     rows: int | None
     bytes: int | None
     worker: str | None
+    iterations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,9 @@ _summary = sa.select(
     executions.c.failed_stage,
     executions.c.error,
     executions.c.reason,
+    executions.c.phase,
+    executions.c.stopping_as,
+    executions.c.paused_at,
     executions.c.rerun_of,
     executions.c.retries,
 ).join_from(executions, pipelines, pipelines.c.id == executions.c.pipeline_id)
@@ -149,6 +156,7 @@ _stage_run = sa.select(
     stage_runs.c.rows,
     stage_runs.c.bytes,
     stage_runs.c.lease_owner.label("worker"),
+    stage_runs.c.iterations,
 )
 
 
