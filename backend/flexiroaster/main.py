@@ -10,11 +10,13 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI
+from sqlalchemy import make_url
 from starlette.concurrency import run_in_threadpool
 
 import flexiroaster
@@ -61,6 +63,11 @@ class Server:
     def start(self) -> None:
         if self.settings.examples:
             load_examples(self.engine.pipelines, self.folder.path, self.settings.data_dirs[0])
+        if self.settings.code_stages:
+            from flexiroaster.stages.process.isolation import protect_this_process
+
+            kept_apart = protect_this_process() if self.settings.code_confined else "nothing"
+            log.info("code_stages.on", kept_apart=kept_apart, folders=[str(path) for path in self.settings.code_dirs])
         recovered = self.engine.embedded.start()
         log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
 
@@ -111,15 +118,30 @@ def make_server(settings: Settings) -> Server:
 
 
 def _server(settings: Settings, folder: DataFolder) -> Server:
-    for path in settings.data_dirs:
+    for path in (*settings.data_dirs, *(settings.code_dirs if settings.code_stages else ())):
         path.mkdir(parents=True, exist_ok=True)
     settings.artifacts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    allowed = Allowed(settings.data_dirs, settings.code_stages, settings.http_allow, settings.concurrency)
-    engine = make_engine(settings.database_url, settings.artifacts_folder, folder.path / "scratch", allowed)
+    allowed = Allowed(
+        settings.data_dirs,
+        settings.code_stages,
+        settings.http_allow,
+        settings.concurrency,
+        settings.code_dirs,
+        _hidden_from_code(settings) if settings.code_confined else (),
+    )
+    engine = make_engine(
+        settings.database_url,
+        settings.artifacts_folder,
+        folder.path / "scratch",
+        allowed,
+        wait_for_disk=settings.wait_for_disk,
+    )
     services = Services(
         accounts=_accounts(settings, folder, engine),
         pipelines=engine.pipelines,
         executions=engine.embedded.executions,
+        reruns=engine.embedded.reruns,
+        approvals=engine.embedded.approvals,
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
         logs=Logs(engine.database, engine.embedded.journal.flush),
@@ -134,6 +156,13 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         ),
     )
     return Server(settings, folder, engine, services)
+
+
+def _hidden_from_code(settings: Settings) -> tuple[Path, ...]:
+    """What belongs to the server, wherever it was put. A database file has others beside it."""
+    database = make_url(settings.database_url).database if settings.embedded else None
+    beside = [Path(database + suffix) for suffix in ("", "-wal", "-shm", "-journal")] if database else []
+    return (settings.data_folder, settings.artifacts_folder, Path(".env").absolute(), *beside)
 
 
 def _accounts(settings: Settings, folder: DataFolder, engine: Engine) -> Accounts:

@@ -55,9 +55,7 @@ def plan_rerun(plan: Plan, earlier: Mapping[str, Earlier], of: str, stage: str |
         return Rerun(of, None, again=everything)
     first = _position(plan, stage)
     kept = sorted(everything - plan.downstream({first}), key=lambda position: plan.stages[position].rank)
-    whys = {
-        position: why for position in kept if (why := _why_not(earlier.get(plan.stages[position].id))) is not None
-    }
+    whys = {position: why for position in kept if (why := _why_not(earlier.get(plan.stages[position].id))) is not None}
     if alone:
         _refuse_without_needs(plan, first, whys)
         again = frozenset({first})

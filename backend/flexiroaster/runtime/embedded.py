@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import orjson
+import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.bus.port import Bus
@@ -22,12 +23,16 @@ from flexiroaster.runtime.worker import Worker
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.executions import Executions
+from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.stage_runs import StageRuns
 from flexiroaster.services.starting import Starting
+from flexiroaster.stages.process.orphans import kill_left_over
 from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
 from flexiroaster.store import artifacts as artifact_rows
 from flexiroaster.store.database import Database
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_TIMEOUT = timedelta(hours=24)
 """Of a stage that names none: nothing runs for ever."""
@@ -41,6 +46,8 @@ class Limits:
     data_dirs: tuple[Path, ...]
     scratch_root: Path
     code_stages: bool = False
+    code_dirs: tuple[Path, ...] = ()
+    hidden_from_code: tuple[Path, ...] = ()
     http_allow: tuple[str, ...] = ()
     concurrency: int = 6
 
@@ -59,6 +66,8 @@ class Embedded:
             scratch_root=limits.scratch_root,
             read_spilled=read_spilled,
             code_stages=limits.code_stages,
+            code_dirs=limits.code_dirs,
+            hidden_from_code=limits.hidden_from_code,
             http_allow=limits.http_allow,
         )
         self._database = database
@@ -74,7 +83,9 @@ class Embedded:
             default_timeout=DEFAULT_TIMEOUT,
             instant_types=INSTANT_TYPES,
         )
-        self.executions = Executions(changes, Starting(changes))
+        starting = Starting(changes)
+        self.executions = Executions(changes, starting)
+        self.reruns = Reruns(changes, self.executions, starting, artifacts)
         self.approvals = Approvals(changes)
         self.stage_runs = StageRuns(changes, owner=str(uuid4()))
         self._logbook = Logbook(self.stage_runs.write_logs)
@@ -93,6 +104,8 @@ class Embedded:
     def start(self) -> int:
         """Answers how many executions of an earlier process were taken up."""
         self._database.become_only_server()
+        for left in kill_left_over(self._scratch_root):
+            log.warning("server.left_over_killed", pid=left.pid, name=left.name)
         shutil.rmtree(self._scratch_root, ignore_errors=True)  # of attempts whose process died
         self.journal.catch_up()
         self._timers.start()

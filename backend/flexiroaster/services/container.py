@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flexiroaster.services.accounts import Accounts
+from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.history import History
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.services.pipelines import Pipelines
+from flexiroaster.services.reruns import Reruns
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 
@@ -32,6 +34,8 @@ class Services:
     accounts: Accounts
     pipelines: Pipelines
     executions: Executions
+    reruns: Reruns
+    approvals: Approvals
     history: History
     artifacts: Artifacts
     logs: Logs
