@@ -15,12 +15,17 @@ import sqlalchemy as sa
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.engine.foreach import ItemGroup
 from flexiroaster.engine.outcome import WaitsFor
+from flexiroaster.engine.planner.foreach import runs_items
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
 from flexiroaster.engine.state import STAGE_FINAL, ExecutionStatus, Phase, StageStatus
+from flexiroaster.store import items
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import dumps
 from flexiroaster.store.tables import events, executions, logs, results, stage_runs
+
+S = StageStatus
 
 
 class StaleState(Exception):
@@ -153,6 +158,8 @@ def save(tx: Transaction, draft: Draft) -> None:
         else:
             rows.append((*_run_values(tx, run), after.id, *key, old.status.value, old.attempt))
     tx.put("update_stage_run", rows, stale)
+    for sweep in draft.sweeps:
+        items.cancel_queued(tx, after.id, sweep, draft.now)
     if new:
         _insert_runs(tx, draft, new)
     if draft.attempts:
@@ -261,18 +268,34 @@ def end_as_failed(tx: Transaction, execution_id: str, error: StageError, now: da
     )
 
 
+BEGUN = [status.value for status in (S.RUNNING, S.CANCELLING, S.RETRYING, S.WAITING)]
+"""States in which an item of a foreach stage is in memory; queued ones are as they are handed out."""
+
+
 def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
+    """With the stages and the items that have begun."""
     row = connection.execute(sa.select(executions).where(executions.c.id == execution_id)).mappings().one_or_none()
     if row is None:
         return None
-    runs = connection.execute(sa.select(stage_runs).where(stage_runs.c.execution_id == execution_id)).mappings()
+    table = stage_runs.c
+    in_memory = (table.idx == 0) | table.status.in_(BEGUN)
+    runs = connection.execute(sa.select(stage_runs).where(table.execution_id == execution_id, in_memory)).mappings()
     known = {run.key: run for run in map(_stage_run, runs)}
-    still_open = sum(not run.final for run in known.values())
-    return ExecutionState(_execution(row), known, _newest_seq(connection, execution_id), still_open)
+    still_open = sum(not run.final and not run.key.index for run in known.values())
+    groups: dict[int, ItemGroup] = {}
+    under_way = [run.key.position for run in known.values() if runs_items(run)]
+    if under_way:
+        found = items.counts(connection, execution_id)
+        groups = {position: items.group_of(found.get(position, {})) for position in under_way}
+    return ExecutionState(_execution(row), known, _newest_seq(connection, execution_id), still_open, groups)
 
 
 def _newest_seq(connection: sa.Connection, execution_id: str) -> int:
     return connection.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.execution_id == execution_id)) or 0
+
+
+TOLD_OF_ITEMS = [EventType.STAGE_FAILED.value, EventType.STAGE_RETRYING.value]
+"""Lines for what goes well with each of 100,000 items would bury those worth reading."""
 
 
 def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
@@ -284,7 +307,11 @@ def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
     query = (
         sa.select(events, executions.c.pipeline_id)
         .join(executions, executions.c.id == events.c.execution_id)
-        .where(executions.c.ended_at.is_(None) | (executions.c.ended_at >= since), events.c.at >= since)
+        .where(
+            executions.c.ended_at.is_(None) | (executions.c.ended_at >= since),
+            events.c.at >= since,
+            events.c.idx.is_(None) | (events.c.idx == 0) | events.c.type.in_(TOLD_OF_ITEMS),
+        )
         .order_by(events.c.at, events.c.execution_id, events.c.seq)
     )
     return [
@@ -310,8 +337,8 @@ def open_executions(connection: sa.Connection) -> list[str]:
 
 
 def load_results(connection: sa.Connection, execution_id: str) -> dict[Key, tuple[Any, str | None]]:
-    """Results by stage run: the inline value, and the artifact's id where it was spilled."""
-    query = sa.select(results).where(results.c.execution_id == execution_id)
+    """Results by stage: the inline value, and the artifact's id where it was spilled."""
+    query = sa.select(results).where(results.c.execution_id == execution_id, results.c.idx == 0)
     return {Key(row.position, row.idx): (row.value, row.artifact_id) for row in connection.execute(query)}
 
 

@@ -125,11 +125,13 @@ executions = Table(
     Column("from_stage", String(80)),  # of a re-run: results before it were taken over
     Column("alone", Boolean, nullable=False, server_default=text("false")),  # of a re-run: nothing but that stage ran
     Column("idempotency_key", String(200)),
+    Column("concurrency_key", String(200)),  # those of a pipeline with the same one share its places; null: no limit
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("stages_total", Integer, nullable=False),
     Column("retries", Integer, nullable=False, server_default="0"),  # how often a person retried it
     Column("logical_date", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("waiting_since", UtcDateTime),  # for its place; null once it was admitted
     Column("started_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("idle_seconds", Float, nullable=False, server_default="0"),  # between its end and a retry, in all
@@ -162,6 +164,22 @@ executions = Table(
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
     ),
+    Index(
+        "ix_executions_admitted",
+        "pipeline_id",
+        "concurrency_key",
+        sqlite_where=text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
+        postgresql_where=text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
+    ),
+    Index(
+        "ix_executions_waiting",
+        "pipeline_id",
+        "concurrency_key",
+        text("priority DESC"),
+        "number",
+        sqlite_where=text("waiting_since IS NOT NULL"),
+        postgresql_where=text("waiting_since IS NOT NULL"),
+    ),
 )
 
 stage_runs = Table(
@@ -179,6 +197,7 @@ stage_runs = Table(
     Column("needs_left", Integer, nullable=False),
     Column("needs_ok", Integer, nullable=False),
     Column("needs_failed", Integer, nullable=False),
+    Column("pool", String(80)),  # whose slots it takes while it has a lease
     Column("reused_from", String(36)),  # the execution that ran it, where a re-run took its result over
     Column("lease_owner", String(64)),
     Column("lease_until", UtcDateTime),
@@ -206,6 +225,16 @@ stage_runs = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
+    sqlite_with_rowid=False,
+)
+
+foreach_items = Table(
+    "foreach_items",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("value", Json),  # the item; of idx 0 how many there are, once all of them are here
     sqlite_with_rowid=False,
 )
 

@@ -28,7 +28,8 @@ ON CONFLICT (execution_id, seq) DO NOTHING;
 
 -- name: insert_attempt
 INSERT INTO attempts (execution_id, position, idx, attempt, status, worker, started_at, ended_at, error)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s);
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (execution_id, position, idx, attempt) DO NOTHING;
 
 -- name: put_result
 INSERT INTO results (execution_id, position, idx, value, artifact_id)
@@ -59,3 +60,46 @@ SELECT id, number FROM executions WHERE pipeline_id = %s AND idempotency_key = %
 
 -- name: renew_leases
 UPDATE stage_runs SET lease_until = %s WHERE lease_owner = %s AND lease_until IS NOT NULL;
+
+-- name: put_items
+INSERT INTO foreach_items (execution_id, position, idx, value)
+SELECT %s, %s, %s::int + ord::int - 1, item::jsonb
+FROM jsonb_array_elements_text(%s::jsonb) WITH ORDINALITY AS given (item, ord)
+ON CONFLICT (execution_id, position, idx) DO UPDATE SET value = excluded.value;
+
+-- name: put_item_runs
+WITH RECURSIVE given (idx) AS (SELECT %s::int UNION ALL SELECT idx + 1 FROM given WHERE idx < %s::int)
+INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, needs_left, needs_ok, needs_failed,
+reason, ready_at)
+SELECT %s, %s, idx, %s, %s, 'queued', 0, 0, 0, 0, %s, %s
+FROM given WHERE TRUE
+ON CONFLICT (execution_id, position, idx) DO UPDATE SET status = excluded.status, spent = stage_runs.attempt,
+lost = 0, lease_owner = NULL, lease_until = NULL, due_at = NULL, reason = excluded.reason, state = NULL, error = NULL,
+rows = NULL, bytes = NULL, ready_at = excluded.ready_at, started_at = NULL, ended_at = NULL, waits_for = NULL,
+cached_from = NULL, iterations = 0;
+
+-- name: keep_item_attempts
+INSERT INTO attempts (execution_id, position, idx, attempt, status, started_at, ended_at, error)
+SELECT execution_id, position, idx, attempt, status, started_at, ended_at, error FROM stage_runs
+WHERE execution_id = %s AND position = %s AND idx BETWEEN %s AND %s AND attempt > 0
+AND status IN ('failed', 'timed_out', 'cancelled', %s)
+ON CONFLICT (execution_id, position, idx, attempt) DO NOTHING;
+
+-- name: requeue_items
+UPDATE stage_runs SET status = 'queued', spent = attempt, lost = 0, due_at = NULL, reason = %s, state = NULL,
+error = NULL, rows = NULL, bytes = NULL, ready_at = %s, started_at = NULL, ended_at = NULL, waits_for = NULL,
+cached_from = NULL, iterations = 0
+WHERE execution_id = %s AND position = %s AND idx BETWEEN %s AND %s
+AND status IN ('failed', 'timed_out', 'cancelled');
+
+-- name: queued_items
+SELECT r.idx, r.attempt, r.spent, r.lost, r.reason, r.state::text, r.ready_at, r.started_at, r.waits_for,
+r.iterations, i.value::text
+FROM stage_runs r JOIN foreach_items i
+ON i.execution_id = r.execution_id AND i.position = r.position AND i.idx = r.idx
+WHERE r.execution_id = %s AND r.position = %s AND r.idx > %s AND r.status = 'queued'
+ORDER BY r.idx LIMIT %s;
+
+-- name: cancel_queued_items
+UPDATE stage_runs SET status = 'cancelled', reason = %s, ended_at = %s, due_at = NULL, state = NULL, waits_for = NULL
+WHERE execution_id = %s AND position = %s AND idx > 0 AND status = 'queued';

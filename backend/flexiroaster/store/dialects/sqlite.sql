@@ -28,7 +28,8 @@ ON CONFLICT (execution_id, seq) DO NOTHING;
 
 -- name: insert_attempt
 INSERT INTO attempts (execution_id, position, idx, attempt, status, worker, started_at, ended_at, error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (execution_id, position, idx, attempt) DO NOTHING;
 
 -- name: put_result
 INSERT INTO results (execution_id, position, idx, value, artifact_id)
@@ -59,3 +60,45 @@ SELECT id, number FROM executions WHERE pipeline_id = ? AND idempotency_key = ?;
 
 -- name: renew_leases
 UPDATE stage_runs SET lease_until = ? WHERE lease_owner = ? AND lease_until IS NOT NULL;
+
+-- name: put_items
+INSERT INTO foreach_items (execution_id, position, idx, value)
+SELECT ?, ?, ? + key, value FROM json_each(?) WHERE TRUE
+ON CONFLICT (execution_id, position, idx) DO UPDATE SET value = excluded.value;
+
+-- name: put_item_runs
+WITH RECURSIVE given (idx) AS (SELECT ? UNION ALL SELECT idx + 1 FROM given WHERE idx < ?)
+INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, needs_left, needs_ok, needs_failed,
+reason, ready_at)
+SELECT ?, ?, idx, ?, ?, 'queued', 0, 0, 0, 0, ?, ?
+FROM given WHERE TRUE
+ON CONFLICT (execution_id, position, idx) DO UPDATE SET status = excluded.status, spent = stage_runs.attempt,
+lost = 0, lease_owner = NULL, lease_until = NULL, due_at = NULL, reason = excluded.reason, state = NULL, error = NULL,
+rows = NULL, bytes = NULL, ready_at = excluded.ready_at, started_at = NULL, ended_at = NULL, waits_for = NULL,
+cached_from = NULL, iterations = 0;
+
+-- name: keep_item_attempts
+INSERT INTO attempts (execution_id, position, idx, attempt, status, started_at, ended_at, error)
+SELECT execution_id, position, idx, attempt, status, started_at, ended_at, error FROM stage_runs
+WHERE execution_id = ? AND position = ? AND idx BETWEEN ? AND ? AND attempt > 0
+AND status IN ('failed', 'timed_out', 'cancelled', ?)
+ON CONFLICT (execution_id, position, idx, attempt) DO NOTHING;
+
+-- name: requeue_items
+UPDATE stage_runs SET status = 'queued', spent = attempt, lost = 0, due_at = NULL, reason = ?, state = NULL,
+error = NULL, rows = NULL, bytes = NULL, ready_at = ?, started_at = NULL, ended_at = NULL, waits_for = NULL,
+cached_from = NULL, iterations = 0
+WHERE execution_id = ? AND position = ? AND idx BETWEEN ? AND ?
+AND status IN ('failed', 'timed_out', 'cancelled');
+
+-- name: queued_items
+SELECT r.idx, r.attempt, r.spent, r.lost, r.reason, r.state, r.ready_at, r.started_at, r.waits_for, r.iterations,
+i.value
+FROM stage_runs r JOIN foreach_items i
+ON i.execution_id = r.execution_id AND i.position = r.position AND i.idx = r.idx
+WHERE r.execution_id = ? AND r.position = ? AND r.idx > ? AND r.status = 'queued'
+ORDER BY r.idx LIMIT ?;
+
+-- name: cancel_queued_items
+UPDATE stage_runs SET status = 'cancelled', reason = ?, ended_at = ?, due_at = NULL, state = NULL, waits_for = NULL
+WHERE execution_id = ? AND position = ? AND idx > 0 AND status = 'queued';

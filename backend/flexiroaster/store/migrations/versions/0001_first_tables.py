@@ -228,6 +228,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_logs_execution_id_id"), ["execution_id", "id"], unique=False)
 
     op.create_table(
+        "foreach_items",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("idx", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("value", Json, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["execution_id"],
+            ["executions.id"],
+            name=op.f("fk_foreach_items_execution_id_executions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "position", "idx", name=op.f("pk_foreach_items")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "results",
         sa.Column("execution_id", sa.String(length=36), nullable=False),
         sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
@@ -365,6 +380,7 @@ def downgrade() -> None:
 
     op.drop_table("stage_runs")
     op.drop_table("results")
+    op.drop_table("foreach_items")
     with op.batch_alter_table("logs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_logs_execution_id_id"))
 
