@@ -2,7 +2,7 @@
 
 A benchmark is a module beside this file with `run() -> list[dict]`. Each row has `workload`, `metric`, `value`, `unit`,
 and `limit`: what the bare machine or library does for the same work, measured in the same run. `ratio` is value over
-limit. A row may name a `goal`, the value it must not exceed; then the exit status is 1 when it does.
+limit. A row may name a `goal` that the value must not exceed, or be `at_least`; the exit status is 1 when it misses it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def with_ratio(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def missed(row: dict[str, Any]) -> bool:
-    return row.get("goal") is not None and row["value"] > row["goal"]
+    too_much = row.get("goal") is not None and row["value"] > row["goal"]
+    too_little = row.get("at_least") is not None and row["value"] < row["at_least"]
+    return too_much or too_little
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -72,10 +74,16 @@ def show(rows: list[dict[str, Any]]) -> None:
             measured(row["value"], row["unit"]),
             measured(row["limit"], row["unit"]),
             "" if row["ratio"] is None else f"{row['ratio']:.2f}",
-            "" if row.get("goal") is None else f"≤ {measured(row['goal'], row['unit'])}",
+            aim(row),
             style="red" if missed(row) else None,
         )
     Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def aim(row: dict[str, Any]) -> str:
+    if row.get("at_least") is not None:
+        return f"≥ {measured(row['at_least'], row['unit'])}"
+    return "" if row.get("goal") is None else f"≤ {measured(row['goal'], row['unit'])}"
 
 
 def measured(value: float | None, unit: str) -> str:

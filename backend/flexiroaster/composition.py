@@ -49,11 +49,15 @@ class Allowed:
     code_stages: bool
     http_allow: tuple[str, ...]
     concurrency: int
+    code_dirs: tuple[Path, ...] = ()
+    hidden_from_code: tuple[Path, ...] = ()
 
 
-def make_engine(database_url: str, artifacts_folder: Path, scratch_folder: Path, allowed: Allowed) -> Engine:
+def make_engine(
+    database_url: str, artifacts_folder: Path, scratch_folder: Path, allowed: Allowed, *, wait_for_disk: bool = False
+) -> Engine:
     """Opens the database and brings its tables to this release's shape; starts nothing."""
-    database = open_database(database_url)
+    database = open_database(database_url, wait_for_disk=wait_for_disk)
     bus = LocalBus()
     artifacts = DiskArtifacts(artifacts_folder)
     registry = default_registry()
@@ -62,6 +66,8 @@ def make_engine(database_url: str, artifacts_folder: Path, scratch_folder: Path,
         data_dirs=allowed.data_dirs,
         scratch_root=scratch_folder,
         code_stages=allowed.code_stages,
+        code_dirs=allowed.code_dirs,
+        hidden_from_code=allowed.hidden_from_code,
         http_allow=allowed.http_allow,
         concurrency=allowed.concurrency,
     )
@@ -77,9 +83,9 @@ def make_engine(database_url: str, artifacts_folder: Path, scratch_folder: Path,
     )
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, *, wait_for_disk: bool = False) -> Database:
     """With the tables of this release. Raises `ConfigurationError` for a database that cannot be used, untouched."""
-    database = Database.open(url)
+    database = Database.open(url, wait_for_disk=wait_for_disk)
     try:
         upgrade(database)
     except (StoreUnavailable, SQLAlchemyError) as error:

@@ -84,6 +84,15 @@ class Settings(BaseSettings):
     admin_email: str | None = Field(None, description="The first administrator, made at the first start.")
     admin_password: SecretStr | None = Field(None, description="The first administrator's password.")
     code_stages: bool = Field(False, description="Whether pipelines may run `python` and `shell` stages.")
+    code_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
+        default_factory=lambda given: (given["data_folder"] / "code",),
+        description="Folders that code stages import modules from and find scripts in, separated by ':'. Whoever may "
+        "write there runs code here.",
+    )
+    code_confined: bool = Field(
+        True,
+        description="Whether code stages are kept from the server's keys, database and processes, where the system can.",
+    )
     http_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         (), description="host:port entries that http stages may reach although they are private addresses."
     )
@@ -92,6 +101,11 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         description="Stages that run at the same time.",
+    )
+    wait_for_disk: bool = Field(
+        False,
+        description="Whether every step waits for the disk. Without it an accepted execution still does, and a step "
+        "survives the end of the process; a power cut may take the last steps, which are then run again.",
     )
     grace_seconds: float = Field(
         10.0, ge=0, le=600, description="How long a stop waits for running stages before it hands them back."
@@ -117,7 +131,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return Path(value).expanduser().absolute()
 
-    @field_validator("data_dirs")
+    @field_validator("data_dirs", "code_dirs")
     @classmethod
     def _absolute_folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         if not value:

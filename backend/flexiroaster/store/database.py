@@ -204,15 +204,19 @@ def _call(callback: Callable[[], None]) -> None:
 class Database:
     """Open with `Database.open(url)`. Safe to use from any thread; `close` may be called twice."""
 
-    def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
+    def __init__(self, engine: sa.Engine, dialect: Dialect, *, wait_for_disk: bool = False) -> None:
         self.engine = engine
         self._dialect = dialect
+        self._wait_for_disk = wait_for_disk
         self._writer = Writer(engine, dialect)
         self._server: sa.Connection | None = None
 
     @classmethod
-    def open(cls, url: str) -> Database:
-        """`sqlite:///path` or `postgresql://…`. Does not create or migrate tables: see `store.migrate`."""
+    def open(cls, url: str, *, wait_for_disk: bool = False) -> Database:
+        """`sqlite:///path` or `postgresql://…`. Does not create or migrate tables: see `store.migrate`.
+
+        `wait_for_disk` makes every write a durable one.
+        """
         try:
             parsed = sa.make_url(url)
         except ArgumentError as error:
@@ -221,7 +225,7 @@ class Database:
                 "Write sqlite:////absolute/path.db or postgresql://user:password@host:5432/name."
             ) from error
         dialect = dialect_for(parsed)
-        return cls(dialect.create_engine(parsed, dumps, loads), dialect)
+        return cls(dialect.create_engine(parsed, dumps, loads), dialect, wait_for_disk=wait_for_disk)
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
@@ -246,7 +250,7 @@ class Database:
         `durable` waits for the disk (power loss included); otherwise a process crash loses nothing, a power loss may
         lose the last moments. Raises what the operation raised, after rolling back.
         """
-        return self._writer.run(operation, durable=durable, on_failure=on_failure)
+        return self._writer.run(operation, durable=durable or self._wait_for_disk, on_failure=on_failure)
 
     def become_only_server(self) -> None:
         """Raises ConfigurationError when another server works on this database; safe to call twice."""
