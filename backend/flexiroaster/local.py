@@ -83,6 +83,7 @@ def run_local(
     inputs: Mapping[str, Any] | None = None,
     *,
     data_dirs: Sequence[str | Path] = (),
+    code_dirs: Sequence[str | Path] = (),
     data_folder: str | Path | None = None,
     code_stages: bool = True,
     http_allow: Sequence[str] = (),
@@ -91,13 +92,15 @@ def run_local(
     """Run a pipeline to its end and answer how it went; a failed stage is an answer, not an exception.
 
     `pipeline` is a `Pipeline`, a document, YAML text, or the path of a file. File stages may use `data_dirs` (by
-    default the current folder). Without `data_folder` everything is kept in a temporary folder and removed at the
-    end. Raises InvalidDefinition and InvalidInputs.
+    default the current folder), code stages import from `code_dirs` (by default the folder of the file, or the current
+    one). Without `data_folder` everything is kept in a temporary folder and removed at the end. Raises
+    InvalidDefinition and InvalidInputs.
     """
     if not structlog.is_configured():
         configure_logs("warning", json=False)
     folders = tuple(Path(folder) for folder in data_dirs) or (Path.cwd(),)
-    with local_engine(folders, data_folder, code_stages=code_stages, http_allow=http_allow) as engine:
+    code = [Path(folder) for folder in code_dirs] or [pipeline.parent if isinstance(pipeline, Path) else Path.cwd()]
+    with local_engine(folders, data_folder, code_dirs=code, code_stages=code_stages, http_allow=http_allow) as engine:
         pipeline_id = keep(engine, as_source(pipeline))
         return run_to_end(engine, pipeline_id, inputs or {}, listener)
 
@@ -107,6 +110,7 @@ def local_engine(
     data_dirs: Sequence[Path],
     data_folder: str | Path | None = None,
     *,
+    code_dirs: Sequence[Path] = (),
     code_stages: bool = True,
     http_allow: Sequence[str] = (),
     concurrency: int | None = None,
@@ -117,6 +121,7 @@ def local_engine(
         code_stages=code_stages,
         http_allow=tuple(http_allow),
         concurrency=concurrency or 2 * (os.cpu_count() or 1) + 2,
+        code_dirs=tuple(Path(folder).resolve() for folder in code_dirs),
     )
     if data_folder is not None:
         with _engine_in(Path(data_folder).absolute(), allowed) as engine:

@@ -37,7 +37,7 @@ def run(
         Path | None,
         typer.Option("--data", help="Keep the history and the tables in this folder; else they are removed."),
     ] = None,
-    code: Annotated[bool, typer.Option("--code/--no-code", help="Whether `python` stages may run.")] = True,
+    code: Annotated[bool, typer.Option("--code/--no-code", help="Whether `python` and `shell` stages may run.")] = True,
     http_allow: Annotated[
         list[str] | None,
         typer.Option("--http-allow", metavar="HOST:PORT", help="A private address that http stages may reach."),
@@ -56,7 +56,9 @@ def run(
     pipeline = _checked(definition, as_json)
     given = _checked_inputs(pipeline, inputs or [], as_json)
     folders = _folders(definition, data_dirs or [])
-    with local_engine(folders, data, code_stages=code, http_allow=http_allow or ()) as engine:
+    with local_engine(
+        folders, data, code_dirs=[definition.folder], code_stages=code, http_allow=http_allow or ()
+    ) as engine:
         ended = _run(engine, definition, pipeline, given, as_json=as_json)
         if as_json:
             _print_json(ended.to_json())

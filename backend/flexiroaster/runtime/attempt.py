@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ LINE_LIMIT = 16_000
 LOG_LIMIT = 10_000_000
 """Characters of one attempt's log."""
 
+NO_TIME = timedelta()
 _MAKING = threading.Lock()
 
 Why = Literal["cancel", "timeout", "shutdown"]
@@ -46,6 +47,8 @@ class World:
     scratch_root: Path
     read_spilled: ReadSpilled
     code_stages: bool = False
+    code_dirs: tuple[Path, ...] = ()
+    hidden_from_code: tuple[Path, ...] = ()
     http_allow: tuple[str, ...] = ()
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -73,6 +76,7 @@ class Attempt:
         self.artifact_dir = world.artifact_dir
         self.code_stages = world.code_stages
         self.http_allow = world.http_allow
+        self.stop_within = NO_TIME
         self.kept: list[KeptArtifact] = []
         self.why: Why | None = None
         self.ended = False
@@ -100,6 +104,14 @@ class Attempt:
                 if self.why is not None:
                     self._cancelled.set()
             return self._cancelled
+
+    @property
+    def code_dirs(self) -> tuple[Path, ...]:
+        return self._world.code_dirs
+
+    @property
+    def hidden_from_code(self) -> tuple[Path, ...]:
+        return self._world.hidden_from_code
 
     @property
     def scratch_dir(self) -> Path:

@@ -145,7 +145,7 @@ def _as_stopped(attempt: Attempt, outcome: Outcome) -> Outcome:
         return outcome
     if attempt.why == "timeout":
         return Failed(timeout_error(attempt))
-    return Cancelled()
+    return outcome if isinstance(outcome, Cancelled) else Cancelled()
 
 
 def timeout_error(attempt: Attempt) -> StageError:

@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 KILL_AFTER = timedelta(seconds=15)
-"""A stage that was told to stop and does not within this time is recorded without it."""
+"""A stage that was told to stop and does not within this time is recorded without it, unless it has said that it may
+need longer (`stop_within`)."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to write an outcome while the database does not take it."""
 
@@ -216,7 +217,8 @@ class Worker:
         self._give_up_later(attempt)
 
     def _give_up_later(self, attempt: Attempt) -> None:
-        self._timers.at(self._world.clock() + KILL_AFTER, lambda: self._give_up(attempt))
+        patience = max(KILL_AFTER, attempt.stop_within)
+        self._timers.at(self._world.clock() + patience, lambda: self._give_up(attempt))
 
     def _give_up(self, attempt: Attempt) -> None:
         """The stage does not listen: record without it, and let another thread take its place."""

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -59,6 +59,20 @@ class StageContext(Protocol):
     """Folders that file stages may read and write; the first one resolves relative paths."""
     artifact_dir: Path
     """The root of local artifacts: readable, never writable by a stage's own path."""
+
+    @property
+    def code_dirs(self) -> tuple[Path, ...]:
+        """Folders that code stages take modules and scripts from."""
+        ...
+
+    @property
+    def hidden_from_code(self) -> tuple[Path, ...]:
+        """What code stages must not reach, whatever the server's user may: keys, the database, files of others."""
+        ...
+
+    stop_within: timedelta
+    """How long the stage may need to end once it is told to. It is waited for a while in any case; a stage that gives
+    its work a longer grace says so here."""
 
     @property
     def scratch_dir(self) -> Path:

@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "output": "flexiroaster.stages.output:OutputStage",
     "http": "flexiroaster.stages.http:HttpStage",
     "python": "flexiroaster.stages.python:PythonStage",
+    "shell": "flexiroaster.stages.shell:ShellStage",
     "wait": "flexiroaster.stages.wait:WaitStage",
     "approval": "flexiroaster.stages.approval:ApprovalStage",
     "noop": "flexiroaster.stages.noop:NoopStage",

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +42,8 @@ class FakeContext:
     upstream: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     code_stages: bool = True
+    hidden_from_code: tuple[Path, ...] = ()
+    stop_within: timedelta = timedelta(seconds=15)
     http_allow: tuple[str, ...] = ()
     lines: list[Line] = field(default_factory=list)
     steps: list[tuple[float, float | None, str]] = field(default_factory=list)
@@ -51,8 +53,9 @@ class FakeContext:
 
     def __post_init__(self) -> None:
         self.data_dirs: tuple[Path, ...] = (self._folder("data"),)
+        self.code_dirs: tuple[Path, ...] = (self._folder("code"),)
         self.artifact_dir = self._folder("artifacts")
-        self.scratch_dir = self._folder("scratch")
+        self.scratch_dir = self._folder("scratch/attempt")
         self._callbacks: list[Callable[[], None]] = []
         self._ids = itertools.count(1)
 

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -16,13 +14,11 @@ from pydantic import ValidationError
 
 from flexiroaster.data.table import TableRef
 from flexiroaster.engine.errors import Location, StageError, StageFailed
-from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Succeeded
-from flexiroaster.stages import python, python_process
-from flexiroaster.stages.python import PythonConfig, PythonStage
+from flexiroaster.engine.outcome import Cancelled, Failed, Succeeded
+from flexiroaster.stages.python import PythonConfig
 from flexiroaster.stages.tables import open_tables
+from tests.stages.code import Clock, cancel_on, error_of, has_ended, linux, result_of, run
 from tests.stages.context import NOW, FakeContext, Line
-
-linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and prctl")
 
 
 @pytest.fixture
@@ -30,62 +26,17 @@ def context(tmp_path: Path) -> FakeContext:
     return FakeContext(tmp_path, stage_id="enrich")
 
 
-def run(context: FakeContext, code: str | None = None, **config: Any) -> Outcome:
-    if code is not None:
-        config["code"] = dedent(code)
-    return PythonStage().run(PythonConfig.model_validate(config), context)
-
-
 def result(context: FakeContext, code: str | None = None, **config: Any) -> Any:
-    outcome = run(context, code, **config)
-    assert isinstance(outcome, Succeeded), outcome
-    return outcome.result
+    return result_of(run(context, code, **config))
 
 
 def failure(context: FakeContext, code: str | None = None, **config: Any) -> StageError:
-    outcome = run(context, code, **config)
-    assert isinstance(outcome, Failed), outcome
-    return outcome.error
+    return error_of(run(context, code, **config))
 
 
 def project(context: FakeContext, **files: str) -> None:
     for name, text in files.items():
-        (context.data_dirs[0] / f"{name}.py").write_text(dedent(text))
-
-
-class Clock:
-    """The seconds that pass for the supervised process: those that really pass, and what a test adds."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._added = 0.0
-        monkeypatch.setattr(python_process, "time", self)
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._added
-
-    def advance(self, seconds: float) -> None:
-        self._added += seconds
-
-
-def cancel_on(context: FakeContext, message: str) -> None:
-    def look(line: Line) -> None:
-        if line.message == message:
-            context.cancel()
-
-    context.on_line = look
-
-
-def has_ended(pid: int, within_ms: int = 0) -> bool:
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        return bool(poll.poll(within_ms))
-    finally:
-        os.close(pidfd)
+        (context.code_dirs[0] / f"{name}.py").write_text(dedent(text))
 
 
 class TestContract:
@@ -180,12 +131,18 @@ class TestContract:
     def test_result_that_is_not_json_is_named(self, context: FakeContext, value: str, problem: str) -> None:
         assert failure(context, f"def run(): return {value}").message == f"The result is not JSON: {problem}."
 
-    def test_large_result_is_refused(self, context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(python, "MAX_RESULT_BYTES", 1_000_000)
-        error = failure(context, "result = 'x' * 2_000_000")
-        assert error.message.startswith(
-            "The result is too large (2.0 MB, at most 1 MB): return context.write_table(rows)"
-        )
+    @pytest.mark.parametrize(
+        ("code", "memory_mb", "message"),
+        [
+            ("result = 'x' * 2_000_000", 1024, "The result is too large (2.0 MB, at most 1 MB): return context.w"),
+            ("result = 'x' * 500_000_000", 4096, "The result is too large (500.0 MB, at most 1 MB): return context.w"),
+            ("result = ['x' * 500_000_000]", 700, "The result is too large (more than 500.0 MB, at most 1 MB): ret"),
+            ("result = {'a': ['x' * 10] * 70_000_000}", 700, "The result is too large (more than 1.0 MB, at mo"),
+        ],
+    )
+    def test_large_result_is_refused(self, context: FakeContext, code: str, memory_mb: int, message: str) -> None:
+        """Also when there is not even the memory to write it as JSON."""
+        assert failure(context, code, memory_mb=memory_mb, max_result_mb=1).message.startswith(message)
 
     @pytest.mark.parametrize(
         ("config", "sentence"),
@@ -214,7 +171,7 @@ class TestErrors:
         assert error.traceback is not None
         assert 'File "enrich.py", line 3, in run' in error.traceback
         assert str(context.root) not in error.traceback
-        assert "python_runner" not in error.traceback
+        assert "process/inside" not in error.traceback
 
     def test_inline_traceback_shows_its_source(self, context: FakeContext) -> None:
         error = failure(context, "def run():\n    raise ValueError('no')\n")
@@ -383,15 +340,21 @@ class TestIsolation:
             parent = open(f"/proc/{os.getppid()}/environ").read() if os.path.exists("/proc/self") else ""
             result = [own, parent, os.getcwd()]
         """
-        own, parent, folder = result(context, code, env={"REGION": "eu", "HOME": "/elsewhere"})
+        own, parent, folder = result(
+            context, code, env={"REGION": "eu", "HOME": "/elsewhere", "RATE": 1.5, "DRY": True}
+        )
         assert own.pop("FLEXIROASTER_STAGE_PROCESS")
         assert own == {
-            "PATH": os.environ["PATH"],
+            **{
+                name: os.environ[name] for name in ("PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
+            },
             "HOME": "/elsewhere",
             "TMPDIR": str(context.scratch_dir),
             "LANG": "C.UTF-8",
-            "PYTHONPATH": str(context.data_dirs[0]),
+            "PYTHONPATH": str(context.code_dirs[0]),
             "REGION": "eu",
+            "RATE": "1.5",
+            "DRY": "true",
         }
         assert "hidden" not in parent
         assert folder == str(context.scratch_dir)
@@ -420,10 +383,34 @@ class TestIsolation:
         """
         assert result(context, code, memory_mb=256, file_mb=5, cpu_seconds=60) == [256 << 20, 5 << 20, 1024, 0, 60]
 
-    def test_file_limit_is_an_error_in_the_code(self, context: FakeContext) -> None:
-        assert failure(context, "open('big', 'wb').write(bytes(2 << 20))", file_mb=1).message == (
-            "OSError: [Errno 27] File too large"
-        )
+    @pytest.mark.parametrize(
+        ("code", "config", "sentence", "code_of_error"),
+        [
+            ("open('big', 'wb').write(bytes(2 << 20))", {"file_mb": 1}, "file limit 1 MB", "file_limit"),
+            (
+                "files = [open('/dev/null') for _ in range(20)]",
+                {"max_open_files": 16},
+                "open file limit 16 at a time",
+                "open_files_limit",
+            ),
+        ],
+    )
+    def test_limit_that_the_code_hears_of_is_named(
+        self, context: FakeContext, code: str, config: dict[str, Any], sentence: str, code_of_error: str
+    ) -> None:
+        error = failure(context, code, **config)
+        assert (error.message, error.code) == (f"stage stopped: {sentence}", code_of_error)
+        assert error.suggestion is not None and error.suggestion.startswith("Raise ")
+        assert error.location is not None and error.location.line == 1
+
+    def test_limit_that_the_code_hears_of_can_be_dealt_with(self, context: FakeContext) -> None:
+        code = """
+            try:
+                open("big", "wb").write(bytes(2 << 20))
+            except OSError as error:
+                result = error.strerror
+        """
+        assert result(context, code, file_mb=1) == "File too large"
 
     @linux
     @pytest.mark.parametrize(
@@ -465,7 +452,7 @@ class TestIsolation:
 
     def test_processor_limit_ends_the_stage(self, context: FakeContext) -> None:
         error = failure(context, "while True: pass", cpu_seconds=1)
-        assert (error.message, error.code) == ("stage killed: it used up its 1 s of processor time", "cpu_limit")
+        assert (error.message, error.code) == ("stage killed: processor time limit 1 s", "cpu_limit")
 
     def test_flood_of_lines_is_bounded(self, context: FakeContext) -> None:
         run(context, "import os\nos.write(1, b'')\nfor i in range(100_000): print(i)\nprint('end')")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flexiroaster.engine.definition.config_schema import SchemaChecker
@@ -36,6 +36,7 @@ def check_stages(graph: Graph, stage_types: StageTypes, findings: Findings) -> N
         if findings.enough():
             return
         _check_config(view, checker, findings)
+        _check_literals(view, stage_type, findings)
         _check_data(view, graph, stage_type, findings)
         _warn_of_secrets(view, findings)
 
@@ -65,6 +66,18 @@ def _check_config(view: StageView, checker: SchemaChecker, findings: Findings) -
             suggestion=problem.suggestion,
             at_key=problem.at_key,
         )
+
+
+def _check_literals(view: StageView, stage_type: StageTypeView, findings: Findings) -> None:
+    """Text that is run as code takes no values: who gives the value would write the code."""
+    for key, schema in stage_type.schema.get("properties", {}).items():
+        value = view.config.get(key)
+        if isinstance(schema, Mapping) and "x-literal" in schema and isinstance(value, str) and "${{" in value:
+            findings.add(
+                "expression_not_here",
+                f"`{key}` takes no expression: {schema['x-literal']}.",
+                (*view.path, "config", key),
+            )
 
 
 def _check_data(view: StageView, graph: Graph, stage_type: StageTypeView, findings: Findings) -> None:

@@ -27,13 +27,12 @@ NOT_YET: Mapping[str, str] = {
     "type.approval": "The stage type 'approval' is",
     "type.notify": "The stage type 'notify' is",
     "type.pipeline": "The stage type 'pipeline' is",
-    "type.shell": "The stage type 'shell' is",
     "type.sql": "The stage type 'sql' is",
     "type.stop": "The stage type 'stop' is",
     "type.switch": "The stage type 'switch' is",
 }
 
-STAGE_TYPES_OF_THE_FORMAT = frozenset({"approval", "notify", "pipeline", "shell", "sql", "stop", "switch"})
+STAGE_TYPES_OF_THE_FORMAT = frozenset({"approval", "notify", "pipeline", "sql", "stop", "switch"})
 """Known by name even where nothing runs them: their use is answered by `not_supported_yet`."""
 
 

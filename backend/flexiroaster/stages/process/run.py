@@ -1,52 +1,39 @@
-"""Drives the process of a `python` stage from the server's side; see `python_child` for the protocol."""
+"""Drives one attempt's processes from the server's side; see `inside.supervisor` for who says what."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import orjson
 
-CHILD = Path(__file__).with_name("python_child.py")
-HEADER_BYTES = 4
+from flexiroaster.engine.errors import StageFailed
+from flexiroaster.stages.process.config import Limits
+from flexiroaster.stages.process.frames import FrameReader, FrameTooLarge, framed
+from flexiroaster.stages.process.inside.frames import HEADER_BYTES
+from flexiroaster.stages.process.orphans import kill_marked
+from flexiroaster.stages.process.zygote import Zygote, the_zygote
+
 READ_BYTES = 1 << 18
-MARKER = "FLEXIROASTER_STAGE_PROCESS"
-"""In the environment of all processes of a stage, to find those that outlived their supervisor."""
+REPORT_BYTES = 1 << 10
 LATE_SECONDS = 5.0
 """How much later than promised a supervisor, or the end of a stream, may be before it is no longer waited for."""
-
+START_SECONDS = 30.0
+"""For a supervisor to begin, on a machine that has other things to do."""
+START_TRIES = 3
 SAME_MOMENT_SECONDS = 0.25
 """A cancel this close before the deadline is the server's own timer for it."""
 
-Stop = Literal["cancelled", "timeout", "too large", "protocol"]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    memory_bytes: int
-    cpu_seconds: int | None
-    file_bytes: int
-    open_files: int = 1024
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "memory_bytes": self.memory_bytes,
-            "cpu_seconds": self.cpu_seconds,
-            "file_bytes": self.file_bytes,
-            "open_files": self.open_files,
-        }
+Stop = Literal["cancelled", "timeout", "too large", "output", "protocol"]
 
 
 @dataclass(slots=True)
@@ -55,7 +42,9 @@ class Ending:
 
     final: Mapping[str, Any] | None = None
     status: int | None = None
+    """As `os.waitpid` gives it; None when nobody could tell."""
     killed: str | None = None
+    """Why its supervisor has killed it: grace, memory, cpu, processes."""
     stopped: Stop | None = None
     """Why it was told to stop before its last frame."""
 
@@ -66,8 +55,19 @@ class Handlers:
 
     stdout: Callable[[bytes], None]
     stderr: Callable[[bytes], None]
-    frame: Callable[[Mapping[str, Any]], None]
-    save: Callable[[Mapping[str, Any]], Any]
+    frame: Callable[[Mapping[str, Any]], None] = lambda _: None
+    save: Callable[[Mapping[str, Any]], Any] = lambda _: None
+
+
+@dataclass(slots=True)
+class Ends:
+    """The server's ends of what connects it with an attempt, and the other ones, which go to the zygote."""
+
+    work: socket.socket
+    control: socket.socket
+    stdout: int
+    stderr: int
+    theirs: list[int]
 
 
 class StageProcess:
@@ -76,23 +76,26 @@ class StageProcess:
     def __init__(
         self,
         *,
-        env: Mapping[str, str],
-        folder: Path,
+        marker: str,
+        confine: Mapping[str, list[str]] | None = None,
         limits: Limits,
         grace_seconds: float,
         max_frame_bytes: int,
         handlers: Handlers,
+        zygote: Zygote = the_zygote,
     ) -> None:
-        self._marker = secrets.token_hex(16)
-        self._env = {**env, MARKER: self._marker}
-        self._folder = folder
+        self._marker = marker
+        self._confine = confine
         self._limits = limits
         self._grace_seconds = grace_seconds
         self._handlers = handlers
+        self._zygote = zygote
         self._frames = FrameReader(max_frame_bytes)
-        self._reports = FrameReader(1 << 16)
+        self._reports = FrameReader(REPORT_BYTES)
         self._to_send = bytearray()
+        self._printed = 0
         self._ending = Ending()
+        self._supervisor: int | None = None
         self._deadline: float | None = None
         self._kill_at: float | None = None
         self._give_up_at: float | None = None
@@ -105,45 +108,63 @@ class StageProcess:
         with contextlib.suppress(OSError):  # full means that it is told already, closed that it is over
             self._wake_write.send(b"x")
 
-    def run(self, job: bytes, remaining_seconds: float | None = None) -> Ending:
-        """Start the process, hand it the job, and serve it until all of it has ended. To be called once."""
-        self._work, work_child = socket.socketpair()
-        self._control, control_child = socket.socketpair()
+    def run(self, job: bytes, stdin: int, remaining_seconds: float | None = None) -> Ending:
+        """Start the process, hand it the job, and serve it until all of it has ended. To be called once.
+
+        `stdin` is a descriptor of the caller's. Raises StageFailed when no process can be had.
+        """
+        self._deadline = None if remaining_seconds is None else time.monotonic() + remaining_seconds
         try:
-            with work_child, control_child:
-                self._process = self._start(work_child.fileno(), control_child.fileno())
-            with self._process, self._selector:
-                self._begin(job, remaining_seconds)
+            with self._selector, self._started(job, stdin) as ends:
+                self._listen_to(ends)
                 self._serve()
             return self._ending
         finally:
-            for end in (self._work, self._control, self._wake_read, self._wake_write):
-                end.close()
+            self._wake_read.close()
+            self._wake_write.close()
 
-    def _start(self, work: int, control: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(CHILD), str(work), str(control)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._env,
-            cwd=self._folder,
-            start_new_session=True,
-            pass_fds=(work, control),
+    @contextmanager
+    def _started(self, job: bytes, stdin: int) -> Iterator[Ends]:
+        for _ in range(START_TRIES):
+            with connected() as ends:
+                theirs = [*ends.theirs[:2], stdin, *ends.theirs[2:]]
+                zygote = self._zygote.start(self._marker, theirs, self._confine)
+                close_all(ends.theirs)
+                self._work, self._control = ends.work, ends.control
+                self._to_send[:] = framed(job)
+                self._flush()  # it is there when the code asks for it
+                try:
+                    self._supervisor = self._heard_start()
+                except TimeoutError:
+                    self._zygote.replace(zygote)
+                    break
+                if self._supervisor is not None:
+                    yield ends
+                    return
+        raise StageFailed(
+            "No process could be started for the stage: the system may be out of processes or memory.",
+            code="no_process",
+            kind="transient",
         )
 
-    def _begin(self, job: bytes, remaining_seconds: float | None) -> None:
-        assert self._process.stdout and self._process.stderr
-        self._deadline = None if remaining_seconds is None else time.monotonic() + remaining_seconds
-        self._work.setblocking(False)
+    def _heard_start(self) -> int | None:
+        """The supervisor's pid, from its first word; None when it has none: then none of the code has run either."""
+        self._control.settimeout(START_SECONDS)
+        header = self._control.recv(HEADER_BYTES, socket.MSG_WAITALL)
+        if len(header) < HEADER_BYTES:
+            return None
+        report = orjson.loads(self._control.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL))
         self._control.setblocking(False)
+        return int(report["started"])
+
+    def _listen_to(self, ends: Ends) -> None:
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._hear_wake)
         self._listen(self._control, self._hear_control)
         self._listen(self._work, self._hear_work)
-        self._listen(self._process.stdout, partial(self._hear, self._process.stdout, self._handlers.stdout))
-        self._listen(self._process.stderr, partial(self._hear, self._process.stderr, self._handlers.stderr))
-        self._tell({"limits": self._limits.to_json()})
-        self._send(job)
+        self._listen(ends.stdout, partial(self._hear, ends.stdout, self._handlers.stdout))
+        self._listen(ends.stderr, partial(self._hear, ends.stderr, self._handlers.stderr))
+        self._tell({"watch": self._limits.of_all()})
+        self._flush()
 
     def _serve(self) -> None:
         """Listen until the supervisor and every process that could speak have ended."""
@@ -160,6 +181,8 @@ class StageProcess:
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _watch_the_clock(self) -> None:
+        if self._deadline is self._kill_at is self._give_up_at is None:
+            return
         now = time.monotonic()
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
@@ -181,12 +204,10 @@ class StageProcess:
 
     def _sweep(self) -> None:
         """Without its report the supervisor cannot be relied upon (the code may have killed it): do its work."""
-        self._process.kill()
-        marker = f"{MARKER}={self._marker}".encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-                if marker in (entry / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(entry.name), signal.SIGKILL)
+        if self._control in self._open and self._supervisor is not None:
+            with contextlib.suppress(OSError):
+                os.kill(self._supervisor, signal.SIGKILL)
+        kill_marked(self._marker)
 
     def _listen(self, source: Any, hear: Callable[[], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, hear)
@@ -196,12 +217,15 @@ class StageProcess:
         self._selector.unregister(source)
         self._open.discard(source)
 
-    def _hear(self, stream: IO[bytes], handle: Callable[[bytes], None]) -> None:
-        chunk = os.read(stream.fileno(), READ_BYTES)
-        if chunk:
-            handle(chunk)
-        else:
+    def _hear(self, stream: int, handle: Callable[[bytes], None]) -> None:
+        chunk = os.read(stream, READ_BYTES)
+        if not chunk:
             self._forget(stream)
+            return
+        handle(chunk)
+        self._printed += len(chunk)
+        if self._printed > self._limits.output_bytes:
+            self._stop("output")
 
     def _hear_wake(self) -> None:
         self._selector.unregister(self._wake_read)
@@ -209,10 +233,11 @@ class StageProcess:
 
     def _hear_control(self) -> None:
         chunk = received(self._control)
-        for report in self._reports.feed(chunk):
+        reports = self._reports.feed(chunk)
+        for report in reports:
             self._ending.status = report["exited"]
             self._ending.killed = report["killed"]
-        if not chunk:
+        if reports or not chunk:
             self._forget(self._control)
             self._deadline = self._kill_at = None
             self._give_up_at = time.monotonic() + LATE_SECONDS
@@ -241,18 +266,14 @@ class StageProcess:
             case "result" | "error":
                 self._ending.final = frame
             case "save":
-                self._send(orjson.dumps(self._handlers.save(frame)))
+                self._to_send += framed(orjson.dumps(self._handlers.save(frame)))
+                self._flush()
             case _:
                 self._handlers.frame(frame)
 
     def _tell(self, order: Mapping[str, Any]) -> None:
-        body = orjson.dumps(order)
         with contextlib.suppress(OSError):  # it ended; its report or end of stream comes next
-            self._control.send(len(body).to_bytes(HEADER_BYTES, "big") + body)
-
-    def _send(self, body: bytes) -> None:
-        self._to_send += len(body).to_bytes(HEADER_BYTES, "big") + body
-        self._flush()
+            self._control.send(framed(orjson.dumps(order)))
 
     def _flush(self) -> None:
         try:
@@ -267,29 +288,27 @@ class StageProcess:
             self._selector.modify(self._work, selectors.EVENT_READ | writing, self._hear_work)
 
 
-class FrameTooLarge(Exception):
-    """A frame is longer than it may be."""
+@contextmanager
+def connected() -> Iterator[Ends]:
+    """Sockets and pipes for one attempt, closed at the end."""
+    with contextlib.ExitStack() as stack:
+        work, their_work = map(stack.enter_context, socket.socketpair())
+        control, their_control = map(stack.enter_context, socket.socketpair())
+        stdout, their_stdout = os.pipe()
+        stderr, their_stderr = os.pipe()
+        work.setblocking(False)
+        theirs = [their_work.detach(), their_control.detach(), their_stdout, their_stderr]
+        try:
+            yield Ends(work, control, stdout, stderr, theirs)
+        finally:
+            close_all([stdout, stderr])
+            close_all(theirs)
 
 
-class FrameReader:
-    """Cuts a stream into frames."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._buffer = bytearray()
-
-    def feed(self, chunk: bytes) -> list[dict[str, Any]]:
-        self._buffer += chunk
-        frames = []
-        while len(self._buffer) >= HEADER_BYTES:
-            size = int.from_bytes(self._buffer[:HEADER_BYTES], "big")
-            if size > self._max_bytes:
-                raise FrameTooLarge
-            if len(self._buffer) < HEADER_BYTES + size:
-                break
-            frames.append(orjson.loads(memoryview(self._buffer)[HEADER_BYTES : HEADER_BYTES + size]))
-            del self._buffer[: HEADER_BYTES + size]
-        return frames
+def close_all(descriptors: list[int]) -> None:
+    """Each once, however often this is called."""
+    while descriptors:
+        os.close(descriptors.pop())
 
 
 def received(end: socket.socket) -> bytes:

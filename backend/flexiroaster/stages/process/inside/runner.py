@@ -1,24 +1,30 @@
-"""Inside the process of a `python` stage: calls the user's function and sends what it gives.
-
-Loaded by `python_child.py`, with the standard library only. Classes here are what a stage's code sees as `context`.
-"""
+"""Calls the user's Python function and sends what it gives. `Context` is what the function sees as `context`."""
 
 # pathlib would double the start time
-# ruff: noqa: PTH100, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH118, PTH119, PTH120, PTH123, PTH208
 
 from __future__ import annotations
 
 import _thread
+import atexit
+import errno
+import importlib
+import inspect
 import json
+import linecache
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 PROGRESS_SECONDS = 1.0
 LONGEST_MESSAGE = 2000
 LEVELS = ("debug", "info", "warning", "error")
+MOST_LOG_FRAMES = 20_000
+"""More lines than are ever shown; the rest goes through standard output, where the server counts it in passing."""
+BROKEN_LIMITS = {errno.EFBIG: "file", errno.EMFILE: "open_files"}
 
 
 class StageError(Exception):
@@ -87,16 +93,18 @@ class Context:
         self.scratch_dir: str = given["scratch_dir"]
         self._channel = channel
         self._next_progress = 0.0
+        self._log_frames = 0
         self._tables = 0
 
     def log(self, level: str, message: object) -> None:
         """A line in the log of the stage; `level` is debug, info, warning or error."""
         if level not in LEVELS:
             raise ValueError(f"The log level {level!r} is unknown: use {', '.join(LEVELS)}.")
-        if self._channel.usable:
+        self._log_frames += 1
+        if self._channel.usable and self._log_frames <= MOST_LOG_FRAMES:
             self._channel.tell("log", level=level, message=str(message))
         else:
-            print(message, flush=True)  # noqa: T201 - standard output is the log of a forked process
+            print(message, flush=not self._channel.usable)  # noqa: T201 - what a forked process prints is log too
 
     def progress(self, done: float, total: float | None = None, unit: str = "rows") -> None:
         """How far the stage is; sent once a second at most."""
@@ -198,12 +206,12 @@ def run_job(job: dict[str, Any], fd: int, read: Callable[[int], Any], write: Cal
     channel = Channel(fd, read, write)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    spare = bytearray(1 << 20)  # given back when memory runs out, to have room for saying so
+    spare = bytearray(1 << 16)  # given back when memory runs out, to have room for saying so
     try:
         body = result_frame(call(job, Context(job["context"], channel)), job["max_result_bytes"])
     except MemoryError:
         del spare
-        body = b'{"op": "error", "memory": true, "message": "MemoryError"}'
+        body = b'{"op": "error", "limit": "memory", "message": "MemoryError"}'
     except BaseException as error:
         body = error_frame(error, job)
     finish()
@@ -212,8 +220,6 @@ def run_job(job: dict[str, Any], fd: int, read: Callable[[int], Any], write: Cal
 
 def finish() -> None:
     """What an ordinary exit would do, except waiting for threads: when the function returns, the stage is over."""
-    import atexit
-
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -234,8 +240,6 @@ def call(job: dict[str, Any], context: Context) -> Any:
 
 
 def entry_function(entrypoint: str) -> Callable[..., Any]:
-    import importlib
-
     module_name, _, name = entrypoint.partition(":")
     try:
         found: Any = importlib.import_module(module_name)
@@ -254,8 +258,6 @@ def entry_function(entrypoint: str) -> Callable[..., Any]:
 
 def call_inline(code: str, file: str, args: dict[str, Any], context: Context) -> Any:
     """The code defines `run`, or sets `result`; `context` and the args are names in it."""
-    import linecache
-
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     names: dict[str, Any] = {"__name__": "__stage__", "__file__": file, "context": context, **args}
     exec(compile(code, file, "exec", dont_inherit=True), names)  # noqa: S102 - this is what the stage is for
@@ -267,9 +269,7 @@ def call_inline(code: str, file: str, args: dict[str, Any], context: Context) ->
     return names["result"]
 
 
-def outcome(function: Callable[..., Any], args: dict[str, Any], context: Context) -> Any:
-    import inspect
-
+def outcome(function: Callable[..., Any], args: dict[str, Any], context: Context | None = None) -> Any:
     signature = inspect.signature(function)
     given = {"context": context, **args} if "context" in signature.parameters else args
     try:
@@ -286,18 +286,39 @@ def outcome(function: Callable[..., Any], args: dict[str, Any], context: Context
 
 def result_frame(value: Any, max_bytes: int) -> bytes:
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        body = text.encode()
+        body = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError):  # also what cannot be encoded as UTF-8
         raise Refused(f"The result is not JSON: {first_problem(value)}.") from None
     except RecursionError:
         raise Refused("The result is not JSON: it is nested too deep.") from None
+    except MemoryError:
+        if (size := characters(value, max_bytes)) <= max_bytes:
+            raise
+        raise too_large(size, max_bytes, "more than ") from None
     if len(body) > max_bytes:
-        raise Refused(
-            f"The result is too large ({len(body) / 1e6:.1f} MB, at most {max_bytes / 1e6:g} MB): "
-            f"return context.write_table(rows) or context.keep_file(path)."
-        )
+        raise too_large(len(body), max_bytes)
     return b'{"op": "result", "value": ' + body + b"}"
+
+
+def too_large(size: int, max_bytes: int, about: str = "") -> Refused:
+    return Refused(
+        f"The result is too large ({about}{size / 1e6:.1f} MB, at most {max_bytes / 1e6:g} MB): "
+        f"return context.write_table(rows) or context.keep_file(path), or raise max_result_mb."
+    )
+
+
+def characters(value: Any, enough: int) -> int:
+    """How long the JSON of a value is at least; counted no further than `enough`."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, (dict, list, tuple)):
+        return 1
+    total = 0
+    for item in value.items() if isinstance(value, dict) else value:
+        total += characters(item, enough - total) + 1
+        if total > enough:
+            break
+    return total
 
 
 def first_problem(value: Any, path: str = "result", above: tuple[int, ...] = ()) -> str | None:
@@ -332,6 +353,8 @@ def error_frame(error: BaseException, job: dict[str, Any]) -> bytes:
         fields["code"] = "python_result"
     elif isinstance(error, StageError):
         fields |= {"kind": error.kind, "code": "stage_failed", "retry_after_seconds": error.retry_after_seconds}
+    elif isinstance(error, OSError) and error.errno in BROKEN_LIMITS:
+        fields |= {"limit": BROKEN_LIMITS[error.errno], **where(error, job)}
     else:
         fields["kind"] = "transient" if isinstance(error, (ConnectionError, TimeoutError)) else "permanent"
         fields |= where(error, job)
@@ -355,8 +378,6 @@ def shortened(text: str, size: int) -> str:
 
 def where(error: BaseException, job: dict[str, Any]) -> dict[str, Any]:
     """The traceback without our frames, and the last line in the user's own files."""
-    import traceback
-
     trace = error.__traceback__
     while trace and trace.tb_frame.f_code.co_filename in OWN_FILES:
         trace = trace.tb_next
@@ -375,8 +396,8 @@ def where(error: BaseException, job: dict[str, Any]) -> dict[str, Any]:
 
 
 OWN_FILES = (
-    __file__,
-    os.path.join(os.path.dirname(__file__), "python_child.py"),
+    *(os.path.join(os.path.dirname(__file__), name) for name in os.listdir(os.path.dirname(__file__))),
+    importlib.__file__,
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",
 )

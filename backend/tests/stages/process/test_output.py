@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from flexiroaster.runtime.attempt import LINE_LIMIT
 from flexiroaster.stages.base import LogLevel
-from flexiroaster.stages.python_log import LAST_LINES, LONGEST_LINE, BoundedLog, LineReader
+from flexiroaster.stages.process.output import LAST_LINES, LONGEST_LINE, BoundedLog, LineReader
 
 
 class Sink:
@@ -39,8 +40,27 @@ def test_long_line_is_cut_with_a_count() -> None:
     for _ in range(10):
         sink.reader.feed(b"x" * 1_000_000)
     sink.reader.feed(b"\nnext\n")
-    cut = 10_000_000 - (LONGEST_LINE + 1)
-    assert sink.close() == ["x" * (LONGEST_LINE + 1) + f" … {cut:,} bytes omitted", "next"]
+    cut = 10_000_000 - LONGEST_LINE
+    assert sink.close() == ["x" * LONGEST_LINE + f" … {cut:,} bytes omitted", "next"]
+
+
+def test_cut_line_is_no_longer_than_a_line_of_the_log() -> None:
+    """Else the log would cut it again, and the count with it."""
+    sink = Sink()
+    sink.reader.feed(b"x" * 999_999_999 + b"\n")
+    sink.log.line("info", b"y" * 999_999_999)
+    assert [len(line) <= LINE_LIMIT and line.endswith(" bytes omitted") for line in sink.close()] == [True, True]
+
+
+def test_short_chunks_are_counted_as_long_ones_are() -> None:
+    for size in (1, 7, 50, 51, 4096):
+        sink = Sink(max_lines=10)
+        text = b"".join(b"%d\n" % number for number in range(1000))
+        for start in range(0, len(text), size):
+            sink.reader.feed(text[start : start + size])
+        lines = sink.close()
+        assert lines[:11] == [*map(str, range(10)), f"… {1000 - 10 - LAST_LINES:,} lines omitted"]
+        assert lines[11:] == [str(number) for number in range(1000 - LAST_LINES, 1000)]
 
 
 def test_many_lines_are_counted_and_the_end_is_shown() -> None:

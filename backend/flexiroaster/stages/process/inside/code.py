@@ -1,0 +1,160 @@
+"""The process of the user's code: takes its descriptors, limits and environment, then runs Python or a program."""
+
+# pathlib would double the start time
+# ruff: noqa: PTH100, PTH109, PTH118, PTH120, PTH208, S606
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from types import ModuleType
+from typing import Any, NoReturn
+
+from . import MARKER, MARKER_BYTES, runner
+from .confine import Confinement
+from .frames import read_body, read_frame, receive, write_frame
+from .kernel import PR_SET_PDEATHSIG, prctl, rewrite_environment
+from .limits import limit, take_second_place
+
+START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
+AT_THE_START = ("LD_", "GLIBC_", "MALLOC_")
+"""Variables that the loader and the C library read once, when a program starts."""
+
+_preloaded: frozenset[str] = frozenset()
+
+
+def remember_preloaded(usual: frozenset[str]) -> None:
+    """All modules that are loaded now, except those that every Python has loaded when a program begins."""
+    global _preloaded
+    _preloaded = frozenset(sys.modules) - usual
+
+
+def wait_for_work(supervisor: int, orders: socket.socket, expected: dict[str, Any] | None) -> NoReturn:
+    """In the fork of the supervisor: prepare what can be prepared, then run what comes over `orders`.
+
+    The job comes as a frame on `work`; frames of the running code go back there.
+    """
+    os.setsid()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:  # it died before the line above took effect
+        os._exit(1)
+    take_second_place()
+    prepared = Confinement(expected) if expected is not None else None
+    _warm_up()
+    marker, descriptors = receive(orders, MARKER_BYTES)
+    orders.close()
+    if not marker:
+        os._exit(1)
+    rewrite_environment(MARKER, marker.decode())
+    work, *standard = descriptors
+    for number, fd in enumerate(standard):
+        os.dup2(fd, number)
+        os.close(fd)
+    body = read_body(work)
+    if body is None:
+        os._exit(1)
+    job = json.loads(body)
+    try:
+        _become(job["process"], marker.decode(), prepared)
+    except OSError as error:
+        _leave(work, f"The stage's process could not be prepared: {error}.")
+    if "command" in job:
+        _execute(job["command"], work)
+    elif job["interpreter"] or any(name.startswith(AT_THE_START) for name in os.environ):
+        _start_afresh(job["interpreter"] or sys.executable, body, work)
+    else:
+        _python(job, work)
+
+
+def _warm_up() -> None:
+    """Go through what every job needs: a fork shares its memory until it writes to it, which costs more later."""
+    names: dict[str, Any] = {}
+    exec(compile("def run(n):\n    return n\nresult = 1", "<warm-up>", "exec"), names)  # noqa: S102 - our own text
+    runner.outcome(names["run"], {"n": 1})
+    json.loads(json.dumps({"warm": [1, 2.5, None, "up"]}))
+
+
+def afresh(job: int, work: int) -> NoReturn:
+    """The other side of `_start_afresh`."""
+    os.set_inheritable(work, False)
+    os.lseek(job, 0, os.SEEK_SET)
+    read = read_frame(job)
+    os.close(job)
+    _python(read, work)
+
+
+def _become(process: dict[str, Any], marker: str, prepared: Confinement | None) -> None:
+    os.environ.clear()
+    os.environ.update(process["env"])
+    os.environ[MARKER] = marker
+    time.tzset()
+    os.chdir(process["folder"])
+    limit(process["limits"])
+    if process["confine"]:
+        confinement = prepared if prepared and prepared.holds(process["confine"]) else Confinement(process["confine"])
+        confinement.enter(process["writable"])
+
+
+def _python(job: dict[str, Any], work: int) -> NoReturn:
+    forget_what_would_hide(job["folders"])
+    sys.path[:0] = job["folders"]
+    sys.argv = [job["stage"]]
+    sys.modules["__main__"] = ModuleType("__main__")
+    runner.run_job(job, work, read_frame, write_frame)
+    os._exit(0)
+
+
+def _execute(command: list[str], work: int) -> NoReturn:
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and programs would inherit that
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, os.environ)
+    except FileNotFoundError:
+        _leave(work, f"There is no program {command[0]!r}: give its path, or add its folder to PATH in env.")
+    except (OSError, ValueError) as error:
+        _leave(work, f"The program {command[0]!r} cannot be started: {error}.")
+
+
+def _start_afresh(interpreter: str, body: bytes, work: int) -> NoReturn:
+    """In an interpreter that is started now: slower, but what is read at its start is read."""
+    job = os.memfd_create("job", 0) if hasattr(os, "memfd_create") else _unnamed_file()
+    write_frame(job, body)
+    os.set_inheritable(work, True)
+    try:
+        os.execve(interpreter, [interpreter, "-I", "-S", START, str(job), str(work)], os.environ)
+    except OSError as error:
+        _leave(work, f"The interpreter {interpreter!r} cannot be started: {error}.")
+
+
+def _unnamed_file() -> int:
+    name = os.path.join(os.getcwd(), ".job")
+    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    os.unlink(name)  # noqa: PTH108
+    os.set_inheritable(fd, True)
+    return fd
+
+
+def _leave(work: int, sentence: str) -> NoReturn:
+    error = {"op": "error", "message": sentence, "kind": "permanent", "code": "not_started"}
+    write_frame(work, json.dumps(error).encode())
+    os._exit(1)
+
+
+def forget_what_would_hide(folders: list[str]) -> None:
+    """A module that is loaded already must not take the place of the user's own of the same name."""
+    own = {name for folder in folders for name in _modules_in(folder)}
+    for name in _preloaded:
+        if name.partition(".")[0] in own:
+            sys.modules.pop(name, None)
+
+
+def _modules_in(folder: str) -> list[str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [name.partition(".")[0] for name in names if "." not in name or name.endswith((".py", ".so"))]

@@ -1,0 +1,47 @@
+"""Frames on a stream socket: four bytes of length, then JSON. And messages with descriptors."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any
+
+HEADER_BYTES = 4
+MOST_DESCRIPTORS = 8
+
+
+def read_frame(fd: int) -> Any:
+    """The next frame, None at the end of the stream."""
+    body = read_body(fd)
+    return None if body is None else json.loads(body)
+
+
+def read_body(fd: int) -> bytes | None:
+    header = _exactly(fd, HEADER_BYTES)
+    return None if header is None else _exactly(fd, int.from_bytes(header, "big"))
+
+
+def write_frame(fd: int, body: bytes) -> None:
+    view = memoryview(len(body).to_bytes(HEADER_BYTES, "big") + body)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def receive(end: socket.socket, size: int) -> tuple[bytes, list[int]]:
+    """A message with descriptors, which programs that are started do not get."""
+    message, descriptors, _, _ = socket.recv_fds(end, size, MOST_DESCRIPTORS)
+    for fd in descriptors:
+        os.set_inheritable(fd, False)
+    return message, descriptors
+
+
+def _exactly(fd: int, size: int) -> bytes | None:
+    parts = []
+    while size:
+        part = os.read(fd, min(size, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
