@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flexiroaster.api.schemas import ErrorResponse, ProblemBody
-from flexiroaster.auth.errors import Forbidden, Throttled, Unauthenticated
+from flexiroaster.auth.errors import Forbidden, NotAssigned, Throttled, Unauthenticated
 from flexiroaster.engine.errors import (
     Conflict,
     FlexiRoasterError,
@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 STATUS: dict[type[FlexiRoasterError], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
+    NotAssigned: 403,
     NotFound: 404,
     UnknownStageType: 404,
     Conflict: 409,

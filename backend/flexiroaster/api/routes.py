@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from flexiroaster.api import artifacts, catalog, executions, health, logs, metrics, pipelines
+from flexiroaster.api import approvals, artifacts, catalog, executions, health, logs, metrics, pipelines
 from flexiroaster.services.container import Services
 
 TAGS = [
     {"name": "Pipelines", "description": "Definitions, their versions, and starting them."},
     {"name": "Executions", "description": "What ran, stage by stage."},
+    {"name": "Approvals", "description": "Questions that wait for a person."},
     {"name": "Artifacts", "description": "Tables and files that stages kept."},
     {"name": "Logs", "description": "Log lines, kept and live."},
     {"name": "Metrics", "description": "Numbers over many executions."},
@@ -27,7 +28,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def include_routes(app: FastAPI) -> None:
-    for room in (pipelines, executions, artifacts, logs, metrics, catalog, health):
+    for room in (pipelines, executions, approvals, artifacts, logs, metrics, catalog, health):
         app.include_router(room.router)
 
 

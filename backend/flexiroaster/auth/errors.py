@@ -31,6 +31,12 @@ class Forbidden(FlexiRoasterError):
         )
 
 
+class NotAssigned(FlexiRoasterError):
+    """The role would allow it, but it is for others to decide."""
+
+    code = "not_assigned"
+
+
 class Throttled(FlexiRoasterError):
     """Too many attempts; `retry_after_seconds` is when the next one is looked at."""
 

@@ -16,6 +16,7 @@ class Account:
     disabled: bool
     created_at: datetime
     last_login_at: datetime | None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

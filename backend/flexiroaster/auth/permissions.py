@@ -29,6 +29,8 @@ LOWEST_ROLE: dict[str, Role] = {
     "alerts:read": Role.VIEWER,
     "insights:read": Role.VIEWER,
     "triggers:read": Role.VIEWER,
+    "approvals:read": Role.VIEWER,
+    "approvals:decide": Role.OPERATOR,
     "executions:run": Role.OPERATOR,
     "executions:cancel": Role.OPERATOR,
     "executions:retry": Role.OPERATOR,

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flexiroaster.cli import client_commands, db, run, up, user, validate, version
+from flexiroaster.cli import approvals, client_commands, db, run, up, user, validate, version
 
 FAILED = 1
 WRONG = 2
@@ -21,7 +21,7 @@ INTERRUPTED = 130
 SECTIONS = {
     "Server": ("up", "db", "user"),
     "Without a server": ("run", "validate", "version"),
-    "With a running server": ("list", "execute", "logs", "login"),
+    "With a running server": ("list", "execute", "logs", "approvals", "approve", "reject", "login"),
 }
 
 
@@ -55,6 +55,9 @@ app.command("list")(client_commands.list_)
 app.command("execute")(client_commands.execute)
 app.command("logs")(client_commands.logs)
 app.command("login")(client_commands.login)
+app.command("approvals")(approvals.approvals)
+app.command("approve")(approvals.approve)
+app.command("reject")(approvals.reject)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -69,6 +69,22 @@ def reset_password(
     _show(password, generate)
 
 
+@app.command()
+def groups(
+    email: EmailArgument,
+    names: Annotated[list[str] | None, typer.Argument(help="The groups, and no others.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take the account out of every group.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Say which groups an account is in: `group:NAME` is asked for an approval by that name."""
+    if bool(names) == none:
+        raise typer.BadParameter("name the groups, or write --none.")
+    with _accounts(data) as accounts:
+        found = accounts.user_named(email)
+        accounts.set_groups(found.id, names or [])
+    typer.echo(f"{found.email} is in {', '.join(names) if names else 'no group'}.")
+
+
 @app.command("list")
 def list_(data: DataOption = None) -> None:
     """List the accounts."""
@@ -78,13 +94,14 @@ def list_(data: DataOption = None) -> None:
     with _accounts(data) as accounts:
         found = accounts.list_users()
     print_table(
-        ("e-mail", "role", "state", "last sign-in"),
+        ("e-mail", "role", "state", "last sign-in", "groups"),
         [
             (
                 account.email,
                 account.role,
                 "disabled" if account.disabled else "active",
                 moment(account.last_login_at.isoformat() if account.last_login_at else None) or "never",
+                ", ".join(account.groups),
             )
             for account in found
         ],

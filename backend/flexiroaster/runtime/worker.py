@@ -141,7 +141,8 @@ class Worker:
     def _begin(self, claimed: Claimed) -> Attempt:
         attempt = Attempt(claimed, self._world, on_log=self._logbook.watch)
         self._running[claimed.execution_id, claimed.key] = attempt
-        self._deadlines.watch(attempt.deadline)
+        if not claimed.instant:  # what waits looks at its deadline by itself
+            self._deadlines.watch(attempt.deadline)
         return attempt
 
     def _end(self, attempts: list[Attempt], ended: list[Ended], *, go_on: bool) -> list[Claimed]:
@@ -193,7 +194,7 @@ class Worker:
         now = self._world.clock()
         soonest = None
         for attempt in list(self._running.values()):
-            if attempt.deadline is None or attempt.late:
+            if attempt.deadline is None or attempt.late or attempt.claimed.instant:
                 continue
             if attempt.deadline <= now:
                 attempt.late = True

@@ -6,8 +6,9 @@ the user's `token_version`, so that ending one session or all of a user takes ef
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,7 +24,9 @@ from flexiroaster.auth.throttle import LoginThrottle
 from flexiroaster.auth.tokens import AccessClaims, Clock, Tokens, digest, new_secret, utc_now
 from flexiroaster.engine.errors import ConfigurationError, Conflict, FlexiRoasterError, InvalidRequest, NotFound
 from flexiroaster.engine.ids import time_ordered_id
+from flexiroaster.engine.quoting import quoted
 from flexiroaster.store import accounts as store
+from flexiroaster.store import groups
 from flexiroaster.store.database import Database, Transaction
 
 log = structlog.get_logger(__name__)
@@ -37,6 +40,7 @@ CACHED_CALLERS = 10_000
 KEPT_AFTER_EXPIRY = timedelta(days=1)
 SETUP = "setup"
 LONGEST_EMAIL = 320
+GROUP_NAME = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,8 @@ class Accounts:
 
     def list_users(self) -> list[Account]:
         with self._database.read() as connection:
-            return [_account(user) for user in store.all_users(connection)]
+            members = groups.members(connection)
+            return [_account(user, members.get(user.id, ())) for user in store.all_users(connection)]
 
     def user(self, user_id: str) -> Account:
         with self._database.read() as connection:
@@ -294,6 +299,17 @@ class Accounts:
             store.set_role(connection, user_id, role.value)
 
         self._change(user_id, "auth.role_changed", change)
+
+    def set_groups(self, user_id: str, names: Sequence[str]) -> None:
+        """The groups that the user is in, and no others. They decide who is asked for an approval."""
+        for name in names:
+            if not GROUP_NAME.fullmatch(name):
+                raise InvalidRequest(
+                    f"{quoted(name)} is no name of a group: use letters, digits, _, - and ., at most 80.", "invalid_group"
+                )
+        self.user(user_id)
+        self._database.write(lambda tx: groups.set_groups(tx.sa, user_id, names), durable=True)
+        log.info("auth.groups_changed", user=user_id, groups=sorted(names))
 
     def disable_user(self, user_id: str) -> None:
         """Every session of the user ends. Raises `Conflict` for the last administrator."""
@@ -399,8 +415,10 @@ class Accounts:
         return time_ordered_id(int(now.timestamp() * 1000), secrets.randbits(74))
 
 
-def _account(user: store.UserRow) -> Account:
-    return Account(user.id, user.email, user.role, user.disabled, user.created_at, user.last_login_at)
+def _account(user: store.UserRow, groups: Sequence[str] = ()) -> Account:
+    return Account(
+        user.id, user.email, user.role, user.disabled, user.created_at, user.last_login_at, tuple(groups)
+    )
 
 
 def _caller(user: store.UserRow, claims: AccessClaims) -> Caller:

@@ -73,6 +73,18 @@ def _stage_retrying(event: Event) -> tuple[str, str]:
     return "warning", f"{event.payload.get('reason', 'trying again')}{cause}"
 
 
+def _approval_requested(event: Event) -> tuple[str, str]:
+    return "info", f"{event.payload['reason']}: {event.payload.get('message')}"
+
+
+def _approval_decided(event: Event) -> tuple[str, str]:
+    decision = event.payload
+    comment = f": {decision['comment']}" if decision.get("comment") else ""
+    if decision.get("by") is None:
+        return "warning", str(decision.get("comment"))
+    return "info", f"{'approved' if decision['approved'] else 'rejected'} by {decision['by']}{comment}"
+
+
 def _stage_skipped(event: Event) -> tuple[str, str]:
     return "info", f"not run: {event.payload.get('reason', '')}"
 
@@ -81,13 +93,39 @@ def _stage_cancelled(event: Event) -> tuple[str, str]:
     return "info", "cancelled"
 
 
+def _stage_repeating(event: Event) -> tuple[str, str]:
+    return "info", str(event.payload["reason"])
+
+
+_PHASES = {
+    "compensation": "undoing what succeeded",
+    "on_failure": "running what is to run on failure",
+    "on_success": "running what is to run on success",
+    "finally": "running what is to run in the end",
+}
+
+
+def _phase_begun(event: Event) -> tuple[str, str]:
+    count = event.payload["stages"]
+    return "info", f"{_PHASES[event.payload['phase']]} ({count} {'stage' if count == 1 else 'stages'})"
+
+
+def _paused(event: Event) -> tuple[str, str]:
+    return "info", f"execution #{event.payload['number']} {event.payload['reason']}"
+
+
+def _resumed(event: Event) -> tuple[str, str]:
+    return "info", f"execution #{event.payload['number']} {event.payload['reason']}"
+
+
 def _ended(event: Event) -> tuple[str, str]:
     status = event.payload["status"]
     word = {"success": "succeeded", "timed_out": "timed out"}.get(status, status)
     level = "info" if status in ("success", "cancelled") else "error"
     stage = event.payload.get("failed_stage")
     at = f" at {stage}" if stage else ""
-    cause = f": {_message(event)}" if _message(event) else ""
+    why = _message(event) or event.payload.get("reason")
+    cause = f": {why}" if why else ""
     return level, f"execution #{event.payload['number']} {word}{at} after {_seconds(event.payload)}{cause}"
 
 
@@ -96,8 +134,14 @@ _TELLERS = {
     EventType.STAGE_COMPLETED: _stage_completed,
     EventType.STAGE_FAILED: _stage_failed,
     EventType.STAGE_RETRYING: _stage_retrying,
+    EventType.APPROVAL_REQUESTED: _approval_requested,
+    EventType.APPROVAL_DECIDED: _approval_decided,
     EventType.STAGE_SKIPPED: _stage_skipped,
     EventType.STAGE_CANCELLED: _stage_cancelled,
+    EventType.STAGE_REPEATING: _stage_repeating,
+    EventType.EXECUTION_PHASE: _phase_begun,
+    EventType.EXECUTION_PAUSED: _paused,
+    EventType.EXECUTION_RESUMED: _resumed,
     EventType.EXECUTION_COMPLETED: _ended,
     EventType.EXECUTION_FAILED: _ended,
     EventType.EXECUTION_CANCELLED: _ended,

@@ -38,15 +38,12 @@ Assignee = Annotated[str, AfterValidator(_assignee), Field(json_schema_extra={"p
 
 class ApprovalConfig(StageConfig):
     message: Annotated[str, Field(min_length=1, max_length=10_000, description="What is asked.")]
-    assignees: Annotated[
-        list[Assignee],
-        Field(max_length=MOST_ASSIGNEES, description="Who may decide: e-mail addresses and `group:name`; all if empty."),
-    ] = []
-    form: Annotated[
-        dict[str, dict[str, Any]],
-        AfterValidator(_form),
-        Field(max_length=MOST_FIELDS, description="What who approves fills in: a JSON Schema by field."),
-    ] = {}
+    assignees: list[Assignee] = Field(
+        [], max_length=MOST_ASSIGNEES, description="Who may decide: e-mail addresses and `group:name`; all if empty."
+    )
+    form: Annotated[dict[str, dict[str, Any]], AfterValidator(_form)] = Field(
+        {}, max_length=MOST_FIELDS, description="What who approves fills in: a JSON Schema by field."
+    )
     on_timeout: Annotated[
         Literal["reject", "approve", "fail"],
         Field(description="What it means that nobody has decided within the stage's `timeout`."),
@@ -61,8 +58,8 @@ class ApprovalStage(Stage):
         "`POST /api/executions/{id}/stages/{stage}/approve` or `/reject`, or by `flexiroaster approve` and `reject`. "
         "Operators and higher roles may decide; where there are `assignees`, only those and administrators.\n\n"
         "The stage's `timeout` says how long it waits; without one it waits for ever, and the pipeline's "
-        "`defaults.timeout` does not count. The result is `{approved, by, comment, values, at}`, where `values` are the "
-        "fields of the form. A rejected approval has *failed*, with the code `rejected`: what needs it does not run. "
+        "`defaults.timeout` does not count. The result is `{approved, by, comment, values, at}`, where `values` are "
+        "the fields of the form. A rejected approval has *failed*, with the code `rejected`: what needs it does not run. "
         "With `on_timeout: fail` it has timed out instead."
     )
     Config = ApprovalConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,39 @@ def test_accounts_are_made_and_listed_beside_the_server(server: ServerProcess, t
     made = flexi(tmp_path, "user", "create", "bob@example.com", "--generate", "--data", str(server.data))
     assert "Made the account bob@example.com (viewer)." in made.stdout
     assert "bob@example.com\tviewer\tactive" in flexi(tmp_path, "user", "list", "--data", str(server.data)).stdout
+    joined = flexi(tmp_path, "user", "groups", "bob@example.com", "sales", "finance", "--data", str(server.data))
+    assert joined.stdout == "bob@example.com is in sales, finance.\n"
+    listed = flexi(tmp_path, "user", "list", "--data", str(server.data)).stdout
+    assert "bob@example.com\tviewer\tactive\tnever\tfinance, sales" in listed
+    left = flexi(tmp_path, "user", "groups", "bob@example.com", "--none", "--data", str(server.data))
+    assert left.stdout == "bob@example.com is in no group.\n"
+    wrong = flexi(tmp_path, "user", "groups", "bob@example.com", "a b", "--data", str(server.data))
+    assert (wrong.returncode, wrong.stderr) == (
+        1,
+        "'a b' is no name of a group: use letters, digits, _, - and ., at most 80.\n",
+    )
     reset = flexi(tmp_path, "user", "reset-password", "bob@example.com", "--generate", "--data", str(server.data))
     assert reset.returncode == 0
     unknown = flexi(tmp_path, "user", "reset-password", "eve@example.com", "--generate", "--data", str(server.data))
     assert unknown.returncode == 1
+
+
+def test_a_question_is_listed_and_answered(server: ServerProcess, tmp_path: Path) -> None:
+    review = {"message": "Publish?", "form": {"discount": {"type": "number"}}}
+    stages = [{"id": "review", "type": "approval", "config": review}, {"id": "publish", "type": "noop"}]
+    server.client().post("/api/pipelines", json={"id": "asking", "name": "Asking", "stages": stages})
+    data = ["--data", str(server.data)]
+    started = flexi(tmp_path, "execute", "asking", *data)
+    execution = started.stdout.split()[-1]
+    listed = ""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while "Publish?" not in listed and time.monotonic() < deadline:
+        listed = flexi(tmp_path, "approvals", "--mine", *data).stdout
+    assert listed.startswith(f"asking\t#1\t{execution}\treview\tPublish?\t")
+    given = ["-i", "discount=5", "-m", "go"]
+    decided = flexi(tmp_path, "approve", execution, "review", *given, *data)
+    assert decided.stdout == f"review is approved by {EMAIL}.\n"
+    otherwise = flexi(tmp_path, "reject", execution, "review", *data)
+    assert otherwise.returncode == 1
+    assert f"'review' was approved by {EMAIL}" in otherwise.stderr
+    assert flexi(tmp_path, "approvals", *data).stderr == "Nothing waits for a decision.\n"

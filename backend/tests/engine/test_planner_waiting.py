@@ -109,6 +109,8 @@ def test_waiting_on_as_before_is_not_announced_again() -> None:
     run.run("a", Waiting(START + timedelta(seconds=10), "waiting until it is so", {"looked": 1}))
     for looked in range(2, 5):
         run.wake("a")
-        run.run("a", Waiting(START + timedelta(minutes=looked), "waiting until it is so", {"looked": looked}, quiet=True))
+        run.run(
+            "a", Waiting(START + timedelta(minutes=looked), "waiting until it is so", {"looked": looked}, quiet=True)
+        )
     assert run.events("a") == ["stage_started", "stage_waiting"]
     assert run.stage("a").state == {"looked": 4}

@@ -49,7 +49,7 @@ class ActStage(Stage):
     Config = ActConfig
 
     def run(self, config: ActConfig, context: StageContext) -> Any:
-        return ACTS[config.act](context)
+        return config.value if config.act == "say" else ACTS[config.act](context)
 
 
 @dataclass

@@ -24,7 +24,6 @@ NOT_YET: Mapping[str, str] = {
     "stage.output": "Choosing how a stage's table is kept is",
     "config.connection": "Stored connections are",
     "namespace.secrets": "Stored secrets are",
-    "type.approval": "The stage type 'approval' is",
     "type.notify": "The stage type 'notify' is",
     "type.pipeline": "The stage type 'pipeline' is",
     "type.sql": "The stage type 'sql' is",
@@ -32,7 +31,7 @@ NOT_YET: Mapping[str, str] = {
     "type.switch": "The stage type 'switch' is",
 }
 
-STAGE_TYPES_OF_THE_FORMAT = frozenset({"approval", "notify", "pipeline", "sql", "stop", "switch"})
+STAGE_TYPES_OF_THE_FORMAT = frozenset({"notify", "pipeline", "sql", "stop", "switch"})
 """Known by name even where nothing runs them: their use is answered by `not_supported_yet`."""
 
 

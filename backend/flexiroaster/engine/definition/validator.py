@@ -12,7 +12,7 @@ from typing import Any, Literal
 from flexiroaster.engine.definition.expression_checks import ExpressionChecks
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.graph_checks import Graph, check_graph
-from flexiroaster.engine.definition.input_checks import check_input_schemas
+from flexiroaster.engine.definition.input_checks import check_forms, check_input_schemas
 from flexiroaster.engine.definition.json_reader import read_json
 from flexiroaster.engine.definition.limits import Refused, check_text, plain_document
 from flexiroaster.engine.definition.model_problems import read_model
@@ -70,6 +70,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     check_graph(graph, findings)
     check_stages(graph, stage_types, findings)
     check_input_schemas(document, findings)
+    check_forms(graph.views, findings)
     check_triggers(document, findings)
     ExpressionChecks(document, graph, findings, check_support=check_support).run()
     return Report(
