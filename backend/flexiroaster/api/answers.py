@@ -212,13 +212,17 @@ def execution_detail(picture: ExecutionPicture, now: datetime) -> schemas.Execut
 
 
 def retry_plan(execution_id: str, plan: RetryPlan, verb: str) -> schemas.RetryPlan:
-    reused = "1 stage reused" if len(plan.reused) == 1 else f"{len(plan.reused)} stages reused"
     return schemas.RetryPlan(
         execution_id=execution_id,
         reused=plan.reused,
         to_run=plan.to_run,
-        message=f"{reused}, {len(plan.to_run)} {verb}",
+        message=reused_and_run(plan.reused, plan.to_run, verb),
     )
+
+
+def reused_and_run(reused: Sequence[str], to_run: Sequence[str], verb: str) -> str:
+    kept = "1 stage reused" if len(reused) == 1 else f"{len(reused)} stages reused"
+    return f"{kept}, {len(to_run)} {verb}"
 
 
 def stage_run(entry: StageRunEntry, now: datetime) -> schemas.StageRunBody:
@@ -293,6 +297,8 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "ends_as": row.stopping_as if row.ended_at is None else None,
         "paused_at": row.paused_at,
         "rerun_of": row.rerun_of,
+        "from_stage": row.from_stage,
+        "alone": row.alone,
         "retries": row.retries,
     }
 
@@ -321,6 +327,7 @@ def _stage_run(entry: StageRunEntry, now: datetime) -> dict[str, Any]:
         "usual_seconds": entry.usual_seconds,
         "rows": row.rows,
         "bytes": row.bytes,
+        "reused_from": row.reused_from,
         "artifacts": [artifact(kept) for kept in entry.artifacts],
     }
 

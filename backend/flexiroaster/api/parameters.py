@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import AfterValidator, AwareDatetime
 
 from flexiroaster.services.container import Services
@@ -63,6 +63,15 @@ Words = Annotated[
 Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
 Level = Annotated[
     Literal["debug", "info", "warning", "error"] | None, Query(description="This level and the graver ones.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[ -~]+$",
+        description="The same key of the same pipeline starts one execution, however often it is sent.",
+    ),
 ]
 LogId = Annotated[int | None, Query(ge=0, le=LARGEST_ID)]
 

@@ -14,6 +14,7 @@ from flexiroaster.api.parameters import (
     NEXT_CURSOR,
     NO_NUL,
     Cursor,
+    IdempotencyKey,
     Limit,
     PipelineId,
     Use,
@@ -25,13 +26,17 @@ from flexiroaster.api.requests import (
     DEFINITION_BODY,
     DEFINITION_TYPES,
     EXECUTE_BODY,
+    Again,
     DefinitionSource,
+    Run,
     RunRequest,
 )
+from flexiroaster.api.reruns import started_body
 from flexiroaster.api.responses import errors
 from flexiroaster.auth.identity import Caller
 from flexiroaster.engine.errors import InvalidRequest
 from flexiroaster.services.pipelines import Author, PipelinePicture
+from flexiroaster.services.reruns import LATEST, Asked
 
 router = APIRouter(prefix="/api/pipelines", tags=["Pipelines"], route_class=GuardedRoute)
 
@@ -204,17 +209,11 @@ def execute_pipeline(
     user: Annotated[Caller, Depends(permit("executions:run"))],
     run: RunRequest,
     use: Use,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=200,
-            pattern=r"^[ -~]+$",
-            description="The same key of the same pipeline starts one execution, however often it is sent.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> schemas.ExecuteResponse:
     """Once this is answered, the execution survives a restart of anything."""
+    if run.again is not None:
+        return _execute_again(pipeline_id, run, run.again, user, use, idempotency_key)
     started = use.executions.start(
         pipeline_id,
         inputs=run.inputs,
@@ -225,12 +224,24 @@ def execute_pipeline(
         trigger="manual",
         actor=user.email,
     )
-    return schemas.ExecuteResponse(
-        execution_id=started.execution_id,
-        pipeline_id=started.pipeline_id,
-        number=started.number,
-        replayed=started.replayed,
+    return started_body(started)
+
+
+def _execute_again(
+    pipeline_id: str, run: Run, again: Again, user: Caller, use: Use, idempotency_key: str | None
+) -> schemas.ExecuteResponse:
+    started, plan = use.reruns.start(
+        use.reruns.latest(pipeline_id) if again.of == LATEST else again.of,
+        Asked(again.from_stage, again.only_stage, run.version),
+        inputs=run.inputs if again.new_inputs else None,
+        keep_inputs=not again.new_inputs,
+        data=run.data,
+        pipeline_id=pipeline_id,
+        idempotency_key=idempotency_key,
+        actor=user.email,
+        priority=run.priority or None,
     )
+    return started_body(started, plan)
 
 
 @router.get(

@@ -16,6 +16,7 @@ from flexiroaster.engine.pipeline import MOST_PRIORITY
 from flexiroaster.services.pipelines import Source
 
 DEFINITION_TYPES = (JSON, *YAML)
+LONGEST_NAME = 200
 
 DEFINITION_BODY: dict[str, Any] = {
     "requestBody": {
@@ -52,6 +53,16 @@ EXECUTE_BODY: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """An execution to run again. `new_inputs`: inputs are given, and are to be all there are."""
+
+    of: str
+    from_stage: str | None
+    only_stage: str | None
+    new_inputs: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """What to execute with. `data` is the body's key of that name where it stands alone, else all keys not ours."""
 
@@ -59,6 +70,7 @@ class Run:
     version: int | None
     priority: int
     data: Any
+    again: Again | None = None
 
 
 async def definition(request: Request) -> Source:
@@ -76,6 +88,11 @@ async def run(request: Request) -> Run:
     given = parse_json(body)
     if not isinstance(given, dict):
         raise InvalidRequest(f'The body is {named(given)}: it must be a JSON object, such as {{"inputs": {{}}}}.')
+    return _run(given)
+
+
+def _run(given: dict[str, Any]) -> Run:
+    again = _again(given)
     inputs, version, priority = given.pop("inputs", {}), given.pop("version", None), given.pop("priority", 0)
     if not isinstance(inputs, dict):
         raise InvalidRequest(f'`inputs` is {named(inputs)}: it must be an object, such as {{"day": "2026-03-04"}}.')
@@ -83,7 +100,25 @@ async def run(request: Request) -> Run:
         raise InvalidRequest("`version` must be a whole number from 1, or left out for the newest version.")
     if type(priority) is not int or abs(priority) > MOST_PRIORITY:
         raise InvalidRequest(f"`priority` must be a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}.")
-    return Run(inputs, version, priority, given["data"] if given.keys() == {"data"} else given or None)
+    return Run(inputs, version, priority, given["data"] if given.keys() == {"data"} else given or None, again)
+
+
+def _again(given: dict[str, Any]) -> Again | None:
+    of, from_stage, only_stage = (_name(given, key) for key in ("rerun_of", "from_stage", "only_stage"))
+    if of is not None:
+        return Again(of, from_stage, only_stage, new_inputs="inputs" in given)
+    if from_stage is not None or only_stage is not None:
+        raise InvalidRequest(
+            "`rerun_of` is missing: name the execution whose results are taken over, or 'latest' for the newest."
+        )
+    return None
+
+
+def _name(given: dict[str, Any], key: str) -> str | None:
+    value = given.pop(key, None)
+    if value is not None and (not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME):
+        raise InvalidRequest(f"`{key}` must be a text of at most {LONGEST_NAME} characters, or left out.")
+    return value
 
 
 DefinitionSource = Annotated[Source, Depends(definition)]

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flexiroaster.api.rerun_schemas import RerunPlanBody
+
 ExecutionState = Literal["queued", "running", "paused", "cancelling", "success", "failed", "cancelled", "timed_out"]
 StageState = Literal[
     "pending",
@@ -174,6 +176,12 @@ class ExecuteRequest(BaseModel):
     inputs: dict[str, Any] = {}
     version: int | None = Field(None, ge=1, description="the newest when left out")
     priority: int = Field(0, ge=-1000, le=1000, description="higher ones go first; a stage's own is added to it")
+    rerun_of: str | None = Field(
+        None,
+        description="an execution to run again, or `latest`; without `inputs` and `data` those of before are taken",
+    )
+    from_stage: str | None = Field(None, description="with `rerun_of`: it and all that needs it run")
+    only_stage: str | None = Field(None, description="with `rerun_of`: nothing else runs")
     data: Any = Field(None, description="what `execution.data` is, when no other key is given")
 
 
@@ -184,6 +192,7 @@ class ExecuteResponse(BaseModel):
     message: str = "Pipeline execution started"
     number: int
     replayed: bool = Field(False, description="true when this Idempotency-Key had started it before")
+    rerun: RerunPlanBody | None = Field(None, description="what it takes over from the execution it runs again")
 
 
 class ExecutionSummary(BaseModel):
@@ -215,7 +224,9 @@ class ExecutionSummary(BaseModel):
         None, description="the final state it will have, once that is known: while it is cancelling or handlers run"
     )
     paused_at: datetime | None = None
-    rerun_of: str | None
+    rerun_of: str | None = Field(description="the execution that it runs again")
+    from_stage: str | None = Field(description="of a re-run: where it began")
+    alone: bool = Field(description="of a re-run: whether nothing but that stage ran")
     retries: int
 
 
@@ -260,6 +271,7 @@ class StageRunBody(BaseModel):
     )
     rows: int | None
     bytes: int | None
+    reused_from: str | None = Field(None, description="the execution that ran it, where a re-run took its result over")
     artifacts: list[ArtifactBody] = []
 
 

@@ -42,6 +42,8 @@ class ExecutionRow:
     stopping_as: str | None
     paused_at: datetime | None
     rerun_of: str | None
+    from_stage: str | None
+    alone: bool
     retries: int
 
 
@@ -84,6 +86,7 @@ class StageRunRow:
     bytes: int | None
     worker: str | None
     iterations: int
+    reused_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,8 @@ _summary = sa.select(
     executions.c.stopping_as,
     executions.c.paused_at,
     executions.c.rerun_of,
+    executions.c.from_stage,
+    executions.c.alone,
     executions.c.retries,
 ).join_from(executions, pipelines, pipelines.c.id == executions.c.pipeline_id)
 
@@ -157,6 +162,7 @@ _stage_run = sa.select(
     stage_runs.c.bytes,
     stage_runs.c.lease_owner.label("worker"),
     stage_runs.c.iterations,
+    stage_runs.c.reused_from,
 )
 
 
