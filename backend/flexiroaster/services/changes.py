@@ -19,6 +19,7 @@ from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.runs import Key
 from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
 from flexiroaster.engine.summary import summarise
+from flexiroaster.services.handing_out import forget_ended, hand_out
 from flexiroaster.services.journal import Journal
 from flexiroaster.services.live import Live, LiveExecutions, Spilled, Version
 from flexiroaster.services.scope import ReadSpilled, scope
@@ -110,6 +111,8 @@ class Changes:
 
     def save(self, tx: Transaction, live: Live, draft: Draft) -> None:
         """Write a draft and take it over into memory."""
+        if draft.groups or draft.state.groups:
+            hand_out(tx, live, draft)
         ended = draft.execution.status in EXECUTION_FINAL
         if draft.events or draft.runs or draft.ready:
             if ended and live.state.execution.status not in EXECUTION_FINAL:
@@ -142,6 +145,8 @@ class Changes:
         """Take a written draft over into memory, and say what is to happen after the commit."""
         timeout_is_new = is_new or draft.execution.timeout_at != live.state.execution.timeout_at
         draft.apply()
+        if draft.groups:
+            forget_ended(live, draft)
         tx.after_commit(partial(self._announce, live.version, draft, timeout_is_new))
 
     def _announce(self, version: Version, draft: Draft, timeout_is_new: bool) -> None:
@@ -164,7 +169,7 @@ class Changes:
         position = key.position
         return Ready(
             Work(draft.execution.id, key),
-            version.instant[position],
+            version.is_instant(key),
             draft.execution.priority + version.plan.stages[position].priority,
             version.outlook.tails[position],
         )
@@ -183,8 +188,8 @@ class Changes:
         """A retry or a wait may be due (nothing happens when it is not, any more or yet)."""
 
         def decide(live: Live, draft: Draft) -> None:
-            due = draft.run(key).due_at
-            if due is not None and due <= draft.now:
+            run = draft.find(key)
+            if run is not None and run.due_at is not None and run.due_at <= draft.now:
                 planner.wake(draft, key)
 
         self.change(execution_id, decide)

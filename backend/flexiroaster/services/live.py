@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,9 @@ from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import ExecutionState, Key
+from flexiroaster.services.iteration import Iteration
 from flexiroaster.services.outlook import Outlook
+from flexiroaster.store import items as item_rows
 from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.tables import executions, pipeline_versions
@@ -27,7 +30,7 @@ STAGES_KEPT = 50_000
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """A version ready to run. `whens`, `configs` and `instant` are in the order of its plan; `untils` are by position,
-    of the stages that repeat.
+    of the stages that repeat, and `iterations` of those that run for items.
     """
 
     pipeline: Pipeline
@@ -36,6 +39,7 @@ class Version:
     configs: tuple[Template, ...]
     instant: tuple[bool, ...]
     untils: dict[int, Template]
+    iterations: dict[int, Iteration]
     outputs: Template | None
     outlook: Outlook
 
@@ -43,36 +47,55 @@ class Version:
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None, instant_types: frozenset[str]) -> Version:
         plan = Plan.of(pipeline, default_timeout)
         stages = [stage for _, stage in pipeline.in_phases()]
+        whens = tuple(None if stage.when is None else Template.parse(stage.when) for stage in stages)
         return cls(
             pipeline=pipeline,
             plan=plan,
-            whens=tuple(None if stage.when is None else Template.parse(stage.when) for stage in stages),
+            whens=whens,
             configs=tuple(Template.parse(stage.config) for stage in stages),
-            instant=tuple(stage.type in instant_types for stage in stages),
+            instant=tuple(stage.type in instant_types and stage.foreach is None for stage in stages),
             untils={
                 position: Template.parse(stage.repeat.until)
                 for position, stage in enumerate(stages)
                 if stage.repeat is not None
             },
+            iterations={
+                position: Iteration.of(stage.foreach, whens[position], instant=stage.type in instant_types)
+                for position, stage in enumerate(stages)
+                if stage.foreach is not None
+            },
             outputs=Template.parse(pipeline.outputs) if pipeline.outputs else None,
             outlook=Outlook(plan),
         )
+
+    def is_instant(self, key: Key) -> bool:
+        """Whether it takes microseconds. A foreach stage itself does not, its items may."""
+        return self.iterations[key.position].instant if key.index else self.instant[key.position]
 
 
 @dataclass(slots=True)
 class Spilled:
     """A result too large to keep here: its JSON lies in an artifact.
 
-    `value` is there until the artifact's row is committed, since nobody can find the artifact before.
+    `value` is there until the artifact's row is committed, since nobody can find the artifact before; or `read`, where
+    the value was not worth having in memory.
     """
 
     artifact_id: str
     value: Any = None
+    read: Callable[[], Any] | None = None
+
+    def forget(self) -> None:
+        """The artifact can be found."""
+        self.value = self.read = None
 
 
 @dataclass(slots=True)
 class Live:
-    """An execution under way. `results` are by stage id; what is inside is never changed."""
+    """An execution under way. `results` are by stage id; what is inside is never changed.
+
+    `items` are the values of those foreach items that are among the stage runs in memory.
+    """
 
     state: ExecutionState
     version: Version
@@ -82,6 +105,7 @@ class Live:
     actor: str | None
     logical_date: datetime
     results: dict[str, Any] = field(default_factory=dict)
+    items: dict[Key, Any] = field(default_factory=dict)
 
 
 class LiveExecutions:
@@ -148,6 +172,9 @@ class LiveExecutions:
         live = Live(state, version, row.inputs, row.data, row.trigger, row.actor, row.logical_date)
         for key, (value, artifact_id) in progress.load_results(connection, execution_id).items():
             live.results[stage_id(version, key)] = value if artifact_id is None else Spilled(artifact_id)
+        begun = [key for key in state.runs if key.index]
+        if begun:
+            live.items = item_rows.values(connection, execution_id, begun)
         return live
 
 

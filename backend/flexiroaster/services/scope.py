@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.runs import Key
 from flexiroaster.services.live import Live, Spilled
 
 ReadSpilled = Callable[[str], Any]
 """Artifact id → the JSON value it holds."""
+
+
+def item_scope(live: Live, read_spilled: ReadSpilled, key: Key, item: Any) -> dict[str, Any]:
+    """The namespaces of `${{ }}` for a stage run: one for an item sees it too."""
+    visible = scope(live, read_spilled)
+    return visible | live.version.iterations[key.position].names(item, key.index) if key.index else visible
 
 
 def scope(live: Live, read_spilled: ReadSpilled) -> dict[str, Any]:
@@ -69,7 +76,8 @@ class Results(Mapping[str, Any]):
         if value.value is not None:
             return value.value
         if stage not in self._read:
-            self._read[stage] = self._read_spilled(value.artifact_id)
+            read = value.read
+            self._read[stage] = self._read_spilled(value.artifact_id) if read is None else read()
         return self._read[stage]
 
     def __contains__(self, stage: object) -> bool:

@@ -17,6 +17,7 @@ from flexiroaster.engine.outcome import Outcome, Succeeded
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.handing_out import hand_out
 from flexiroaster.services.live import Live, Spilled, Version, stage_id
 from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
@@ -37,19 +38,29 @@ class Claimed:
     live: Live
     key: Key
     run: StageRun
+    item: Any = None
+    """What a foreach item is for."""
 
     @property
     def execution_id(self) -> str:
         return self.live.state.execution.id
 
     @property
+    def is_foreach(self) -> bool:
+        """Whether this is a foreach stage's own run, which puts or gathers its items."""
+        return not self.key.index and self.key.position in self.live.version.iterations
+
+    @property
     def timeout(self) -> timedelta | None:
+        """A foreach stage's timeout is for each of its items."""
+        if self.is_foreach:
+            return None
         return self.live.version.plan.stages[self.key.position].timeout
 
     @property
     def instant(self) -> bool:
         """Whether it takes microseconds, so that several may be claimed and recorded together."""
-        return self.live.version.instant[self.key.position]
+        return self.live.version.is_instant(self.key)
 
 
 @dataclass(slots=True)
@@ -57,11 +68,13 @@ class Produced:
     """What an attempt leaves besides its outcome; kept only when it is still the current one.
 
     `result_json` is the result as JSON text, None for no result; `spilled_to` is the artifact that holds it instead.
+    With `read`, which reads that artifact, `result` is only what events tell of it.
     """
 
     result: Any = None
     result_json: str | None = None
     spilled_to: str | None = None
+    read: Callable[[], Any] | None = None
     artifacts: list[KeptArtifact] = field(default_factory=list)
     logs: list[LogEntry] = field(default_factory=list)
 
@@ -105,6 +118,9 @@ class StageRuns:
             batch = _Batch(self._changes, tx, tally)
             for claimed, outcome, produced in ended:
                 self._record(batch, claimed, outcome, produced)
+            for live, draft in batch.drafts.values():
+                if draft.groups:
+                    hand_out(tx, live, draft)
             following = self._claim_following(batch) if go_on else []
             batch.save()
             return following
@@ -144,17 +160,24 @@ class StageRuns:
         self._changes.database.write(operation, on_failure=self._changes.journal.put_back)
 
     def _keep(self, tx: Transaction, live: Live, claimed: Claimed, produced: Produced, draft: Draft) -> None:
-        name = stage_id(live.version, claimed.key)
         if produced.result_json is not None or produced.spilled_to is not None:
             progress.put_result(tx, claimed.execution_id, claimed.key, produced.result_json, produced.spilled_to)
-            draft.tell_more(EventType.STAGE_COMPLETED, claimed.key, result=summarise(produced.result))
-        if produced.spilled_to:
-            spilled = live.results[name] = Spilled(produced.spilled_to, produced.result)
-            tx.after_commit(lambda: setattr(spilled, "value", None))
-        else:
-            live.results[name] = produced.result
+        if not claimed.key.index:  # of an item, the result is read back when its stage gathers them
+            self._remember(tx, live, claimed, produced, draft)
         if produced.artifacts:
             progress.insert_artifacts(tx, claimed.execution_id, produced.artifacts, draft.now)
+
+    def _remember(self, tx: Transaction, live: Live, claimed: Claimed, produced: Produced, draft: Draft) -> None:
+        """For the stages that come after, and for those who listen."""
+        name = stage_id(live.version, claimed.key)
+        if produced.result_json is not None or produced.spilled_to is not None:
+            draft.tell_more(EventType.STAGE_COMPLETED, claimed.key, result=summarise(produced.result))
+        if produced.spilled_to:
+            value = produced.result if produced.read is None else None
+            spilled = live.results[name] = Spilled(produced.spilled_to, value, produced.read)
+            tx.after_commit(spilled.forget)
+        else:
+            live.results[name] = produced.result
 
     def _claim_following(self, batch: _Batch) -> list[Claimed]:
         """Go on with what these outcomes made ready, in the order of the queue where others wait."""
@@ -163,9 +186,9 @@ class StageRuns:
             return self._claim_from_queue(batch)
         found: list[Claimed] = []
         for live, draft in batch.drafts.values():
-            instant = live.version.instant
+            is_instant = live.version.is_instant
             _sort(live.version, draft.ready)
-            while draft.ready and (not found or (found[0].instant and instant[draft.ready[0].position])):
+            while draft.ready and (not found or (found[0].instant and is_instant(draft.ready[0]))):
                 claimed = self._claim(live, draft, draft.ready.pop(0))
                 if claimed is not None:
                     found.append(claimed)
@@ -195,7 +218,7 @@ class StageRuns:
 
     def _claim(self, live: Live, draft: Draft, key: Key) -> Claimed | None:
         run = planner.claim(draft, key, self._owner, draft.now + LEASE)
-        return None if run is None else Claimed(live, key, run)
+        return None if run is None else Claimed(live, key, run, live.items.get(key) if key.index else None)
 
 
 def _sort(version: Version, ready: list[Key]) -> None:
