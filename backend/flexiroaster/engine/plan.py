@@ -29,6 +29,7 @@ class PlannedStage:
     timeout: timedelta | None
     rank: int
     priority: int = 0
+    pool: str | None = None
     phase: Phase = Phase.MAIN
     undoes: int | None = None
     repeat: Repeat | None = None
@@ -73,6 +74,7 @@ class Plan:
                 timeout=pipeline.timeout_for(stage, default_timeout),
                 rank=ranks[position],
                 priority=stage.priority,
+                pool=stage.pool,
                 phase=phase,
                 undoes=undone.get(stage.id),
                 repeat=stage.repeat,

@@ -111,6 +111,10 @@ class Execution:
     """The final state it will get, once that is known: while it is cancelling, and while handlers run."""
     phase: Phase = Phase.MAIN
     paused_at: datetime | None = None
+    concurrency_key: str | None = None
+    """It needs a place among the executions of its pipeline that have the same; None: it needs none."""
+    waiting_since: datetime | None = None
+    """For its place; None once it was admitted."""
     failed_stage: str | None = None
     error: StageError | None = None
     reason: str | None = None

@@ -126,9 +126,10 @@ class Starting:
             before = progress.started_before(tx, wanted.pipeline_id, wanted.idempotency_key)
             if before is not None:
                 return Started(before[0], wanted.pipeline_id, before[1], replayed=True)
-        count = progress.next_number(tx, wanted.pipeline_id)
-        if count is None:
+        found = progress.next_number(tx, wanted.pipeline_id)
+        if found is None:
             raise NotFound("pipeline", wanted.pipeline_id)
+        count, _enabled = found
         self._insert(tx, tally, checked, _row(checked, count))
         return Started(checked.id, wanted.pipeline_id, count, replayed=False)
 

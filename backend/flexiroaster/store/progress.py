@@ -132,6 +132,9 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
                 tx.moment(execution.timeout_at),
                 *((new.parent.execution_id, *new.parent.key, new.parent.depth) if new.parent else NO_PARENT),
                 new.use_cache,
+                execution.concurrency_key,
+                tx.moment(execution.waiting_since),
+                execution.reason,
             )
         ],
     )
@@ -228,10 +231,12 @@ def insert_logs(tx: Transaction, entries: Sequence[LogEntry]) -> None:
     )
 
 
-def next_number(tx: Transaction, pipeline_id: str) -> int | None:
-    """The number of the pipeline's next execution; None when there is no such pipeline (any more)."""
+def next_number(tx: Transaction, pipeline_id: str) -> tuple[int, bool] | None:
+    """The number of the pipeline's next execution, and whether the pipeline is enabled; None when there is no such
+    pipeline (any more). Until the commit nobody else starts an execution of this pipeline.
+    """
     found = tx.fetch("next_number", (pipeline_id,))
-    return int(found[0][0]) if found else None
+    return (int(found[0][0]), bool(found[0][1])) if found else None
 
 
 def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> tuple[str, int] | None:
@@ -366,7 +371,7 @@ def _insert_runs(tx: Transaction, draft: Draft, runs: Iterable[StageRun]) -> Non
     tx.put(
         "insert_stage_run",
         [
-            (draft.execution.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from)
+            (draft.execution.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from, stage.pool)
             for run in runs
             for stage in (stages[run.key.position],)
         ],
@@ -414,6 +419,7 @@ def _execution_values(tx: Transaction, execution: Execution) -> tuple[Any, ...]:
         execution.reason,
         execution.phase.value,
         tx.moment(execution.paused_at),
+        tx.moment(execution.waiting_since),
     )
 
 
@@ -461,6 +467,8 @@ def _execution(row: sa.RowMapping) -> Execution:
         alone=row["alone"],
         phase=Phase(row["phase"]),
         paused_at=row["paused_at"],
+        concurrency_key=row["concurrency_key"],
+        waiting_since=row["waiting_since"],
     )
 
 

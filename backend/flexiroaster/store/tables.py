@@ -225,6 +225,13 @@ stage_runs = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
+    Index(
+        "ix_stage_runs_pool",
+        "pool",
+        "status",
+        sqlite_where=text("pool IS NOT NULL AND ended_at IS NULL"),
+        postgresql_where=text("pool IS NOT NULL AND ended_at IS NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -346,6 +353,20 @@ deadlines = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),  # of the stage, -1 for the execution itself
     Column("due_at", UtcDateTime, nullable=False),
     Column("missed_at", UtcDateTime),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("slots", Integer, nullable=False),
+)
+
+rate_limits = Table(
+    "rate_limits",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("full_at", UtcDateTime, nullable=False),  # when nothing of what was started counts any more
 )
 
 users = Table(

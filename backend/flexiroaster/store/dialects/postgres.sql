@@ -3,8 +3,8 @@
 -- name: insert_stage_run
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at, waits_for, cached_from, iterations, reused_from)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+started_at, ended_at, waits_for, cached_from, iterations, reused_from, pool)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = %s, attempt = %s, spent = %s, lost = %s, needs_left = %s, needs_ok = %s,
@@ -15,7 +15,7 @@ WHERE execution_id = %s AND position = %s AND idx = %s AND status = %s AND attem
 -- name: update_execution
 UPDATE executions SET status = %s, retries = %s, started_at = %s, ended_at = %s, idle_seconds = %s,
 timeout_at = %s, cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s, phase = %s,
-paused_at = %s
+paused_at = %s, waiting_since = %s
 WHERE id = %s AND status = %s;
 
 -- name: set_outputs
@@ -49,11 +49,12 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, "trigger", actor, inputs, data,
 idempotency_key, rerun_of, from_stage, alone, priority, stages_total, logical_date, created_at,
-timeout_at, parent_id, parent_position, parent_idx, depth, use_cache)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+timeout_at, parent_id, parent_position, parent_idx, depth, use_cache, concurrency_key,
+waiting_since, reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: next_number
-UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL RETURNING last_number;
+UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL RETURNING last_number, enabled;
 
 -- name: execution_of_key
 SELECT id, number FROM executions WHERE pipeline_id = %s AND idempotency_key = %s;
@@ -103,3 +104,24 @@ ORDER BY r.idx LIMIT %s;
 -- name: cancel_queued_items
 UPDATE stage_runs SET status = 'cancelled', reason = %s, ended_at = %s, due_at = NULL, state = NULL, waits_for = NULL
 WHERE execution_id = %s AND position = %s AND idx > 0 AND status = 'queued';
+
+-- name: lock_pipeline
+SELECT enabled FROM pipelines WHERE id = %s FOR UPDATE;
+
+-- name: admitted
+SELECT count(*), count(*) FILTER (WHERE status = 'cancelling') FROM executions
+WHERE pipeline_id = %s AND concurrency_key = %s AND ended_at IS NULL AND waiting_since IS NULL;
+
+-- name: waiting
+SELECT count(*) FROM (SELECT 1 FROM executions
+WHERE pipeline_id = %s AND concurrency_key = %s AND waiting_since IS NOT NULL LIMIT %s) AS found;
+
+-- name: next_waiting
+SELECT id, version FROM executions
+WHERE pipeline_id = %s AND concurrency_key = %s AND waiting_since IS NOT NULL AND status = 'queued'
+ORDER BY priority DESC, number LIMIT 1;
+
+-- name: oldest_of_key
+SELECT id FROM executions
+WHERE pipeline_id = %s AND concurrency_key = %s AND ended_at IS NULL AND status <> 'cancelling'
+ORDER BY waiting_since IS NOT NULL, number LIMIT %s;

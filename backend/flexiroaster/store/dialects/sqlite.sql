@@ -3,8 +3,8 @@
 -- name: insert_stage_run
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at, waits_for, cached_from, iterations, reused_from)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+started_at, ended_at, waits_for, cached_from, iterations, reused_from, pool)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = ?, attempt = ?, spent = ?, lost = ?, needs_left = ?, needs_ok = ?, needs_failed
@@ -15,7 +15,7 @@ WHERE execution_id = ? AND position = ? AND idx = ? AND status = ? AND attempt =
 -- name: update_execution
 UPDATE executions SET status = ?, retries = ?, started_at = ?, ended_at = ?, idle_seconds = ?,
 timeout_at = ?, cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?, phase = ?,
-paused_at = ?
+paused_at = ?, waiting_since = ?
 WHERE id = ? AND status = ?;
 
 -- name: set_outputs
@@ -49,11 +49,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: insert_execution
 INSERT INTO executions (id, pipeline_id, version, number, status, trigger, actor, inputs, data,
 idempotency_key, rerun_of, from_stage, alone, priority, stages_total, logical_date, created_at,
-timeout_at, parent_id, parent_position, parent_idx, depth, use_cache)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+timeout_at, parent_id, parent_position, parent_idx, depth, use_cache, concurrency_key,
+waiting_since, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: next_number
-UPDATE pipelines SET last_number = last_number + 1 WHERE id = ? AND deleted_at IS NULL RETURNING last_number;
+UPDATE pipelines SET last_number = last_number + 1 WHERE id = ? AND deleted_at IS NULL RETURNING last_number, enabled;
 
 -- name: execution_of_key
 SELECT id, number FROM executions WHERE pipeline_id = ? AND idempotency_key = ?;
@@ -102,3 +103,24 @@ ORDER BY r.idx LIMIT ?;
 -- name: cancel_queued_items
 UPDATE stage_runs SET status = 'cancelled', reason = ?, ended_at = ?, due_at = NULL, state = NULL, waits_for = NULL
 WHERE execution_id = ? AND position = ? AND idx > 0 AND status = 'queued';
+
+-- name: lock_pipeline
+SELECT enabled FROM pipelines WHERE id = ?;
+
+-- name: admitted
+SELECT count(*), count(*) FILTER (WHERE status = 'cancelling') FROM executions
+WHERE pipeline_id = ? AND concurrency_key = ? AND ended_at IS NULL AND waiting_since IS NULL;
+
+-- name: waiting
+SELECT count(*) FROM (SELECT 1 FROM executions
+WHERE pipeline_id = ? AND concurrency_key = ? AND waiting_since IS NOT NULL LIMIT ?) AS found;
+
+-- name: next_waiting
+SELECT id, version FROM executions
+WHERE pipeline_id = ? AND concurrency_key = ? AND waiting_since IS NOT NULL AND status = 'queued'
+ORDER BY priority DESC, number LIMIT 1;
+
+-- name: oldest_of_key
+SELECT id FROM executions
+WHERE pipeline_id = ? AND concurrency_key = ? AND ended_at IS NULL AND status <> 'cancelling'
+ORDER BY waiting_since IS NOT NULL, number LIMIT ?;

@@ -37,6 +37,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pipelines")),
     )
     op.create_table(
+        "pools",
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_pools")),
+    )
+    op.create_table(
+        "rate_limits",
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("full_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rate_limits")),
+    )
+    op.create_table(
         "users",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("email", sa.String(length=320), nullable=False),
@@ -104,11 +116,13 @@ def upgrade() -> None:
         sa.Column("from_stage", sa.String(length=80), nullable=True),
         sa.Column("alone", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
+        sa.Column("concurrency_key", sa.String(length=200), nullable=True),
         sa.Column("priority", sa.Integer(), server_default="0", nullable=False),
         sa.Column("stages_total", sa.Integer(), nullable=False),
         sa.Column("retries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("logical_date", UtcDateTime(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("waiting_since", UtcDateTime(), nullable=True),
         sa.Column("started_at", UtcDateTime(), nullable=True),
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("idle_seconds", sa.Float(), server_default="0", nullable=False),
@@ -132,6 +146,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("pipeline_id", "number", name=op.f("uq_executions_pipeline_id_number")),
     )
     with op.batch_alter_table("executions", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_executions_admitted",
+            ["pipeline_id", "concurrency_key"],
+            unique=False,
+            sqlite_where=sa.text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
+            postgresql_where=sa.text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_executions_created_at_id"), ["created_at", "id"], unique=False)
         batch_op.create_index(
             "ix_executions_open",
@@ -149,6 +170,13 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             batch_op.f("ix_executions_pipeline_id_created_at"), ["pipeline_id", "created_at"], unique=False
+        )
+        batch_op.create_index(
+            "ix_executions_waiting",
+            ["pipeline_id", "concurrency_key", sa.literal_column("priority DESC"), "number"],
+            unique=False,
+            sqlite_where=sa.text("waiting_since IS NOT NULL"),
+            postgresql_where=sa.text("waiting_since IS NOT NULL"),
         )
 
     op.create_table(
@@ -268,6 +296,7 @@ def upgrade() -> None:
         sa.Column("needs_left", sa.Integer(), nullable=False),
         sa.Column("needs_ok", sa.Integer(), nullable=False),
         sa.Column("needs_failed", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.String(length=80), nullable=True),
         sa.Column("reused_from", sa.String(length=36), nullable=True),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", UtcDateTime(), nullable=True),
@@ -296,6 +325,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("due_at IS NOT NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_stage_runs_pool",
+            ["pool", "status"],
+            unique=False,
+            sqlite_where=sa.text("pool IS NOT NULL AND ended_at IS NULL"),
+            postgresql_where=sa.text("pool IS NOT NULL AND ended_at IS NULL"),
         )
         batch_op.create_index(
             "ix_stage_runs_waits_for",
@@ -373,6 +409,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("waits_for IS NOT NULL"),
         )
         batch_op.drop_index(
+            "ix_stage_runs_pool",
+            sqlite_where=sa.text("pool IS NOT NULL AND ended_at IS NULL"),
+            postgresql_where=sa.text("pool IS NOT NULL AND ended_at IS NULL"),
+        )
+        batch_op.drop_index(
             "ix_stage_runs_due",
             sqlite_where=sa.text("due_at IS NOT NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL"),
@@ -392,6 +433,7 @@ def downgrade() -> None:
 
     op.drop_table("artifacts")
     with op.batch_alter_table("executions", schema=None) as batch_op:
+        batch_op.drop_index("ix_executions_waiting", sqlite_where=sa.text("waiting_since IS NOT NULL"))
         batch_op.drop_index(batch_op.f("ix_executions_pipeline_id_created_at"))
         batch_op.drop_index(
             "ix_executions_parent",
@@ -402,6 +444,7 @@ def downgrade() -> None:
             "ix_executions_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
         )
         batch_op.drop_index(batch_op.f("ix_executions_created_at_id"))
+        batch_op.drop_index("ix_executions_admitted", sqlite_where=sa.text("concurrency_key IS NOT NULL"))
 
     op.drop_table("executions")
     with op.batch_alter_table("refresh_tokens", schema=None) as batch_op:
@@ -411,5 +454,7 @@ def downgrade() -> None:
     op.drop_table("refresh_tokens")
     op.drop_table("pipeline_versions")
     op.drop_table("users")
+    op.drop_table("rate_limits")
+    op.drop_table("pools")
     op.drop_table("pipelines")
     op.drop_table("one_time_links")
