@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -160,5 +160,12 @@ class StageError:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> StageError:
+        """What a newer release recorded besides is left out."""
         location = value.get("location")
-        return cls(**{**value, "location": Location(**location) if location else None})
+        known = _known(cls, value)
+        return cls(**known | {"location": Location(**_known(Location, location)) if location else None})
+
+
+def _known(kind: type[StageError | Location], value: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: item for name, item in value.items() if name in names}
