@@ -27,9 +27,11 @@ from flexiroaster.services.accounts import Accounts
 bearer = OAuth2PasswordBearer("/api/auth/login", auto_error=False, description="The access token of a sign-in.")
 
 
-STARTS_PER_SECOND = 100
-STARTS_AT_ONCE = 1000
-"""Of one user: far above what people and schedules do, far below what a client that runs wild would."""
+STARTS_PER_SECOND = 1_000
+STARTS_AT_ONCE = 2_000
+"""Of one user: more than scripts that start one execution per request reach, so that only a client that runs wild over
+many connections is held back.
+"""
 
 
 def install_accounts(app: FastAPI, accounts: Accounts) -> None:

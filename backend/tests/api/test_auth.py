@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import httpx
 import jwt
@@ -10,7 +11,8 @@ import time_machine
 from fastapi import APIRouter, Depends, FastAPI
 
 from flexiroaster.api.auth import COOKIE
-from flexiroaster.api.deps import GuardedRoute, permit, undeclared_routes
+from flexiroaster.api.deps import STARTS_AT_ONCE, GuardedRoute, install_accounts, permit, undeclared_routes
+from flexiroaster.auth.errors import Throttled
 from flexiroaster.auth.permissions import LOWEST_ROLE, Role, open_to_all
 from flexiroaster.auth.throttle import RequestRate
 from flexiroaster.services.accounts import Accounts
@@ -342,3 +344,19 @@ async def test_starting_is_limited_for_each_user(client: httpx.AsyncClient, app:
     assert (await client.post("/api/things/1/run", headers=others)).status_code == 200
     refused = await client.post("/api/things/1/run", headers=headers)
     assert (refused.json()["code"], refused.headers["retry-after"]) == ("too_many_requests", "1")
+
+
+async def test_a_script_may_start_four_hundred_executions_a_second(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, seconds: Seconds, accounts: Accounts
+) -> None:
+    monkeypatch.setattr("flexiroaster.api.deps.time", SimpleNamespace(monotonic=seconds))
+    install_accounts(app, accounts)
+    rate = app.state.rates["executions:run"]
+    for _ in range(10 * 400):
+        seconds.now += 1 / 400
+        rate.take("ada")
+    seconds.now += 1
+    for _ in range(STARTS_AT_ONCE):
+        rate.take("ada")
+    with pytest.raises(Throttled):
+        rate.take("ada")
