@@ -14,7 +14,7 @@ from flexiroaster.config import Settings
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.main import Server, make_app, make_server
 from flexiroaster.server_file import RunningServer, forget_server
-from flexiroaster.websocket.server import LiveServer
+from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
 
 CONNECTION_GRACE_SECONDS = 3
 """How long a stop waits for answers under way; streams and sockets are cut after it and connect again."""
@@ -39,6 +39,7 @@ def serve(settings: Settings, on_ready: Callable[[Server, int], None]) -> None:
             server_header=False,
             lifespan="on",
             timeout_graceful_shutdown=CONNECTION_GRACE_SECONDS,
+            ws_max_size=DEFAULT_LIMITS.packet_bytes,
             backlog=BACKLOG,
         )
         _Process(config, server, app.state.live, lambda: _ready(server, port, on_ready)).run([listening])

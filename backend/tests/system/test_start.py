@@ -9,6 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from flexiroaster.store.migrate import HEAD
 from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, ServerProcess, clean_environment
@@ -159,3 +161,16 @@ def printed_url(process: subprocess.Popen[str]) -> str:
         if "running on" in line:
             return line.split("running on ")[1].split(" ")[0].strip('"')
     raise AssertionError("uvicorn ended without listening")
+
+
+def test_a_packet_over_a_megabyte_is_not_read(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
+        with connect(address, open_timeout=PATIENCE_SECONDS) as socket:
+            socket.recv(PATIENCE_SECONDS)
+            socket.send("4" * 1_000_001)
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    socket.recv(PATIENCE_SECONDS)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
