@@ -22,6 +22,7 @@ MOST_AT_ONCE = 4
 _checks = CapacityLimiter(MOST_AT_ONCE)
 
 
+@router.head("/health", include_in_schema=False)
 @router.get(
     "/health",
     operation_id="getHealth",

@@ -12,6 +12,8 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from flexiroaster.auth.permissions import open_to_all
 
+PAGE_METHODS = ["GET", "HEAD"]
+"""Link checkers and proxies ask for the headers alone."""
 STATIC = Path(__file__).parent / "static"
 PAGE = """<!doctype html>
 <html lang="en">
@@ -33,12 +35,12 @@ PAGE = """<!doctype html>
 def install_docs(app: FastAPI) -> None:
     """For an app that was made with `docs_url=None, redoc_url=None, openapi_url=None`."""
 
-    @app.get("/docs", include_in_schema=False)
+    @app.api_route("/docs", methods=PAGE_METHODS, include_in_schema=False)
     @open_to_all
     def docs() -> Response:
         return HTMLResponse(PAGE)
 
-    @app.get("/docs/{name}", include_in_schema=False)
+    @app.api_route("/docs/{name}", methods=PAGE_METHODS, include_in_schema=False)
     @open_to_all
     def docs_file(name: str) -> Response:
         path = docs_files().get(name)
@@ -46,7 +48,7 @@ def install_docs(app: FastAPI) -> None:
             raise HTTPException(404, "There is nothing at this address.")
         return FileResponse(path, headers={"cache-control": "max-age=3600"})
 
-    @app.get("/openapi.json", include_in_schema=False)
+    @app.api_route("/openapi.json", methods=PAGE_METHODS, include_in_schema=False)
     @open_to_all
     def openapi() -> Response:
         return Response(openapi_text(app), media_type="application/json")

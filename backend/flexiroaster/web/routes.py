@@ -23,6 +23,7 @@ NOT_BUILT = (
 def install_dashboard(app: FastAPI, dashboard: Dashboard | None, version: str) -> None:
     """After all routes: unknown addresses go to the dashboard from then on."""
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", summary="Name and version; the dashboard for browsers", tags=["Server"])
     @open_to_all
     def root(request: Request) -> Response:

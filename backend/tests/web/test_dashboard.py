@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from flexiroaster.web.dashboard import Dashboard
 from flexiroaster.web.routes import install_dashboard
+from tests.api.server_app import ServerApp, server_app
 
 BROWSER = {"accept": "text/html,application/xhtml+xml"}
 
@@ -26,6 +28,12 @@ def dist(tmp_path: Path) -> Path:
     (folder / "favicon.svg").write_text("<svg/>")
     (tmp_path / "secret.txt").write_text("secret")
     return folder
+
+
+@pytest.fixture
+def still(tmp_path: Path, sqlite_url: str) -> Iterator[ServerApp]:
+    with server_app(tmp_path / "data", database_url=sqlite_url, running=False) as idle:
+        yield idle
 
 
 @pytest.fixture
@@ -103,3 +111,16 @@ def test_missing_build_says_what_to_do() -> None:
     answer = TestClient(app).get("/", headers=BROWSER)
     assert answer.status_code == 503
     assert "make setup" in answer.text
+
+
+PAGES = ["/", "/docs", "/docs/docs.js", "/docs/swagger-ui.css", "/openapi.json", "/health"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("accept", ["*/*", BROWSER["accept"]])
+def test_the_headers_of_every_page_can_be_asked_for_alone(still: ServerApp, path: str, accept: str) -> None:
+    whole = still.client.get(path, headers={"accept": accept})
+    alone = still.client.head(path, headers={"accept": accept})
+    assert alone.status_code == whole.status_code
+    assert alone.headers["content-type"] == whole.headers["content-type"]
+    assert alone.headers["content-length"] == whole.headers["content-length"]
