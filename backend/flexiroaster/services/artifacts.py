@@ -35,6 +35,7 @@ MEDIA_TYPES: dict[ExportFormat, str] = {
 INERT = frozenset({*TABLES, "text/csv", "text/plain", "application/json", "application/gzip", "application/zip"})
 """Types that a browser shows as they are or saves. Anything else is sent as bytes: a page that a stage made must not
 run as if it were ours."""
+TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".gz", ".zst", ".txt"})
 CHUNK_BYTES = 1 << 18
 TABLE = "data"
 PROFILES_KEPT = 64
@@ -127,7 +128,14 @@ def _file_name(row: ArtifactRow, extension: str | None) -> str:
     """`check-data.parquet`; unique enough in a downloads folder, and free of path separators."""
     stem = f"{row.stage}-{row.index}" if row.index else row.stage
     name = PurePosixPath(row.name).name or "artifact"
-    return f"{stem}-{name}" if extension is None else f"{stem}-{PurePosixPath(name).stem}.{extension}"
+    return f"{stem}-{name}" if extension is None else f"{stem}-{_without_format(name)}.{extension}"
+
+
+def _without_format(name: str) -> str:
+    """`x` for `x.parquet` and for `x.csv.gz`: the extensions of the formats it may have come in, and no others."""
+    while (path := PurePosixPath(name)).suffix.lower() in TABLE_EXTENSIONS and path.stem:
+        name = path.stem
+    return name
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

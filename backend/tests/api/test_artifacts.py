@@ -133,3 +133,26 @@ def test_no_artifact_leads_out_of_its_folder(client: TestClient, server: ServerA
     answer = client.get(f"/api/artifacts/{id}/download")
     assert answer.status_code in (404, 422)
     assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "downloaded"),
+    [
+        ("data.parquet", "s0-data.csv"),
+        ("orders.csv.parquet", "s0-orders.csv"),
+        ("orders.parquet.gz", "s0-orders.csv"),
+        ("2026.03.parquet", "s0-2026.03.csv"),
+        ("v1.2", "s0-v1.2.csv"),
+        (".parquet", "s0-.parquet.csv"),
+        ("orders", "s0-orders.csv"),
+    ],
+)
+def test_a_download_is_named_by_the_format_it_has(
+    client: TestClient, server: ServerApp, execution: str, table: str, name: str, downloaded: str
+) -> None:
+    with server.server.engine.artifacts.write(f"{execution}/s0/0/1/{name}") as path:
+        path.write_bytes(client.get(f"/api/artifacts/{table}/download").content)
+    row = {"name": name, "key": f"{execution}/s0/0/1/{name}", "media_type": PARQUET, "rows": 4}
+    id = server.history.artifact("renamed", execution, **row)
+    answer = client.get(f"/api/artifacts/{id}/download?format=csv")
+    assert answer.headers["content-disposition"].startswith(f'attachment; filename="{downloaded}"')
