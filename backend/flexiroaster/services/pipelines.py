@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
+import sqlalchemy as sa
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
@@ -61,10 +62,16 @@ class PipelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class PipelinePicture(PipelineEntry):
-    """`pipeline` is None when this release cannot read the stored document; `problems` then says why."""
+class Stored(PipelineEntry):
+    """A pipeline with its newest version, as the database has it."""
 
     version: VersionText
+
+
+@dataclass(frozen=True, slots=True)
+class PipelinePicture(Stored):
+    """`pipeline` is None when this release cannot read the stored document; `problems` then says why."""
+
     pipeline: Pipeline | None
     problems: list[Problem]
     code_stages: list[str]
@@ -105,14 +112,8 @@ class Pipelines:
     def get(self, id: str) -> PipelinePicture:
         """Raises NotFound, also for a deleted one."""
         with self._database.read() as connection:
-            row = store.find(connection, id)
-            if row is None or row.deleted_at is not None:
-                raise NotFound("pipeline", id)
-            version = store.version(connection, id, row.version)
-            runs = store.latest_runs(connection, [id])
-        assert version is not None, "a pipeline points at a version of its own"
-        pipeline, problems = self._read(version)
-        return PipelinePicture(row, runs, version, pipeline, problems, self._code_stages(version.document))
+            found = _stored(connection, id)
+        return self._picture(found)
 
     def versions(self, id: str, *, limit: int, cursor: str | None = None) -> Page[VersionRow]:
         """The newest first, also of a deleted pipeline."""
@@ -146,22 +147,22 @@ class Pipelines:
         pipeline, new = self._checked(source, author, note, id=None)
         now = self._clock()
 
-        def operation(tx: Transaction) -> int:
+        def operation(tx: Transaction) -> Stored:
             head = store.head(tx.sa, pipeline.id)
             if head is None:
                 store.insert(tx.sa, pipeline.id, new, now)
-                return 1
-            if head.deleted_at is None:
+            elif head.deleted_at is None:
                 raise taken(pipeline.id)
-            store.add_version(tx.sa, pipeline.id, head.newest + 1, new, now)
-            return head.newest + 1
+            else:
+                store.add_version(tx.sa, pipeline.id, head.newest + 1, new, now)
+            return _stored(tx.sa, pipeline.id)  # here, because somebody may delete it the moment after
 
         try:
-            version = self._database.write(operation, durable=True)
+            made = self._database.write(operation, durable=True)
         except IntegrityError as error:  # another server made it between our look and our insert
             raise taken(pipeline.id) from error
-        log.info("pipeline.created", pipeline=pipeline.id, version=version, by=author.email)
-        return self.get(pipeline.id)
+        log.info("pipeline.created", pipeline=pipeline.id, version=made.row.version, by=author.email)
+        return self._picture(made)
 
     def update(
         self, id: str, source: Source, author: Author, *, expected: Sequence[int] | None = None, note: str = ""
@@ -177,21 +178,21 @@ class Pipelines:
         _, new = self._checked(source, author, note, id=id)
         now = self._clock()
 
-        def operation(tx: Transaction) -> int | None:
+        def operation(tx: Transaction) -> tuple[bool, Stored]:
             head = store.head(tx.sa, id)
             if head is None or head.deleted_at is not None:
                 raise NotFound("pipeline", id)
             if expected is not None and head.version not in expected:
                 raise VersionChanged(id, head.version, head.updated_by, head.updated_at)
-            if head.digest == new.digest:
-                return None
-            store.add_version(tx.sa, id, head.newest + 1, new, now)
-            return head.newest + 1
+            changed = head.digest != new.digest
+            if changed:
+                store.add_version(tx.sa, id, head.newest + 1, new, now)
+            return changed, _stored(tx.sa, id)
 
-        version = self._database.write(operation, durable=True)
-        if version is not None:
-            log.info("pipeline.updated", pipeline=id, version=version, by=author.email)
-        return self.get(id)
+        changed, found = self._database.write(operation, durable=True)
+        if changed:
+            log.info("pipeline.updated", pipeline=id, version=found.row.version, by=author.email)
+        return self._picture(found)
 
     def delete(self, id: str, by: str) -> None:
         """Its history stays readable. Raises Conflict while executions are under way."""
@@ -214,6 +215,11 @@ class Pipelines:
         log.info("pipeline.deleted", pipeline=id, by=by)
 
     # Details
+
+    def _picture(self, found: Stored) -> PipelinePicture:
+        pipeline, problems = self._read(found.version)
+        code_stages = self._code_stages(found.version.document)
+        return PipelinePicture(found.row, found.runs, found.version, pipeline, problems, code_stages)
 
     def _checked(self, source: Source, author: Author, note: str, id: str | None) -> tuple[Pipeline, NewVersion]:
         report = definition.validate(source.text, format=source.format, stage_types=self._stage_types(), id=id)
@@ -293,6 +299,16 @@ def name_of(stage: Mapping[str, Any]) -> str:
 def needs_of(stage: Mapping[str, Any]) -> list[str]:
     needs = stage.get("needs")
     return [need for need in needs if isinstance(need, str)] if isinstance(needs, list) else []
+
+
+def _stored(connection: sa.Connection, id: str) -> Stored:
+    """Raises NotFound."""
+    row = store.find(connection, id)
+    if row is None or row.deleted_at is not None:
+        raise NotFound("pipeline", id)
+    version = store.version(connection, id, row.version)
+    assert version is not None, "a pipeline points at a version of its own"
+    return Stored(row, store.latest_runs(connection, [id]), version)
 
 
 def digest(document: Mapping[str, Any]) -> str:

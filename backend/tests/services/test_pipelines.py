@@ -278,3 +278,30 @@ def test_two_servers_do_not_overwrite_each_other(database_url: str) -> None:
     made, refused = at_once(database_url, change)
     assert isinstance(made, PipelinePicture) and made.row.version == 2
     assert isinstance(refused, VersionChanged)
+
+
+@pytest.mark.parametrize("kind", ["create", "update"])
+def test_what_is_deleted_at_once_was_made_all_the_same(
+    pipelines: Pipelines, database: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The delete of another client comes between the write and the answer to it."""
+    if kind == "update":
+        pipelines.create(document(), EDITOR)
+    write = database.write
+
+    def write_and_delete(operation: Any, **options: Any) -> Any:
+        answer = write(operation, **options)
+        monkeypatch.undo()
+        pipelines.delete("orders", "bob")
+        return answer
+
+    monkeypatch.setattr(database, "write", write_and_delete)
+    made = (
+        pipelines.create(document(), EDITOR)
+        if kind == "create"
+        else pipelines.update("orders", document(name="New"), EDITOR)
+    )
+    assert made.row.version == (1 if kind == "create" else 2)
+    with pytest.raises(NotFound):
+        pipelines.get("orders")
+    assert pipelines.create(document(), EDITOR).row.version == made.row.version + 1
