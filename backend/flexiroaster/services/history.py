@@ -198,15 +198,16 @@ class History:
         version = pipeline_store.version(connection, execution.pipeline_id, execution.version)
         outlines = outline(version.document) if version else {}
         usual = store.usual_stage_seconds(connection, execution.pipeline_id, execution.number, stage)
-        kept: dict[tuple[str, int], list[ArtifactRow]] = {}
-        for artifact in artifact_store.of_execution(connection, execution.id, stage=stage):
-            kept.setdefault((artifact.stage, artifact.index), []).append(artifact)
+        kept: dict[tuple[str, str, int], list[ArtifactRow]] = {}
+        for made_by in {execution.id, *(run.reused_from for run in runs if run.reused_from)}:
+            for artifact in artifact_store.of_execution(connection, made_by, stage=stage):
+                kept.setdefault((made_by, artifact.stage, artifact.index), []).append(artifact)
         return [
             StageRunEntry(
                 row=run,
                 outline=outlines.get(run.stage) or StageOutline(run.stage, [], {}, 1),
                 usual_seconds=usual.get(run.stage),
-                artifacts=kept.get((run.stage, run.index), []),
+                artifacts=kept.get((run.reused_from or execution.id, run.stage, run.index), []),
             )
             for run in runs
         ]

@@ -59,6 +59,8 @@ def _started(event: Event) -> tuple[str, str]:
 def _stage_completed(event: Event) -> tuple[str, str]:
     payload = event.payload
     rows = f", {payload['rows']:,} rows" if payload.get("rows") is not None else ""
+    if payload.get("reused_from"):
+        return "info", f"reused from execution {payload['reused_from']}{rows}"
     return "info", f"succeeded in {_seconds(payload)}{rows}"
 
 

@@ -198,7 +198,7 @@ def _earlier(row: SourceStage, source_id: str, gone: str | None) -> Earlier:
 
 
 def _executed_by(row: SourceStage, source_id: str) -> str:
-    return row.reused_from or source_id
+    return row.reused_from or row.cached_from or source_id
 
 
 def _gone(database: Database, artifacts: ArtifactStore, execution_id: str) -> dict[str, str]:
@@ -207,7 +207,7 @@ def _gone(database: Database, artifacts: ArtifactStore, execution_id: str) -> di
         rows = [row for row in store.stages(connection, execution_id) if row.status == StageStatus.SUCCESS]
         spilled = {row.artifact_id: row.stage for row in rows if row.artifact_id is not None}
         known = store.known_artifacts(connection, spilled)
-        made_by = {row.stage: row.cached_from or _executed_by(row, execution_id) for row in rows}
+        made_by = {row.stage: _executed_by(row, execution_id) for row in rows}
         keys = store.artifact_keys(connection, set(made_by.values()))
     gone = {stage: "result" for id, stage in spilled.items() if id not in known}
     for artifact in keys:

@@ -90,20 +90,14 @@ class TestEngine:
     def add(self, stages: Mapping[str, Sequence[str] | Mapping[str, Any]], **rest: Any) -> str:
         """Store a pipeline (see `simulation.pipeline`), answer its id."""
         pipeline_id = f"p{next(_numbers)}"
-        document = pipeline(stages, **rest).to_document() | {"id": pipeline_id}
-        new = pipeline_rows.NewVersion(
-            name="P",
-            description="",
-            labels={},
-            document=document,
-            source="",
-            source_format="json",
-            digest="",
-            note="",
-            by=None,
-        )
+        new = _version(pipeline_id, stages, rest)
         self.database.write(lambda tx: pipeline_rows.insert(tx.sa, pipeline_id, new, datetime.now(UTC)))
         return pipeline_id
+
+    def change(self, pipeline_id: str, stages: Mapping[str, Any], *, version: int = 2, **rest: Any) -> None:
+        """Store a newer version of a pipeline."""
+        new = _version(pipeline_id, stages, rest)
+        self.database.write(lambda tx: pipeline_rows.add_version(tx.sa, pipeline_id, version, new, datetime.now(UTC)))
 
     def execute(self, stages: Mapping[str, Any], **rest: Any) -> str:
         return self.executions.start(self.add(stages, **rest)).execution_id
@@ -186,6 +180,20 @@ class TestEngine:
         with self._changed:
             self.seen.extend(seen)
             self._changed.notify_all()
+
+
+def _version(pipeline_id: str, stages: Mapping[str, Any], rest: Mapping[str, Any]) -> pipeline_rows.NewVersion:
+    return pipeline_rows.NewVersion(
+        name="P",
+        description="",
+        labels={},
+        document=pipeline(stages, **rest).to_document() | {"id": pipeline_id},
+        source="",
+        source_format="json",
+        digest="",
+        note="",
+        by=None,
+    )
 
 
 @contextmanager
