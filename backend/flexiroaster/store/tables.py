@@ -171,15 +171,15 @@ executions = Table(
         sqlite_where=text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
         postgresql_where=text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
     ),
-    Index(
-        "ix_executions_waiting",
-        "pipeline_id",
-        "concurrency_key",
-        text("priority DESC"),
-        "number",
-        sqlite_where=text("waiting_since IS NOT NULL"),
-        postgresql_where=text("waiting_since IS NOT NULL"),
-    ),
+)
+Index(
+    "ix_executions_waiting",
+    executions.c.pipeline_id,
+    executions.c.concurrency_key,
+    executions.c.priority.desc(),
+    executions.c.number,
+    sqlite_where=text("waiting_since IS NOT NULL"),
+    postgresql_where=text("waiting_since IS NOT NULL"),
 )
 
 stage_runs = Table(

@@ -122,6 +122,11 @@ WHERE pipeline_id = %s AND concurrency_key = %s AND waiting_since IS NOT NULL AN
 ORDER BY priority DESC, number LIMIT 1;
 
 -- name: oldest_of_key
-SELECT id FROM executions
-WHERE pipeline_id = %s AND concurrency_key = %s AND ended_at IS NULL AND status <> 'cancelling'
-ORDER BY waiting_since IS NOT NULL, number LIMIT %s;
+SELECT id FROM (
+SELECT id, number, 0 AS waits FROM executions
+WHERE pipeline_id = %s AND concurrency_key = %s AND ended_at IS NULL AND waiting_since IS NULL
+AND status <> 'cancelling'
+UNION ALL
+SELECT id, number, 1 AS waits FROM executions
+WHERE pipeline_id = %s AND concurrency_key = %s AND waiting_since IS NOT NULL
+) AS found ORDER BY waits, number LIMIT %s;

@@ -121,6 +121,11 @@ WHERE pipeline_id = ? AND concurrency_key = ? AND waiting_since IS NOT NULL AND 
 ORDER BY priority DESC, number LIMIT 1;
 
 -- name: oldest_of_key
-SELECT id FROM executions
-WHERE pipeline_id = ? AND concurrency_key = ? AND ended_at IS NULL AND status <> 'cancelling'
-ORDER BY waiting_since IS NOT NULL, number LIMIT ?;
+SELECT id FROM (
+SELECT id, number, 0 AS waits FROM executions
+WHERE pipeline_id = ? AND concurrency_key = ? AND ended_at IS NULL AND waiting_since IS NULL
+AND status <> 'cancelling'
+UNION ALL
+SELECT id, number, 1 AS waits FROM executions
+WHERE pipeline_id = ? AND concurrency_key = ? AND waiting_since IS NOT NULL
+) AS found ORDER BY waits, number LIMIT ?;
