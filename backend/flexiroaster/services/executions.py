@@ -14,7 +14,7 @@ from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import Conflict, NotFound, StageError
 from flexiroaster.engine.runs import Execution, ExecutionState
-from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, StageStatus
+from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
 from flexiroaster.services.starting import Started, Starting, Wanted
@@ -163,9 +163,13 @@ def _refuse_unless_retryable(execution: Execution) -> None:
 
 
 def _retried(version: Version, state: ExecutionState) -> Retried:
-    again = planner.needing_another_run(version.plan, state)
-    stages = version.plan.stages
+    """Which handlers will run is not known before the stages have ended; where all have succeeded, it is."""
+    plan = version.plan
+    again = planner.needing_another_run(plan, state)
+    stages = plan.stages[: plan.main]
+    handlers = [*plan.phases.get(Phase.ON_SUCCESS, ()), *plan.phases.get(Phase.FINALLY, ())]
     return Retried(
         reused=[stage.id for stage in stages if stage.position not in again],
-        to_run=[stage.id for stage in stages if stage.position in again],
+        to_run=[stage.id for stage in stages if stage.position in again]
+        or [plan.stages[position].id for position in handlers],
     )

@@ -112,11 +112,7 @@ def _phase_begun(event: Event) -> tuple[str, str]:
     return "info", f"{_PHASES[event.payload['phase']]} ({count} {'stage' if count == 1 else 'stages'})"
 
 
-def _paused(event: Event) -> tuple[str, str]:
-    return "info", f"execution #{event.payload['number']} {event.payload['reason']}"
-
-
-def _resumed(event: Event) -> tuple[str, str]:
+def _paused_or_resumed(event: Event) -> tuple[str, str]:
     return "info", f"execution #{event.payload['number']} {event.payload['reason']}"
 
 
@@ -142,8 +138,8 @@ _TELLERS = {
     EventType.STAGE_CANCELLED: _stage_cancelled,
     EventType.STAGE_REPEATING: _stage_repeating,
     EventType.EXECUTION_PHASE: _phase_begun,
-    EventType.EXECUTION_PAUSED: _paused,
-    EventType.EXECUTION_RESUMED: _resumed,
+    EventType.EXECUTION_PAUSED: _paused_or_resumed,
+    EventType.EXECUTION_RESUMED: _paused_or_resumed,
     EventType.EXECUTION_COMPLETED: _ended,
     EventType.EXECUTION_FAILED: _ended,
     EventType.EXECUTION_CANCELLED: _ended,
