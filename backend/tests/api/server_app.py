@@ -45,27 +45,32 @@ class ServerApp:
 
     def run(self, pipeline_id: str, **body: Any) -> str:
         """Execute and wait for the end; answers the execution's id."""
-        ended = threading.Event()
-        finished: set[str] = set()
+        answer = self.client.post(f"/api/pipelines/{pipeline_id}/execute", json=body)
+        assert answer.status_code == 202, answer.text
+        id = str(answer.json()["execution_id"])
+        self.ended(id)
+        return id
+
+    def ended(self, id: str) -> dict[str, Any]:
+        """Wait for the end of an execution; answers it."""
+        woken = threading.Event()
 
         def listen(events: Sequence[Event]) -> None:
-            for event in events:
-                if event.type.removeprefix("execution_") in ("completed", "failed", "cancelled", "timed_out"):
-                    finished.add(event.execution_id)
-                    ended.set()
+            if any(event.execution_id == id and event.stage is None for event in events):
+                woken.set()
 
         unsubscribe = self.server.engine.bus.subscribe(listen)
         try:
-            answer = self.client.post(f"/api/pipelines/{pipeline_id}/execute", json=body)
-            assert answer.status_code == 202, answer.text
-            id = str(answer.json()["execution_id"])
-            while id not in finished:
-                assert ended.wait(PATIENCE_SECONDS), f"execution {id} did not end"
-                ended.clear()
+            while (found := self._execution(id))["status"] not in EXECUTION_FINAL:
+                assert woken.wait(PATIENCE_SECONDS), f"execution {id} did not end"
+                woken.clear()
         finally:
             unsubscribe()
-        assert self.client.get(f"/api/executions/{id}").json()["status"] in EXECUTION_FINAL
-        return id
+        return found
+
+    def _execution(self, id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get(f"/api/executions/{id}").json()
+        return found
 
 
 class Roles:
