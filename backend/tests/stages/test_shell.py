@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from flexiroaster.engine.definition import validate
 from flexiroaster.engine.errors import StageError, StageFailed
 from flexiroaster.engine.outcome import Cancelled, Skipped
-from flexiroaster.stages.shell import ShellConfig
+from flexiroaster.stages.registry import default_registry
+from flexiroaster.stages.shell import ShellConfig, ShellStage
 from tests.stages.code import cancel_on, error_of, linux, result_of, shell
 from tests.stages.context import NOW, FakeContext
 
@@ -87,6 +89,43 @@ class TestCommand:
         with pytest.raises(StageFailed, match="FLEXIROASTER_CODE_STAGES=on"):
             shell(context, "touch touched")
         assert list(context.scratch_dir.iterdir()) == []
+
+
+class TestDefinition:
+    def problems(self, config: dict[str, Any], type: str = "shell") -> list[tuple[str, str, str]]:
+        document = {
+            "id": "p",
+            "name": "P",
+            "inputs": {"day": {"type": "string"}},
+            "stages": [{"id": "s", "type": type, "config": config}],
+        }
+        report = validate(document, format=None, stage_types=default_registry().types())
+        return [(problem.code, problem.path, problem.message) for problem in report.problems]
+
+    @pytest.mark.parametrize(
+        ("type", "key", "cure"),
+        [("shell", "command", 'Hand it over in `env`, as `DAY: ${{ … }}`, and write "$DAY"'), ("python", "code", "`args`")],
+    )
+    def test_value_cannot_be_put_into_code(self, type: str, key: str, cure: str) -> None:
+        ((code, path, message),) = self.problems({key: "result = '${{ inputs.day }}'"}, type)
+        assert (code, path) == ("expression_not_here", f"stages[0].config.{key}")
+        assert message.startswith(f"`{key}` takes no expression: it would be run as part of the ")
+        assert cure in message
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"command": ["import", "--day", "${{ inputs.day }}"]},
+            {"command": 'import "$DAY"', "env": {"DAY": "${{ inputs.day }}", "COPIES": 2}},
+            {"command": "cat", "stdin": {"day": "${{ inputs.day }}"}, "exit_codes": {"skip": []}},
+        ],
+    )
+    def test_value_can_be_handed_over(self, config: dict[str, Any]) -> None:
+        assert self.problems(config) == []
+
+    def test_examples_are_valid(self) -> None:
+        for example in ShellStage.examples:
+            ShellConfig.model_validate(example.config)
 
 
 class TestSurroundings:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator
+from pydantic_core import CoreSchema
 
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.field_types import Duration
@@ -56,6 +57,15 @@ class ProcessConfig(StageConfig):
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or name == MARKER or "\0" in str(value):
                 raise ValueError(f"{name!r} cannot be set: use names of letters, digits and _.")
         return env
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """What a stage does comes before the limits of its processes, in forms and on the reference page."""
+        schema = handler.resolve_ref_schema(handler(core))
+        shared = ProcessConfig.model_fields
+        properties = schema.get("properties", {})
+        schema["properties"] = dict(sorted(properties.items(), key=lambda item: item[0] in shared))
+        return schema
 
     def environment(self, home: str) -> dict[str, str]:
         taken_over = {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}
