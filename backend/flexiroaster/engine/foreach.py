@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flexiroaster.engine.pipeline import Foreach
+from flexiroaster.engine.quoting import on_one_line
 
 MOST_ITEMS = 1_000_000
 ITEM_BYTES = 64 * 1024
@@ -141,5 +142,4 @@ def label(value: Any) -> str:
     if isinstance(value, list) and value:
         value = f"{label(value[0])} …" if len(value) > 1 else label(value[0])
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+    return on_one_line(text, _LONGEST_LABEL)

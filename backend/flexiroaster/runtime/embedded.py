@@ -17,12 +17,16 @@ from flexiroaster.dispatch.inprocess import InProcessDispatch
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.runtime.attempt import World
 from flexiroaster.runtime.executor import Executor
+from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
 from flexiroaster.services.approvals import Approvals
+from flexiroaster.services.bulk import Bulk
 from flexiroaster.services.changes import Changes
+from flexiroaster.services.children import Children
 from flexiroaster.services.executions import Executions
+from flexiroaster.services.items import Items
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.stage_runs import StageRuns
@@ -59,17 +63,6 @@ class Embedded:
         self, database: Database, bus: Bus, artifacts: ArtifactStore, registry: StageRegistry, limits: Limits
     ) -> None:
         read_spilled = spilled_reader(database, artifacts)
-        world = World(
-            artifacts=artifacts,
-            artifact_dir=limits.artifact_dir,
-            data_dirs=limits.data_dirs,
-            scratch_root=limits.scratch_root,
-            read_spilled=read_spilled,
-            code_stages=limits.code_stages,
-            code_dirs=limits.code_dirs,
-            hidden_from_code=limits.hidden_from_code,
-            http_allow=limits.http_allow,
-        )
         self._database = database
         self._scratch_root = limits.scratch_root
         self._timers = Timers()
@@ -85,16 +78,30 @@ class Embedded:
         )
         starting = Starting(changes)
         self.executions = Executions(changes, starting)
+        self.bulk = Bulk(changes, self.executions, starting)
         self.reruns = Reruns(changes, self.executions, starting, artifacts)
         self.approvals = Approvals(changes)
-        self.stage_runs = StageRuns(changes, owner=str(uuid4()))
+        self.children = Children(changes, starting)
+        self.stage_runs = StageRuns(changes, self.children, owner=str(uuid4()))
+        world = World(
+            artifacts=artifacts,
+            artifact_dir=limits.artifact_dir,
+            data_dirs=limits.data_dirs,
+            scratch_root=limits.scratch_root,
+            read_spilled=read_spilled,
+            children=self.children,
+            code_stages=limits.code_stages,
+            code_dirs=limits.code_dirs,
+            hidden_from_code=limits.hidden_from_code,
+            http_allow=limits.http_allow,
+        )
         self._logbook = Logbook(self.stage_runs.write_logs)
         self.journal = changes.journal
         self.journal.on_waiting = self._logbook.wake
         self.worker = Worker(
             self.stage_runs,
             self.dispatch,
-            Executor(registry, world),
+            Executor(registry, world, Expander(Items(changes), world)),
             self._timers,
             world,
             self._logbook,
@@ -111,6 +118,7 @@ class Embedded:
         self._timers.start()
         self._logbook.start()
         recovered = self.executions.recover()
+        self.children.start()
         self.worker.start()
         return recovered
 

@@ -12,17 +12,17 @@ from pydantic import ValidationError
 
 from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.expressions import ExpressionError
-from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Succeeded, Waiting
+from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Stopped, Succeeded, Waiting
+from flexiroaster.engine.quoting import shortened
 from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.recordable import recordable
 from flexiroaster.services.live import Version
-from flexiroaster.services.scope import scope
-from flexiroaster.services.stage_runs import Produced
+from flexiroaster.services.scope import Results, item_scope, scope
+from flexiroaster.services.stage_runs import INLINE_BYTES, Produced
 from flexiroaster.stages.base import Stage, StageConfig
 from flexiroaster.stages.registry import StageRegistry
 
-INLINE_BYTES = 64 * 1024
-"""A result whose JSON is larger is kept as an artifact."""
 NO_CONFIG: dict[str, Any] = {}
 OWN_FRAMES = "flexiroaster/runtime/executor.py"
 
@@ -30,38 +30,66 @@ OWN_FRAMES = "flexiroaster/runtime/executor.py"
 class Executor:
     """`run` is called from many threads at once."""
 
-    def __init__(self, registry: StageRegistry, world: World) -> None:
+    def __init__(self, registry: StageRegistry, world: World, expander: Expander) -> None:
         self._registry = registry
         self._world = world
+        self._expander = expander
         self._static = lru_cache(maxsize=2000)(self._static_config)
 
     def run(self, attempt: Attempt) -> tuple[Outcome, Produced]:
         try:
-            outcome = self._outcome(attempt)
-            outcome, produced = self._produced(attempt, outcome)
+            if attempt.claimed.is_foreach:
+                outcome, produced = self._for_items(attempt)
+            else:
+                outcome, produced = self._produced(attempt, self._outcome(attempt))
+                if attempt.claimed.key.position in attempt.claimed.live.version.untils:
+                    outcome = self._once_more(attempt, outcome)
         except BaseException as error:  # a fault in native code, or sys.exit in a stage, must not end the thread
             outcome, produced = Failed(_stage_error(error)), Produced()
         outcome = _as_stopped(attempt, outcome)
         if isinstance(outcome, Failed):
             outcome = Failed(recordable(outcome.error))
         produced.artifacts = attempt.kept
+        produced.ordered = attempt.ordered
         attempt.clean()
         return outcome, produced
 
     def _outcome(self, attempt: Attempt) -> Outcome:
-        live, position = attempt.claimed.live, attempt.claimed.key.position
-        version = live.version
+        live, key = attempt.claimed.live, attempt.claimed.key
+        version, position = live.version, key.position
         stage = self._registry.get(version.plan.stages[position].type)
         when, template = version.whens[position], version.configs[position]
+        if key.index and not version.iterations[position].when_per_item:
+            when = None  # it was asked for all of them
         if when is None and template.is_static and not stage.takes_data:
             config = self._static(version, position)
         else:
-            visible = scope(live, self._world.read_spilled)
-            if when is not None and not _truth(when.render(visible)):
+            visible = item_scope(live, self._world.read_spilled, key, attempt.claimed.item)
+            if when is not None and not _truth("when", when.render(visible)):
                 return Skipped(f"when is false: {when.value}")
             config = _config(stage, self._given(stage, attempt, template.render(visible)))
         answer = stage.run(config, attempt)
         return answer if isinstance(answer, _OUTCOMES) else Succeeded(answer)
+
+    def _for_items(self, attempt: Attempt) -> tuple[Outcome, Produced]:
+        """A foreach stage's own run. A condition that looks at no item is asked once, before there are any."""
+        live, position = attempt.claimed.live, attempt.claimed.key.position
+        when = live.version.whens[position]
+        if live.version.iterations[position].when_per_item or attempt.claimed.run.state is not None:
+            when = None
+        if when is not None and not _truth("when", when.render(scope(live, self._world.read_spilled))):
+            return Skipped(f"when is false: {when.value}"), Produced()
+        return self._expander.run(attempt)
+
+    def _once_more(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+        """A stage that repeats is done when its `until` holds, which sees the result that was just made."""
+        if not isinstance(outcome, Succeeded):
+            return outcome
+        live, read = attempt.claimed.live, self._world.read_spilled
+        until = live.version.untils[attempt.claimed.key.position]
+        results = Results({**live.results, attempt.stage_id: outcome.result}, read)
+        holds = _truth("until", until.render({**scope(live, read), "results": results}))
+        return outcome if holds else replace(outcome, again=True)
 
     def _static_config(self, version: Version, position: int) -> StageConfig:
         return _config(self._registry.get(version.plan.stages[position].type), version.configs[position].value)
@@ -87,14 +115,14 @@ class Executor:
         return outcome, Produced(result=result, spilled_to=draft.id)
 
 
-_OUTCOMES = (Succeeded, Failed, Skipped, Waiting, Cancelled)
+_OUTCOMES = (Succeeded, Failed, Skipped, Waiting, Cancelled, Stopped)
 
 
-def _truth(value: Any) -> bool:
+def _truth(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise StageFailed(
-            f"`when` gave {value!r}, which is neither true nor false.",
-            code="when_not_boolean",
+            f"`{key}` gave {shortened(repr(value))}, which is neither true nor false.",
+            code=f"{key}_not_boolean",
             suggestion="Compare it, for example with == or != or > 0.",
         )
     return value

@@ -13,10 +13,12 @@ import structlog
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.events import EventType
-from flexiroaster.engine.outcome import Outcome, Succeeded
+from flexiroaster.engine.outcome import Outcome, Succeeded, Waiting
 from flexiroaster.engine.runs import Key, StageRun
+from flexiroaster.engine.state import StageStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.children import Children, Order
 from flexiroaster.services.handing_out import hand_out
 from flexiroaster.services.live import Live, Spilled, Version, stage_id
 from flexiroaster.store import progress
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 32
 """Instant stage runs that one transaction claims: they share its commit, and are run again if the process dies."""
+INLINE_BYTES = 64 * 1024
+"""A result whose JSON is larger is kept as an artifact."""
 LEASE = timedelta(seconds=30)
 """How long a worker that does not renew it keeps a stage run; renewed every third of it."""
 
@@ -77,6 +81,8 @@ class Produced:
     read: Callable[[], Any] | None = None
     artifacts: list[KeptArtifact] = field(default_factory=list)
     logs: list[LogEntry] = field(default_factory=list)
+    ordered: Order | None = None
+    """An execution to be started with the record."""
 
 
 class Ended(NamedTuple):
@@ -90,8 +96,11 @@ class Ended(NamedTuple):
 class StageRuns:
     """`owner` is this process in the leases; `chance` spreads retries."""
 
-    def __init__(self, changes: Changes, *, owner: str, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, changes: Changes, children: Children, *, owner: str, chance: Callable[[], float] = random.random
+    ) -> None:
         self._changes = changes
+        self._children = children
         self._owner = owner
         self._chance = chance
 
@@ -132,10 +141,22 @@ class StageRuns:
         if not planner.is_current(draft, claimed.key, claimed.run.attempt, self._owner):
             log.info("stage_run.late_answer", execution=claimed.execution_id, attempt=claimed.run.attempt)
             return
+        if produced.ordered is not None or isinstance(outcome, Waiting):
+            outcome = self._with_children(batch, draft, claimed, outcome, produced)
         planner.record(draft, claimed.key, outcome, self._chance())
         if isinstance(outcome, Succeeded):
             self._keep(batch.tx, live, claimed, produced, draft)
         batch.lines += produced.logs
+
+    def _with_children(
+        self, batch: _Batch, draft: Draft, claimed: Claimed, outcome: Outcome, produced: Produced
+    ) -> Outcome:
+        """The outcome to record of a stage run that starts an execution, or waits for one."""
+        if draft.run(claimed.key).status is StageStatus.CANCELLING:
+            return outcome
+        if produced.ordered is None or not isinstance(outcome, Waiting | Succeeded):
+            return self._children.look(batch.tx, outcome, draft.now)
+        return self._children.begin(batch.tx, batch.tally, batch.draft, produced.ordered, outcome)
 
     def release(self, claimed: Claimed) -> None:
         """Hand a running stage run back, because this worker stops."""

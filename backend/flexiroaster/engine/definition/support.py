@@ -15,8 +15,6 @@ NOT_YET: Mapping[str, str] = {
     "concurrency": "A limit of concurrent executions is",
     "deadline": "A deadline is",
     "tests": "Tests inside a definition are",
-    "stage.foreach": "Running a stage once per item is",
-    "stage.repeat": "Repeating a stage is",
     "stage.deadline": "A deadline of a stage is",
     "stage.pool": "Pools are",
     "stage.rate_limit": "A rate limit is",
@@ -27,11 +25,9 @@ NOT_YET: Mapping[str, str] = {
     "type.notify": "The stage type 'notify' is",
     "type.pipeline": "The stage type 'pipeline' is",
     "type.sql": "The stage type 'sql' is",
-    "type.stop": "The stage type 'stop' is",
-    "type.switch": "The stage type 'switch' is",
 }
 
-STAGE_TYPES_OF_THE_FORMAT = frozenset({"notify", "pipeline", "sql", "stop", "switch"})
+STAGE_TYPES_OF_THE_FORMAT = frozenset({"notify", "pipeline", "sql"})
 """Known by name even where nothing runs them: their use is answered by `not_supported_yet`."""
 
 
