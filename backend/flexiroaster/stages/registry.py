@@ -24,12 +24,15 @@ BUILT_IN: Mapping[str, str] = {
     "python": "flexiroaster.stages.python:PythonStage",
     "shell": "flexiroaster.stages.shell:ShellStage",
     "wait": "flexiroaster.stages.wait:WaitStage",
+    "pipeline": "flexiroaster.stages.pipeline:PipelineStage",
     "approval": "flexiroaster.stages.approval:ApprovalStage",
+    "switch": "flexiroaster.stages.switch:SwitchStage",
+    "stop": "flexiroaster.stages.stop:StopStage",
     "noop": "flexiroaster.stages.noop:NoopStage",
 }
 """Type → `module:Class`. A module is imported when its type is first used."""
 
-INSTANT_TYPES = frozenset({"approval", "noop", "wait"})
+INSTANT_TYPES = frozenset({"approval", "noop", "pipeline", "stop", "switch", "wait"})
 """Types that compute for microseconds and never block: the thread that claims and records does them by itself, many
 at a time. Known without loading them."""
 

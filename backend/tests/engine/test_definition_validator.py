@@ -327,7 +327,6 @@ UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
     ("stage.foreach", {"foreach": {"items": [1, 2]}}),
-    ("stage.repeat", {"repeat": {"until": "${{ true }}"}}),
     ("stage.deadline", {"deadline": {"by": "06:00"}}),
     ("stage.pool", {"pool": "cpu"}),
     ("stage.rate_limit", {"rate_limit": {"key": "a", "limit": 1, "per": "1s"}}),

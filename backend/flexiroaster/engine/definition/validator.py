@@ -19,6 +19,7 @@ from flexiroaster.engine.definition.model_problems import read_model
 from flexiroaster.engine.definition.nodes import Node, Path, Source, plain_value
 from flexiroaster.engine.definition.normalise import STAGE_LISTS, normalise
 from flexiroaster.engine.definition.report import Report, StageTypes
+from flexiroaster.engine.definition.routing_checks import check_routing
 from flexiroaster.engine.definition.stage_checks import check_stages
 from flexiroaster.engine.definition.stage_view import stage_views
 from flexiroaster.engine.definition.support import check_support as check_supported
@@ -68,6 +69,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     if check_support:
         check_supported(document, stage_types, findings)
     check_graph(graph, findings)
+    check_routing(graph, findings)
     check_stages(graph, stage_types, findings)
     check_input_schemas(document, findings)
     check_forms(graph.views, findings)
