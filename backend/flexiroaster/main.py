@@ -141,6 +141,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         pipelines=engine.pipelines,
         executions=engine.embedded.executions,
         reruns=engine.embedded.reruns,
+        bulk=engine.embedded.bulk,
         approvals=engine.embedded.approvals,
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),

@@ -9,6 +9,7 @@ from pathlib import Path
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
+from flexiroaster.services.bulk import Bulk
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.history import History
 from flexiroaster.services.logs import Logs
@@ -35,6 +36,7 @@ class Services:
     pipelines: Pipelines
     executions: Executions
     reruns: Reruns
+    bulk: Bulk
     approvals: Approvals
     history: History
     artifacts: Artifacts

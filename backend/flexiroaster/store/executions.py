@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from flexiroaster.store.expressions import execution_seconds, seconds_between
 from flexiroaster.store.tables import attempts, events, executions, pipelines, results, stage_runs
+
+Query = TypeVar("Query", bound=sa.Select[Any])
 
 USUAL = 20
 """Successes that a median is taken of."""
@@ -66,6 +68,18 @@ class ExecutionFilter:
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PickedRow:
+    """An execution that something is to be done with."""
+
+    id: str
+    pipeline_id: str
+    number: int
+    status: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +184,25 @@ def page(
     connection: sa.Connection, wanted: ExecutionFilter, *, before: tuple[datetime, str] | None = None, limit: int
 ) -> list[ExecutionRow]:
     """The newest first; `before` is `created_at` and `id` of the last one already seen."""
-    query = _filtered(wanted).order_by(executions.c.created_at.desc(), executions.c.id.desc()).limit(limit)
+    newest_first = (executions.c.created_at.desc(), executions.c.id.desc())
+    query = _filtered(_summary, wanted).order_by(*newest_first).limit(limit)
     if before is not None:
-        position = sa.tuple_(executions.c.created_at, executions.c.id)
-        query = query.where(position < sa.tuple_(*before, types=[executions.c.created_at.type, executions.c.id.type]))
+        query = query.where(_position < _moment(before))
     return [ExecutionRow(**row) for row in connection.execute(query).mappings()]
+
+
+def pick(
+    connection: sa.Connection, wanted: ExecutionFilter, *, after: tuple[datetime, str] | None = None, limit: int
+) -> list[PickedRow]:
+    """The oldest first; `after` is `created_at` and `id` of the last one already treated."""
+    columns = (executions.c[name] for name in PickedRow.__slots__)
+    query = _matching(sa.select(*columns), wanted, after).order_by(executions.c.created_at, executions.c.id)
+    return [PickedRow(**row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def count(connection: sa.Connection, wanted: ExecutionFilter, *, after: tuple[datetime, str] | None = None) -> int:
+    """How many `pick` would give without a limit."""
+    return connection.scalar(_matching(sa.select(sa.func.count()).select_from(executions), wanted, after)) or 0
 
 
 def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
@@ -360,8 +388,21 @@ def _middle(ranked: sa.Subquery) -> sa.ColumnElement[bool]:
     return ranked.c.rank.in_([(ranked.c.total + 1) // 2, (ranked.c.total + 2) // 2])
 
 
-def _filtered(wanted: ExecutionFilter) -> sa.Select[Any]:
-    query = _summary
+_position = sa.tuple_(executions.c.created_at, executions.c.id)
+
+
+def _moment(of: tuple[datetime, str]) -> sa.Tuple:
+    return sa.tuple_(*of, types=[executions.c.created_at.type, executions.c.id.type])
+
+
+def _matching(query: Query, wanted: ExecutionFilter, after: tuple[datetime, str] | None) -> Query:
+    query = _filtered(query, wanted)
+    return query if after is None else query.where(_position > _moment(after))
+
+
+def _filtered(query: Query, wanted: ExecutionFilter) -> Query:
+    if wanted.ids:
+        query = query.where(executions.c.id.in_(wanted.ids))
     if wanted.statuses:
         query = query.where(executions.c.status.in_(wanted.statuses))
     if wanted.pipeline_id is not None:

@@ -46,6 +46,19 @@ def test_page_filters(history: History, wanted: ExecutionFilter, found: list[str
         assert [row.id for row in executions.page(connection, wanted, limit=10)] == found
 
 
+def test_picking_goes_from_the_oldest_on_and_counts_the_rest(history: History) -> None:
+    history.pipeline("orders")
+    for number in range(1, 5):
+        history.execution("orders", number, created_at=NOON + minutes(number // 2), status="failed")
+    wanted = ExecutionFilter(statuses=["failed"], ids=["orders-2", "orders-3", "orders-4", "gone"])
+    with history.database.read() as connection:
+        first, second = executions.pick(connection, wanted, limit=2)
+        after = (second.created_at, second.id)
+        assert (first.id, second.id) == ("orders-2", "orders-3")
+        assert [row.id for row in executions.pick(connection, wanted, after=after, limit=2)] == ["orders-4"]
+        assert (executions.count(connection, wanted), executions.count(connection, wanted, after=after)) == (3, 1)
+
+
 def test_a_deleted_pipelines_executions_stay_readable(history: History) -> None:
     history.pipeline("orders", name="Orders", deleted_at=NOON)
     id = history.execution("orders", 1, outputs={"rows": 3}, data=[1, None])
