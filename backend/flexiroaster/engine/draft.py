@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.foreach import ItemGroup
+from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
 from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES, Phase
@@ -44,6 +45,8 @@ class Draft:
     to_stop: list[Key] = field(default_factory=list)
     groups: dict[int, ItemGroup] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """Executions that a stage run waited for and does so no longer."""
 
     def __post_init__(self) -> None:
         self.execution = self.state.execution
@@ -92,6 +95,11 @@ class Draft:
         for name, value in values.items():
             setattr(changed, name, value)
         return changed
+
+    def leave(self, run: StageRun) -> None:
+        """The stage run's attempt ends; called before its state is gone."""
+        if run.waits_for is WaitsFor.EXECUTION and run.state is not None and "ended" not in run.state:
+            self.left.append(run.state["execution_id"])
 
     def change_execution(self, **values: Any) -> None:
         status = values.get("status", self.execution.status)

@@ -18,9 +18,11 @@ from uuid import uuid4
 import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.services.children import Children, Order
 from flexiroaster.services.live import Live, Spilled
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.stage_runs import Claimed
+from flexiroaster.services.starting import Wanted
 from flexiroaster.stages.base import ArtifactDraft, LogLevel
 from flexiroaster.store.progress import KeptArtifact, LogEntry
 
@@ -46,6 +48,7 @@ class World:
     data_dirs: tuple[Path, ...]
     scratch_root: Path
     read_spilled: ReadSpilled
+    children: Children
     code_stages: bool = False
     code_dirs: tuple[Path, ...] = ()
     hidden_from_code: tuple[Path, ...] = ()
@@ -78,6 +81,7 @@ class Attempt:
         self.http_allow = world.http_allow
         self.stop_within = NO_TIME
         self.kept: list[KeptArtifact] = []
+        self.ordered: Order | None = None
         self.why: Why | None = None
         self.ended = False
         self.abandoned = False
@@ -119,6 +123,13 @@ class Attempt:
             self._world.scratch_root.mkdir(parents=True, exist_ok=True)
             self._scratch = Path(tempfile.mkdtemp(prefix=f"{self.stage_id}-", dir=self._world.scratch_root))
         return self._scratch
+
+    def start_execution(
+        self, pipeline_id: str, *, inputs: Mapping[str, Any], data: Any, version: int | None, wait: bool
+    ) -> str:
+        wanted = Wanted(pipeline_id, inputs, data, version)
+        self.ordered = self._world.children.order(self.claimed.live, self.claimed.key, wanted, wait=wait)
+        return self.ordered.execution_id
 
     def log(self, level: LogLevel, message: str, **fields: Any) -> None:
         text = message if len(message) <= LINE_LIMIT else f"{message[:LINE_LIMIT]}… (line cut)"

@@ -16,11 +16,13 @@ from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import ExecutionState, Key
+from flexiroaster.engine.state import StageStatus
 from flexiroaster.services.iteration import Iteration
 from flexiroaster.services.outlook import Outlook
 from flexiroaster.store import items as item_rows
 from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
+from flexiroaster.store.progress import Parent
 from flexiroaster.store.tables import executions, pipeline_versions
 
 STAGES_KEPT = 50_000
@@ -40,7 +42,7 @@ class Version:
     instant: tuple[bool, ...]
     untils: dict[int, Template]
     iterations: dict[int, Iteration]
-    outputs: Template | None
+    outputs: dict[str, Template]
     outlook: Outlook
 
     @classmethod
@@ -64,7 +66,7 @@ class Version:
                 for position, stage in enumerate(stages)
                 if stage.foreach is not None
             },
-            outputs=Template.parse(pipeline.outputs) if pipeline.outputs else None,
+            outputs={name: Template.parse(value) for name, value in pipeline.outputs.items()},
             outlook=Outlook(plan),
         )
 
@@ -104,8 +106,21 @@ class Live:
     trigger: str
     actor: str | None
     logical_date: datetime
+    parent: Parent | None = None
+    use_cache: bool = True
     results: dict[str, Any] = field(default_factory=dict)
     items: dict[Key, Any] = field(default_factory=dict)
+
+    @property
+    def depth(self) -> int:
+        """How many executions are above this one."""
+        return 0 if self.parent is None else self.parent.depth
+
+
+    def forget_results(self, keys: Iterable[Key]) -> None:
+        """Of stage runs that are to run again: nothing may read what they made before."""
+        for key in keys:
+            self.results.pop(stage_id(self.version, key), None)
 
 
 class LiveExecutions:
@@ -164,18 +179,36 @@ class LiveExecutions:
         execution = state.execution
         version = self.version(connection, execution.pipeline_id, execution.version)
         table = executions.c
-        row = connection.execute(
-            sa.select(table.inputs, table.data, table.trigger, table.actor, table.logical_date).where(
-                table.id == execution_id
-            )
-        ).one()
+        row = connection.execute(sa.select(*_LOADED).where(table.id == execution_id)).one()
         live = Live(state, version, row.inputs, row.data, row.trigger, row.actor, row.logical_date)
+        live.use_cache = row.use_cache
+        if row.parent_id is not None:
+            live.parent = Parent(row.parent_id, Key(row.parent_position, row.parent_idx), row.depth)
         for key, (value, artifact_id) in progress.load_results(connection, execution_id).items():
+            if key not in state.runs or state.runs[key].status is not StageStatus.SUCCESS:
+                continue  # of a round before a retry
             live.results[stage_id(version, key)] = value if artifact_id is None else Spilled(artifact_id)
         begun = [key for key in state.runs if key.index]
         if begun:
             live.items = item_rows.values(connection, execution_id, begun)
         return live
+
+
+_LOADED = tuple(
+    executions.c[name]
+    for name in (
+        "inputs",
+        "data",
+        "trigger",
+        "actor",
+        "logical_date",
+        "parent_id",
+        "parent_position",
+        "parent_idx",
+        "depth",
+        "use_cache",
+    )
+)
 
 
 def stage_id(version: Version, key: Key) -> str:

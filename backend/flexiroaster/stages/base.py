@@ -86,6 +86,16 @@ class StageContext(Protocol):
     http_allow: tuple[str, ...]
     """`host:port` entries that http stages may reach although they are private."""
 
+    def start_execution(
+        self, pipeline_id: str, *, inputs: Mapping[str, Any], data: Any, version: int | None, wait: bool
+    ) -> str:
+        """Answers the id of an execution of another pipeline; `wait` says whether this stage waits for its end.
+
+        It is started in the transaction that records this attempt as waiting or succeeded: once, however often the
+        process dies. Raises StageFailed for what cannot be started.
+        """
+        ...
+
     def log(self, level: LogLevel, message: str, **fields: Any) -> None: ...
 
     def progress(self, done: float, total: float | None = None, unit: str = "rows") -> None: ...

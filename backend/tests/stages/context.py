@@ -49,6 +49,7 @@ class FakeContext:
     steps: list[tuple[float, float | None, str]] = field(default_factory=list)
     artifacts: list[ArtifactDraft] = field(default_factory=list)
     kinds: dict[str, str] = field(default_factory=dict)
+    started: list[dict[str, Any]] = field(default_factory=list)
     on_line: Callable[[Line], None] = lambda line: None
 
     def __post_init__(self) -> None:
@@ -72,6 +73,12 @@ class FakeContext:
         self.cancelled.set()
         for callback in tuple(self._callbacks):
             callback()
+
+    def start_execution(
+        self, pipeline_id: str, *, inputs: Mapping[str, Any], data: Any, version: int | None, wait: bool
+    ) -> str:
+        self.started.append({"pipeline": pipeline_id, "inputs": inputs, "data": data, "version": version, "wait": wait})
+        return f"child-{len(self.started)}"
 
     def log(self, level: LogLevel, message: str, **fields: Any) -> None:
         line = Line(level, message, fields)

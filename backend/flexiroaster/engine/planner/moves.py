@@ -74,6 +74,8 @@ def end(draft: Draft, first: Ending) -> None:
     while endings:  # not recursion: a chain of 10,000 skips would not fit on the stack
         ending = endings.pop()
         run, status, error, reason, blocked, rows, size, not_chosen = ending
+        if run.waits_for is not None:
+            draft.leave(run)
         announce_end(
             draft,
             draft.change(

@@ -77,6 +77,7 @@ def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: floa
         end(draft, Ending(run, S.TIMED_OUT if error.kind == "timeout" else S.FAILED, error))
         return
     keep_attempt(draft, run, S.FAILED, error)
+    draft.leave(run)
     due = draft.now + delay
     reason = f"attempt {tries} of {policy.max_attempts} failed, next try in {spoken(delay)}"
     draft.change(run, status=S.RETRYING, reason=reason, error=error, due_at=due, state=None, waits_for=None, **RELEASED)
