@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flexiroaster.cli import approvals, client_commands, db, run, up, user, validate, version
+from flexiroaster.cli import approvals, client_commands, db, executions, run, up, user, validate, version
 
 FAILED = 1
 WRONG = 2
@@ -21,7 +21,18 @@ INTERRUPTED = 130
 SECTIONS = {
     "Server": ("up", "db", "user"),
     "Without a server": ("run", "validate", "version"),
-    "With a running server": ("list", "execute", "logs", "approvals", "approve", "reject", "login"),
+    "With a running server": (
+        "list",
+        "execute",
+        "retry",
+        "rerun",
+        "cancel",
+        "logs",
+        "approvals",
+        "approve",
+        "reject",
+        "login",
+    ),
 }
 
 
@@ -53,6 +64,9 @@ app.command("validate")(validate.validate)
 app.command("version")(version.version)
 app.command("list")(client_commands.list_)
 app.command("execute")(client_commands.execute)
+app.command("retry")(executions.retry)
+app.command("rerun")(executions.rerun)
+app.command("cancel")(executions.cancel)
 app.command("logs")(client_commands.logs)
 app.command("login")(client_commands.login)
 app.command("approvals")(approvals.approvals)

@@ -241,3 +241,53 @@ def test_a_question_is_listed_and_answered(server: ServerProcess, tmp_path: Path
     assert otherwise.returncode == 1
     assert f"'review' was approved by {EMAIL}" in otherwise.stderr
     assert flexi(tmp_path, "approvals", *data).stderr == "Nothing waits for a decision.\n"
+
+
+@pytest.fixture(scope="module")
+def failed(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An execution that failed."""
+    done = flexi(tmp_path_factory.mktemp("away"), "execute", "orders", "--wait", "--json", "--data", str(server.data))
+    return str(json.loads(done.stdout)["id"])
+
+
+def test_retry_shows_its_plan_and_does_it_when_told(server: ServerProcess, tmp_path: Path, failed: str) -> None:
+    data = ("--data", str(server.data))
+    looked = flexi(tmp_path, "retry", failed, "--dry-run", *data)
+    assert (looked.returncode, " reused, " in looked.stdout, "check" in looked.stdout) == (0, True, True), looked.stderr
+    unasked = flexi(tmp_path, "retry", failed, *data)
+    assert (unasked.returncode, "say --yes" in unasked.stderr) == (2, True)
+    done = flexi(tmp_path, "retry", failed, "--yes", "--wait", *data)
+    assert (done.returncode, "failed" in done.stdout.splitlines()[-1]) == (1, True), done.stderr
+
+
+def test_rerun_takes_an_execution_or_the_latest_of_a_pipeline(
+    server: ServerProcess, tmp_path: Path, failed: str
+) -> None:
+    data = ("--data", str(server.data))
+    looked = json.loads(flexi(tmp_path, "rerun", "orders", "--from", "check", "--dry-run", "--json", *data).stdout)
+    assert (looked["pipeline_id"], looked["from_stage"], "check" in looked["to_run"]) == ("orders", "check", True)
+    first = json.loads(flexi(tmp_path, "execute", "penguins", "--wait", "--json", *data).stdout)
+    last = first["stages"][-1]["stage"]
+    done = flexi(tmp_path, "rerun", first["id"], "--only", last, "--yes", "--wait", *data)
+    assert (done.returncode, "✓ penguins #" in done.stdout) == (0, True), done.stderr
+    wrong = flexi(tmp_path, "rerun", first["id"], "--from", "nothing", "--yes", *data)
+    assert (wrong.returncode, "There is no stage 'nothing' in this version" in wrong.stderr) == (2, True)
+
+
+def test_many_are_retried_by_a_filter(server: ServerProcess, tmp_path: Path, failed: str) -> None:
+    data = ("--data", str(server.data))
+    none = flexi(tmp_path, "retry", "--all", "--pipeline", "orders", "--until", "1h", "--yes", *data)
+    assert (none.returncode, none.stdout) == (0, "0 executions to retry\n0 of 0 done\n"), none.stderr
+    some = ("--all", "--pipeline", "orders", "--since", "1h", "--status", "failed")
+    done = json.loads(flexi(tmp_path, "retry", *some, "--yes", "--json", *data).stdout)
+    assert (done["refused"], failed in [item["execution_id"] for item in done["items"]]) == (0, True)
+    for wrong in (("--all", failed), (), ("--pipeline", "orders"), ("--all", "--since", "yesterday")):
+        assert flexi(tmp_path, "cancel", *wrong, "--yes", *data).returncode == 2
+
+
+def test_cancel_says_what_became_of_it(server: ServerProcess, tmp_path: Path, failed: str) -> None:
+    data = ("--data", str(server.data))
+    gone = flexi(tmp_path, "cancel", "nothing", *data)
+    assert (gone.returncode, "There is no execution 'nothing'" in gone.stderr) == (1, True)
+    all_ = flexi(tmp_path, "cancel", "--all", "--yes", *data)
+    assert (all_.returncode, "done" in all_.stdout) == (0, True), all_.stderr
