@@ -1,0 +1,241 @@
+"""Commands for executions that there are: `retry`, `rerun`, `cancel`, one by its id or many by a filter."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flexiroaster.cli.client_commands import JsonOption, _part, _print_end, _print_json, _wait
+from flexiroaster.cli.db import DataOption
+
+if TYPE_CHECKING:
+    from flexiroaster.cli.client import Client
+
+ExecutionArgument = Annotated[str | None, typer.Argument(help="The execution's id; leave it out with --all.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All that fit the options below.")]
+PipelineOption = Annotated[str | None, typer.Option("--pipeline", "-p", help="With --all: of this pipeline.")]
+StatusOption = Annotated[list[str] | None, typer.Option("--status", "-s", help="With --all: in this state; repeat it.")]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", help="With --all: created since then, such as 1h, 2d or 2026-03-04T12:00.")
+]
+UntilOption = Annotated[str | None, typer.Option("--until", help="With --all: created before then.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end and exit with 1 when it failed.")]
+
+
+def retry(
+    execution: ExecutionArgument = None,
+    all_: AllOption = False,
+    pipeline: PipelineOption = None,
+    status: StatusOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    wait: WaitOption = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Retry a failed execution from the failed stages on, or with --all many.
+
+    Shows first what is reused and what runs, and asks; --yes answers.
+    """
+    from flexiroaster.cli.client import connected
+
+    wanted = _which(execution, all_, pipeline, status, since, until)
+    with connected(data) as server:
+        if execution is None:
+            _treat_many(server, "retry", wanted, yes, dry_run, as_json)
+            return
+        path = f"/api/executions/{_part(execution)}"
+        plan = server.get(f"{path}/retry")
+        if not _go_on(f"{plan['message']}: {', '.join(plan['to_run'][:20])}", plan, yes, dry_run, as_json):
+            return
+        done = server.post(f"{path}/retry")
+        _follow(server, execution, done, as_json, wait=wait)
+
+
+def rerun(
+    execution: Annotated[str, typer.Argument(help="The execution's id, or that of a pipeline for its latest.")],
+    from_stage: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Reuse what is before this stage.")
+    ] = None,
+    only_stage: Annotated[str | None, typer.Option("--only", metavar="STAGE", help="Run this stage alone.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input to change; the others stay as they were."),
+    ] = None,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="The newest when left out.")] = None,
+    wait: WaitOption = False,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Run an execution again, as a new one: from a stage on, one stage alone, or everything."""
+    from flexiroaster.cli.client import connected
+    from flexiroaster.cli.typed_inputs import typed_inputs
+
+    if from_stage is not None and only_stage is not None:
+        raise typer.BadParameter("--from and --only exclude each other.", param_hint="'--only'")
+    with connected(data) as server:
+        execution = _known(server, execution)
+        path = f"/api/executions/{_part(execution)}/rerun"
+        asked = {"from_stage": from_stage, "only_stage": only_stage, "version": version}
+        plan = server.get(path, **asked)
+        if not _go_on(_said(plan), plan, yes, dry_run, as_json):
+            return
+        schema = _inputs_schema(server, plan) if inputs else {}
+        given = typed_inputs(inputs or [], schema.get("properties", {}))
+        started = server.post(path, {**asked, "inputs": given})
+        if not as_json:
+            typer.echo(f"Started {started['pipeline_id']} #{started['number']}: {started['execution_id']}")
+        _follow(server, started["execution_id"], started, as_json, wait=wait)
+
+
+def cancel(
+    execution: ExecutionArgument = None,
+    all_: AllOption = False,
+    pipeline: PipelineOption = None,
+    status: StatusOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Cancel an execution, or with --all many: running stages are told to stop."""
+    from flexiroaster.cli.client import connected
+
+    wanted = _which(execution, all_, pipeline, status, since, until)
+    with connected(data) as server:
+        if execution is None:
+            _treat_many(server, "cancel", wanted, yes, dry_run, as_json)
+            return
+        done = server.post(f"/api/executions/{_part(execution)}/cancel")
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(f"{done['pipeline_id']} #{done['number']} is {done['status']}")
+
+
+def _which(
+    execution: str | None,
+    all_: bool,
+    pipeline: str | None,
+    status: list[str] | None,
+    since: str | None,
+    until: str | None,
+) -> dict[str, Any]:
+    """The filter as the API wants it."""
+    filters = {"pipeline_id": pipeline, "status": status, "since": since, "until": until}
+    given = {name: value for name, value in filters.items() if value}
+    if (execution is None) != all_ or (execution is not None and given):
+        raise typer.BadParameter("Name one execution, or say --all with what narrows it, such as --pipeline.")
+    for name in ("since", "until"):
+        if name in given:
+            given[name] = _moment(str(given[name]), name)
+    return {"all": all_, **given}
+
+
+def _moment(text: str, name: str) -> str:
+    from flexiroaster.engine.duration import InvalidDuration, parse_duration
+
+    try:
+        return _back(parse_duration(text))
+    except InvalidDuration:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is neither a duration, such as 1h or 2d, nor a moment, such as 2026-03-04T12:00.",
+            param_hint=f"'--{name}'",
+        ) from None
+
+
+def _back(ago: timedelta) -> str:
+    return (datetime.now().astimezone() - ago).isoformat()
+
+
+def _treat_many(server: Client, action: str, wanted: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> None:
+    path = f"/api/executions/{action}"
+    counted = server.post(path, {**wanted, "dry_run": True})
+    if not _go_on(f"{counted['matched']:,} executions to {action}", counted, yes, dry_run, as_json):
+        return
+    items: list[dict[str, Any]] = []
+    cursor = None
+    while True:
+        answer = server.post(path, {**wanted, "cursor": cursor})
+        items += answer["items"]
+        cursor = answer["next_cursor"]
+        if cursor is None:
+            break
+    refused = [item for item in items if not item["done"]]
+    if as_json:
+        _print_json({"done": len(items) - len(refused), "refused": len(refused), "items": items})
+    else:
+        for item in refused:
+            typer.echo(f"{item['pipeline_id']} #{item['number']}: {item['message']}", err=True)
+        typer.echo(f"{len(items) - len(refused):,} of {len(items):,} done")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _go_on(said: str, plan: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> bool:
+    """Say what would be done, and ask where that is wanted and possible."""
+    import sys
+
+    if dry_run and as_json:
+        _print_json(plan)
+    elif not as_json:
+        typer.echo(said)
+    if dry_run:
+        return False
+    if yes:
+        return True
+    if as_json or not sys.stdin.isatty():
+        raise typer.BadParameter("Nobody can be asked here: say --yes to do it, or --dry-run to look.")
+    return typer.confirm("Go on?")
+
+
+def _said(plan: dict[str, Any]) -> str:
+    lines = [f"{plan['message']}: {', '.join(plan['to_run'][:20])}"]
+    lines += [f"  {one['stage']} runs too: {one['reason']}" for one in plan["runs_too"]]
+    return "\n".join([*lines, *(f"  {note}" for note in plan["notes"])])
+
+
+def _known(server: Client, given: str) -> str:
+    """The id of an execution: the one given, or the latest of the pipeline that is called so."""
+    from flexiroaster.cli.client import CommandFailed
+
+    try:
+        return str(server.get(f"/api/executions/{_part(given)}")["id"])
+    except CommandFailed as unknown:
+        try:
+            found = server.get(f"/api/pipelines/{_part(given)}/executions", limit=1)
+        except CommandFailed:
+            raise unknown from None
+        if not found:
+            raise CommandFailed(f"Pipeline {given!r} has never run: start it with `flexiroaster execute`.") from None
+        return str(found[0]["id"])
+
+
+def _inputs_schema(server: Client, plan: dict[str, Any]) -> dict[str, Any]:
+    """Of the version that will run."""
+    path = f"/api/pipelines/{_part(plan['pipeline_id'])}/versions/{plan['version']}"
+    return {"properties": server.get(path)["definition"].get("inputs", {})}
+
+
+def _follow(server: Client, execution: str, answer: dict[str, Any], as_json: bool, *, wait: bool) -> None:
+    ended = _wait(server, execution) if wait else None
+    if as_json:
+        _print_json(answer if ended is None else ended)
+    elif ended is not None:
+        _print_end(ended)
+    if ended is not None and ended["status"] != "success":
+        raise typer.Exit(1)
