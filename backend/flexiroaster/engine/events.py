@@ -10,6 +10,7 @@ from typing import Any
 
 class EventType(StrEnum):
     EXECUTION_QUEUED = "execution_queued"
+    EXECUTION_ADMITTED = "execution_admitted"
     EXECUTION_STARTED = "execution_started"
     STAGE_STARTED = "stage_started"
     STAGE_EXPANDED = "stage_expanded"
@@ -43,7 +44,8 @@ class Event:
     """Not changed once its transaction has committed.
 
     `seq` counts an execution's events from 1 without holes; 0 marks a log line, which is kept elsewhere and is not
-    resumed by `seq`, and a progress, which is not kept. `index` is the foreach index of `stage`; both are None for the execution as a whole.
+    resumed by `seq`, and a progress, which is not kept at all. `index` is the foreach index of `stage`; both are None
+    for the execution as a whole.
     """
 
     type: EventType

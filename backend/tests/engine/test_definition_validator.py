@@ -321,12 +321,10 @@ def test_a_compensation_is_checked_like_a_stage() -> None:
 
 UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
     ("triggers", {"triggers": [{"id": "t", "type": "schedule", "cron": "@daily"}]}),
-    ("concurrency", {"concurrency": {"limit": 1}}),
     ("deadline", {"deadline": {"by": "06:00"}}),
     ("tests", {"tests": [{"name": "t", "expect": {"status": "success"}}]}),
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
-    ("stage.foreach", {"foreach": {"items": [1, 2]}}),
     ("stage.deadline", {"deadline": {"by": "06:00"}}),
     ("stage.pool", {"pool": "cpu"}),
     ("stage.rate_limit", {"rate_limit": {"key": "a", "limit": 1, "per": "1s"}}),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flexiroaster.engine.definition.findings import Findings
+from flexiroaster.engine.definition.foreach_checks import item_names
 from flexiroaster.engine.definition.graph_checks import Graph
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.stage_view import StageView
@@ -56,10 +57,12 @@ class ExpressionChecks:
 
     def _places(self) -> Iterator[tuple[Path, Any, _Place]]:
         for view in self.graph.views:
-            place = _Place(self._stage_names(view), view, results=True)
+            names = _STARTING | {"inputs", "results", "secrets"}
+            whole = _Place(names, view, results=True)
+            place = _Place(names | item_names(view), view, results=True)
             for key in ("when", *_STAGE_KEYS):
-                yield (*view.path, key), view.raw.get(key), place
-            ended = replace(place, own_result=True)
+                yield (*view.path, key), view.raw.get(key), place if key != "foreach" else whole
+            ended = replace(whole, own_result=True)
             for key in _LATER_STAGE_KEYS:
                 yield (*view.path, key), view.raw.get(key), ended
         finished = _Place(_STARTING | {"inputs", "results"}, results=True)
@@ -69,13 +72,6 @@ class ExpressionChecks:
         for name, schema in self.inputs.items():
             if isinstance(schema, dict):
                 yield ("inputs", name, "default"), schema.get("default"), _Place(_STARTING)
-
-    def _stage_names(self, view: StageView) -> frozenset[str]:
-        names = _STARTING | {"inputs", "results", "secrets"}
-        foreach = view.raw.get("foreach")
-        if isinstance(foreach, dict):
-            names |= {"item", str(foreach.get("as", "item"))}
-        return names
 
     def _check_text(self, text: str, path: Path, place: _Place) -> None:
         try:

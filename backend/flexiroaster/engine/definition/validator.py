@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from flexiroaster.engine.definition.expression_checks import ExpressionChecks
 from flexiroaster.engine.definition.findings import Findings
+from flexiroaster.engine.definition.foreach_checks import check_foreach
 from flexiroaster.engine.definition.graph_checks import Graph, check_graph
 from flexiroaster.engine.definition.input_checks import check_forms, check_input_schemas
 from flexiroaster.engine.definition.json_reader import read_json
@@ -70,6 +71,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
         check_supported(document, stage_types, findings)
     check_graph(graph, findings)
     check_routing(graph, findings)
+    check_foreach(graph.views, findings)
     check_stages(graph, stage_types, findings)
     check_input_schemas(document, findings)
     check_forms(graph.views, findings)

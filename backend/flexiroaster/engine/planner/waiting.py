@@ -53,7 +53,9 @@ def wake(draft: Draft, key: Key) -> None:
     """A retry or a wait is due."""
     run = draft.find(key)
     execution = draft.execution
-    if run is not None and run.status in (S.RETRYING, S.WAITING) and execution.status is not E.PAUSED and goes_on(execution):
+    if run is None or run.status not in (S.RETRYING, S.WAITING):
+        return
+    if execution.status is not E.PAUSED and goes_on(execution):
         make_ready(draft, run)
 
 
