@@ -446,11 +446,12 @@ def _check(run: ItemSimulation, asked: ItemRules, count: int) -> None:
     if run.status == "success":
         assert len(found) == count
         assert found.count("s") >= asked.needed(count - found.count("-"))
-    starts = [(event.index, event.payload["attempt"]) for event in run.history if event.type.value == "stage_started"]
-    per_stage = [
-        (stage, *rest) for stage, rest in zip([e.stage for e in run.history if e.type.value == "stage_started"], starts)
+    starts = [
+        (event.stage, event.index, event.payload["attempt"])
+        for event in run.history
+        if event.type.value == "stage_started"
     ]
-    assert len(per_stage) == len(set(per_stage))  # no attempt is made twice
+    assert len(starts) == len(set(starts))  # no attempt is made twice
 
 
 def test_a_stage_that_was_never_expanded_has_no_items_to_reopen() -> None:
