@@ -286,7 +286,7 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "started_at": row.started_at,
         "ended_at": row.ended_at,
         "queued_seconds": seconds(row.created_at, row.started_at or row.ended_at or now),
-        "duration_seconds": execution_seconds(row, now),
+        "duration_seconds": execution_seconds(row, row.paused_at or now),
         "idle_seconds": row.idle_seconds,
         "stages_total": row.stages_total,
         "counts": dict(counts),

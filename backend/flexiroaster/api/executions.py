@@ -130,6 +130,36 @@ def cancel_execution(
 
 
 @router.post(
+    "/{execution_id}/pause",
+    operation_id="pauseExecution",
+    summary="Pause an execution",
+    responses=errors(404, 409),
+)
+def pause_execution(
+    execution_id: ExecutionId, user: Annotated[Caller, Depends(permit("executions:pause"))], use: Use
+) -> schemas.ExecutionSummary:
+    """What runs goes on to its end, nothing else starts before it is resumed. Its timeout stands still meanwhile, and
+    so does its duration. Asking again does no harm.
+    """
+    use.executions.pause(execution_id, user.email)
+    return answers.execution_summary(use.history.entry(execution_id), use.history.now())
+
+
+@router.post(
+    "/{execution_id}/resume",
+    operation_id="resumeExecution",
+    summary="Resume a paused execution",
+    responses=errors(404, 409),
+)
+def resume_execution(
+    execution_id: ExecutionId, user: Annotated[Caller, Depends(permit("executions:pause"))], use: Use
+) -> schemas.ExecutionSummary:
+    """It goes on where it was; what came due meanwhile is done now. Asking again does no harm."""
+    use.executions.resume(execution_id, user.email)
+    return answers.execution_summary(use.history.entry(execution_id), use.history.now())
+
+
+@router.post(
     "/{execution_id}/retry",
     operation_id="retryExecution",
     summary="Retry from the failed stages",

@@ -1,4 +1,4 @@
-"""Commands for executions that there are: `retry`, `rerun`, `cancel`, one by its id or many by a filter."""
+"""Commands for executions that there are: `retry`, `rerun`, `cancel`, `pause`, `resume`; some for many by a filter."""
 
 from __future__ import annotations
 
@@ -117,6 +117,35 @@ def cancel(
             _treat_many(server, "cancel", wanted, yes, dry_run, as_json)
             return
         done = server.post(f"/api/executions/{_part(execution)}/cancel")
+    if as_json:
+        _print_json(done)
+    else:
+        typer.echo(f"{done['pipeline_id']} #{done['number']} is {done['status']}")
+
+
+def pause(
+    execution: Annotated[str, typer.Argument(help="The execution's id.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Pause an execution: what runs goes on to its end, nothing else starts before `resume`."""
+    _hold(execution, "pause", as_json, data)
+
+
+def resume(
+    execution: Annotated[str, typer.Argument(help="The execution's id.")],
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Let a paused execution go on where it was."""
+    _hold(execution, "resume", as_json, data)
+
+
+def _hold(execution: str, action: str, as_json: bool, data: DataOption) -> None:
+    from flexiroaster.cli.client import connected
+
+    with connected(data) as server:
+        done = server.post(f"/api/executions/{_part(execution)}/{action}")
     if as_json:
         _print_json(done)
     else:

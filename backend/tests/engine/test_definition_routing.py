@@ -83,9 +83,7 @@ def test_what_only_decides_is_neither_repeated_nor_undone(keys: dict[str, Any]) 
 
 
 def test_stop_belongs_among_the_stages() -> None:
-    report = check(
-        document({"id": "a", "type": "stop"}, on_failure=[{"id": "b", "type": "stop"}]), stage_types=ROUTING
-    )
+    report = check(document({"id": "a", "type": "stop"}, on_failure=[{"id": "b", "type": "stop"}]), stage_types=ROUTING)
     assert [(problem.code, problem.path) for problem in report.problems] == [("stop_in_handler", "on_failure[0].type")]
 
 
