@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flexiroaster.engine.events import Event, EventType
-from flexiroaster.store.progress import LogEntry
+from flexiroaster.engine.foreach import items
+from flexiroaster.store.progress import NOT_TOLD_OF_ITEMS, LogEntry
 
 
 def narrate(events: Iterable[Event]) -> Iterator[LogEntry]:
     for event in events:
         told = _TELLERS.get(event.type)
-        if told is None:
+        if told is None or (event.index and event.type in NOT_TOLD_OF_ITEMS):
             continue
         level, message = told(event)
         yield LogEntry(
@@ -29,7 +30,7 @@ def narrate(events: Iterable[Event]) -> Iterator[LogEntry]:
 
 
 def is_told(event: Event) -> bool:
-    return event.type in _TELLERS
+    return event.type in _TELLERS and not (event.index and event.type in NOT_TOLD_OF_ITEMS)
 
 
 def as_events(entries: Iterable[LogEntry]) -> list[Event]:
@@ -87,12 +88,24 @@ def _approval_decided(event: Event) -> tuple[str, str]:
     return "info", f"{'approved' if decision['approved'] else 'rejected'} by {decision['by']}{comment}"
 
 
+def _signalled(event: Event) -> tuple[str, str]:
+    payload = event.payload
+    by = f" by {payload['by']}" if payload.get("by") else ""
+    heard = f", {', '.join(payload['stages'])} went on" if payload["stages"] else ""
+    return "info", f"told of {payload['name']}{by}{heard}"
+
+
 def _stage_skipped(event: Event) -> tuple[str, str]:
     return "info", f"not run: {event.payload.get('reason', '')}"
 
 
 def _stage_cancelled(event: Event) -> tuple[str, str]:
     return "info", "cancelled"
+
+
+def _items_cancelled(event: Event) -> tuple[str, str]:
+    count, reason = items(event.payload["count"]), event.payload["reason"]
+    return "info", f"{count} {reason}" if reason.startswith("not run") else f"{count} not run: {reason}"
 
 
 def _stage_repeating(event: Event) -> tuple[str, str]:
@@ -134,8 +147,10 @@ _TELLERS = {
     EventType.STAGE_RETRYING: _stage_retrying,
     EventType.APPROVAL_REQUESTED: _approval_requested,
     EventType.APPROVAL_DECIDED: _approval_decided,
+    EventType.EXECUTION_SIGNALLED: _signalled,
     EventType.STAGE_SKIPPED: _stage_skipped,
     EventType.STAGE_CANCELLED: _stage_cancelled,
+    EventType.STAGE_ITEMS_CANCELLED: _items_cancelled,
     EventType.STAGE_REPEATING: _stage_repeating,
     EventType.EXECUTION_PHASE: _phase_begun,
     EventType.EXECUTION_PAUSED: _paused_or_resumed,

@@ -299,7 +299,7 @@ def _newest_seq(connection: sa.Connection, execution_id: str) -> int:
     return connection.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.execution_id == execution_id)) or 0
 
 
-TOLD_OF_ITEMS = [EventType.STAGE_FAILED.value, EventType.STAGE_RETRYING.value]
+NOT_TOLD_OF_ITEMS = frozenset({EventType.STAGE_STARTED, EventType.STAGE_COMPLETED, EventType.STAGE_SKIPPED})
 """Lines for what goes well with each of 100,000 items would bury those worth reading."""
 
 
@@ -315,7 +315,7 @@ def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
         .where(
             executions.c.ended_at.is_(None) | (executions.c.ended_at >= since),
             events.c.at >= since,
-            events.c.idx.is_(None) | (events.c.idx == 0) | events.c.type.in_(TOLD_OF_ITEMS),
+            (sa.func.coalesce(events.c.idx, 0) == 0) | events.c.type.not_in(sorted(NOT_TOLD_OF_ITEMS)),
         )
         .order_by(events.c.at, events.c.execution_id, events.c.seq)
     )
@@ -336,8 +336,9 @@ def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
 
 
 def open_executions(connection: sa.Connection) -> list[str]:
-    """Ids of the executions that have not ended, oldest first."""
-    query = sa.select(executions.c.id).where(executions.c.ended_at.is_(None)).order_by(executions.c.created_at)
+    """Ids of the executions that were admitted and have not ended, oldest first."""
+    under_way = executions.c.ended_at.is_(None) & executions.c.waiting_since.is_(None)
+    query = sa.select(executions.c.id).where(under_way).order_by(executions.c.created_at)
     return list(connection.scalars(query))
 
 
