@@ -279,6 +279,7 @@ class Pipeline(Part):
     triggers: list[Trigger] = []
     concurrency: Concurrency | None = None
     timeout: PositiveDuration | None = None
+    queue_timeout: PositiveDuration | None = Field(None, description="How long an execution may wait for its place.")
     deadline: Deadline | None = None
     defaults: Defaults = Defaults()
     stages: list[StageSpec] = Field(min_length=1, max_length=MAX_STAGES)

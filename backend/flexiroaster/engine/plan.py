@@ -46,6 +46,7 @@ class Plan:
 
     stages: tuple[PlannedStage, ...]
     timeout: timedelta | None
+    queue_timeout: timedelta | None
     positions: dict[str, int]
     main: int
     phases: dict[Phase, tuple[int, ...]]
@@ -87,7 +88,14 @@ class Plan:
             phase: tuple(stage.position for stage in group)
             for phase, group in groupby(stages[main:], key=lambda stage: stage.phase)
         }
-        return cls(stages=stages, timeout=pipeline.timeout, positions=positions, main=main, phases=phases)
+        return cls(
+            stages=stages,
+            timeout=pipeline.timeout,
+            queue_timeout=pipeline.queue_timeout,
+            positions=positions,
+            main=main,
+            phases=phases,
+        )
 
     def rank_of(self, stage: str) -> int:
         return self.stages[self.positions[stage]].rank

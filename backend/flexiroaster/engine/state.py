@@ -1,8 +1,8 @@
 """Every state an execution and a stage run can be in, and every move allowed between them.
 
 The tables below are the documentation: what is not listed cannot happen. Final states have no way out but one:
-a person's retry takes an execution from `failed`, `timed_out` or `cancelled` back to `running`, and with it the
-stage runs that are to run again back to `pending`.
+a person's retry takes an execution from `failed`, `timed_out` or `cancelled` back to `running`, or to `queued` where it
+has to wait for a place, and with it the stage runs that are to run again back to `pending`.
 
 An execution::
 
@@ -77,9 +77,9 @@ EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
     E.PAUSED: frozenset({E.QUEUED, E.RUNNING, E.SUCCESS, E.FAILED, E.CANCELLING, E.CANCELLED, E.TIMED_OUT}),
     E.CANCELLING: frozenset({E.CANCELLED, E.TIMED_OUT, E.SUCCESS, E.FAILED, E.RUNNING, E.PAUSED}),
     E.SUCCESS: frozenset(),
-    E.FAILED: frozenset({E.RUNNING}),
-    E.CANCELLED: frozenset({E.RUNNING}),
-    E.TIMED_OUT: frozenset({E.RUNNING}),
+    E.FAILED: frozenset({E.RUNNING, E.QUEUED}),
+    E.CANCELLED: frozenset({E.RUNNING, E.QUEUED}),
+    E.TIMED_OUT: frozenset({E.RUNNING, E.QUEUED}),
 }
 
 STAGE_MOVES: dict[StageStatus, frozenset[StageStatus]] = {

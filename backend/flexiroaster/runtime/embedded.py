@@ -21,6 +21,7 @@ from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
+from flexiroaster.services.admission import Admission
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.bulk import Bulk
 from flexiroaster.services.changes import Changes
@@ -29,6 +30,7 @@ from flexiroaster.services.executions import Executions
 from flexiroaster.services.items import Items
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.scope import ReadSpilled
+from flexiroaster.services.signals import Signals
 from flexiroaster.services.stage_runs import StageRuns
 from flexiroaster.services.starting import Starting
 from flexiroaster.stages.process.orphans import kill_left_over
@@ -76,11 +78,13 @@ class Embedded:
             default_timeout=DEFAULT_TIMEOUT,
             instant_types=INSTANT_TYPES,
         )
-        starting = Starting(changes)
-        self.executions = Executions(changes, starting)
+        self.admission = Admission(changes)
+        starting = Starting(changes, self.admission)
+        self.executions = Executions(changes, starting, self.admission)
         self.bulk = Bulk(changes, self.executions, starting)
         self.reruns = Reruns(changes, self.executions, starting, artifacts)
         self.approvals = Approvals(changes)
+        self.signals = Signals(changes)
         self.children = Children(changes, starting)
         self.stage_runs = StageRuns(changes, self.children, owner=str(uuid4()))
         world = World(

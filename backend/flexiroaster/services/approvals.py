@@ -91,7 +91,7 @@ class Approvals:
             if run is None or run.status in STAGE_FINAL:
                 return self._earlier(tx, execution_id, stage, index, answer)
             decision = self._decide(tx, draft, run, answer, caller)
-            self._changes.save(tx, live, draft)
+            self._changes.save(tx, tally, live, draft)
             return decision
 
         return self._changes.write(operation, tally, durable=True)

@@ -16,15 +16,18 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.expressions import ExpressionError
-from flexiroaster.engine.runs import Key
+from flexiroaster.engine.runs import Execution, Key
 from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.handing_out import forget_ended, hand_out
+from flexiroaster.services.item_progress import ItemProgress
 from flexiroaster.services.journal import Journal
 from flexiroaster.services.live import Live, LiveExecutions, Spilled, Version
-from flexiroaster.services.scope import ReadSpilled, scope
+from flexiroaster.services.outputs import outputs_of
+from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.store import progress
 from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.progress import Parent
 
 T = TypeVar("T")
 
@@ -70,7 +73,14 @@ class Changes:
         self.clock = clock
         self.live = LiveExecutions(default_timeout, instant_types)
         self.journal = Journal(database, bus)
+        self._item_progress = ItemProgress(bus, timers)
         self._read_spilled = read_spilled
+        self.on_place_free: Callable[[Transaction, Tally, Execution], None] = lambda tx, tally, execution: None
+        """Called in the transaction that ended an execution which had, or waited for, a place among others."""
+        self.on_child_ended: Callable[[Parent, str], None] = lambda parent, child: None
+        """Called after the commit that ended an execution which another one started, with the writer held."""
+        self.on_child_left: Callable[[str], None] = lambda child: None
+        """The same, where a stage run no longer waits for an execution that it started."""
 
     def change(self, execution_id: str, decide: Decide, *, durable: bool = False) -> None:
         """Let `decide` fill a draft of this execution, and write it. Raises NotFound and what `decide` raises."""
@@ -80,7 +90,7 @@ class Changes:
             live = self.touch(tx, tally, execution_id)
             draft = self.draft(live)
             decide(live, draft)
-            self.save(tx, live, draft)
+            self.save(tx, tally, live, draft)
 
         self.write(operation, tally, durable=durable)
 
@@ -109,25 +119,30 @@ class Changes:
                 continue  # another process was first; memory is dropped, so the next try sees what it did
         return self.database.write(operation, durable=durable, on_failure=on_failure)
 
-    def save(self, tx: Transaction, live: Live, draft: Draft) -> None:
+    def save(self, tx: Transaction, tally: Tally, live: Live, draft: Draft) -> None:
         """Write a draft and take it over into memory."""
+        before = live.state.execution.status
         if draft.groups or draft.state.groups:
             hand_out(tx, live, draft)
         ended = draft.execution.status in EXECUTION_FINAL
         if draft.events or draft.runs or draft.ready:
-            if ended and live.state.execution.status not in EXECUTION_FINAL:
+            if ended and before not in EXECUTION_FINAL:
                 self._close(tx, live, draft)
             progress.save(tx, draft)
             self.settle(tx, live, draft)
         if ended:
             self.live.forget(draft.execution.id)
+            if draft.execution.concurrency_key is not None and before not in EXECUTION_FINAL:
+                self.on_place_free(tx, tally, draft.execution)
+            if live.parent is not None:
+                tx.after_commit(partial(self.on_child_ended, live.parent, draft.execution.id))
 
     def _close(self, tx: Transaction, live: Live, draft: Draft) -> None:
         """An execution that succeeds gets its outputs; one whose outputs cannot be had has failed."""
-        wanted = None if draft.execution.alone else live.version.outputs
-        if draft.execution.status is ExecutionStatus.SUCCESS and wanted is not None:
+        wanted = live.version.outputs and not draft.execution.alone
+        if draft.execution.status is ExecutionStatus.SUCCESS and wanted:
             try:
-                outputs = wanted.render(scope(live, self._read_spilled))
+                outputs = outputs_of(live, self._read_spilled)
                 progress.set_outputs(tx, draft.execution.id, outputs)
                 draft.tell_more(EventType.EXECUTION_COMPLETED, outputs=summarise(outputs))
             except (ExpressionError, progress.OutputsTooLarge) as failure:
@@ -155,6 +170,8 @@ class Changes:
             self.dispatch.announce([self.ready(version, draft, key) for key in draft.ready])
         if draft.to_stop:
             self.dispatch.stop([Work(execution_id, key) for key in draft.to_stop])
+        for child in draft.left:
+            self.on_child_left(child)
         for key, run in draft.runs.items():
             if run.due_at is not None:
                 self.timers.at(run.due_at, partial(self.wake, execution_id, key))
@@ -163,6 +180,8 @@ class Changes:
             self.timers.at(timeout_at, partial(self.time_out, execution_id))
         self.journal.add(draft.events)
         self.bus.publish(draft.events)
+        if draft.groups:
+            self._item_progress.changed(draft)
 
     def ready(self, version: Version, draft: Draft, key: Key) -> Ready:
         """How the queue is told of a stage run that may be claimed."""

@@ -15,11 +15,12 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import Conflict, NotFound, StageError
 from flexiroaster.engine.runs import Execution, ExecutionState
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
+from flexiroaster.services.admission import Admission
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
 from flexiroaster.services.starting import Started, Starting, Wanted
-from flexiroaster.store import progress
-from flexiroaster.store.database import StoreUnavailable
+from flexiroaster.store import places, progress
+from flexiroaster.store.database import StoreUnavailable, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,10 @@ class Retried:
 
 
 class Executions:
-    def __init__(self, changes: Changes, starting: Starting) -> None:
+    def __init__(self, changes: Changes, starting: Starting, admission: Admission) -> None:
         self._changes = changes
         self._starting = starting
+        self._admission = admission
 
     def start(
         self,
@@ -76,6 +78,28 @@ class Executions:
 
         self._changes.change(execution_id, decide)
 
+    def pause(self, execution_id: str, actor: str | None = None) -> None:
+        """What runs goes on to its end, nothing else starts before `resume`. Asking again does no harm; raises Conflict
+        for one that has ended, is stopping, or has not got its place yet.
+        """
+
+        def decide(live: Live, draft: Draft) -> None:
+            _refuse_unless_pausable(live.state.execution)
+            if live.state.execution.paused_at is None:
+                planner.pause(draft, f"paused by {actor}" if actor else "paused")
+
+        self._changes.change(execution_id, decide, durable=True)
+
+    def resume(self, execution_id: str, actor: str | None = None) -> None:
+        """Go on after `pause`. Asking again does no harm; raises Conflict for one that has ended or is stopping."""
+
+        def decide(live: Live, draft: Draft) -> None:
+            _refuse_unless_pausable(live.state.execution)
+            if live.state.execution.paused_at is not None:
+                planner.resume(draft, f"resumed by {actor}" if actor else "resumed")
+
+        self._changes.change(execution_id, decide, durable=True)
+
     def retry_plan(self, execution_id: str) -> Retried:
         """What `retry` would do. Raises Conflict when the execution is not one that can be retried."""
         with self._changes.database.read() as connection:
@@ -87,25 +111,35 @@ class Executions:
         return _retried(version, state)
 
     def retry(self, execution_id: str, actor: str | None = None) -> Retried:
-        """Run the failed stages and all that depends on them again, in the same execution."""
-        found: list[Retried] = []
+        """Run the failed stages and all that depends on them again, in the same execution; it may wait for a place."""
+        tally = Tally()
 
-        def decide(live: Live, draft: Draft) -> None:
+        def operation(tx: Transaction) -> Retried:
+            live = self._changes.touch(tx, tally, execution_id)
             _refuse_unless_retryable(live.state.execution)
-            found[:] = [_retried(live.version, live.state)]
-            planner.retry(draft)
+            found = _retried(live.version, live.state)
+            draft = self._changes.draft(live)
+            waiting = self._admission.waiting_to_retry(tx, live)
+            planner.retry(draft, waiting)
+            live.forget_results(key for key, run in draft.runs.items() if run.status is not StageStatus.SUCCESS)
+            self._changes.save(tx, tally, live, draft)
+            if waiting is not None:
+                self._changes.live.forget(execution_id)
+            return found
 
-        self._changes.change(execution_id, decide, durable=True)
-        log.info("execution.retried", execution=execution_id, actor=actor, to_run=len(found[0].to_run))
-        return found[0]
+        found = self._changes.write(operation, tally, durable=True)
+        log.info("execution.retried", execution=execution_id, actor=actor, to_run=len(found.to_run))
+        return found
 
     def recover(self) -> int:
         """Take up every execution that has not ended: called once, before work starts, by the only server.
 
-        What was running lost its worker with the process before this one. Answers how many were taken up.
+        What was running lost its worker with the process before this one; who waits for a place is admitted where
+        there is one. Answers how many were taken up.
         """
         with self._changes.database.read() as connection:
             found = progress.open_executions(connection)
+            waiting = places.waiting_with_timeout(connection)
         for execution_id in found:
             try:
                 self._recover(execution_id)
@@ -114,6 +148,9 @@ class Executions:
             except Exception as failure:  # damaged, or of a release whose definitions this one cannot read
                 log.exception("execution.unreadable", execution=execution_id)
                 self._give_up(execution_id, failure)
+        for execution_id, timeout_at in waiting:
+            self._changes.timers.at(timeout_at, partial(self._changes.time_out, execution_id))
+        self._admission.recover()
         return len(found)
 
     def _give_up(self, execution_id: str, failure: Exception) -> None:
@@ -151,6 +188,19 @@ def _take_up(live: Live, draft: Draft) -> None:
             planner.lose(draft, key)
         elif run.status is StageStatus.QUEUED:
             draft.ready.append(key)
+
+
+def _refuse_unless_pausable(execution: Execution) -> None:
+    status = execution.status
+    if status in EXECUTION_FINAL:
+        raise Conflict(f"Execution {execution.id} has already ended as {status.value}.", "already_ended")
+    if status is ExecutionStatus.CANCELLING:
+        raise Conflict(f"Execution {execution.id} is being stopped.", "not_pausable")
+    if execution.waiting_since is not None:
+        raise Conflict(
+            f"Execution {execution.id} has not begun, it is {execution.reason}: cancel it, or pause its pipeline.",
+            "not_pausable",
+        )
 
 
 def _refuse_unless_retryable(execution: Execution) -> None:

@@ -17,6 +17,7 @@ from flexiroaster.engine.outcome import Outcome, Succeeded, Waiting
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import StageStatus
 from flexiroaster.engine.summary import summarise
+from flexiroaster.services import signals
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.children import Children, Order
 from flexiroaster.services.handing_out import hand_out
@@ -142,19 +143,20 @@ class StageRuns:
             log.info("stage_run.late_answer", execution=claimed.execution_id, attempt=claimed.run.attempt)
             return
         if produced.ordered is not None or isinstance(outcome, Waiting):
-            outcome = self._with_children(batch, draft, claimed, outcome, produced)
+            outcome = self._settled(batch, draft, claimed, outcome, produced)
         planner.record(draft, claimed.key, outcome, self._chance())
         if isinstance(outcome, Succeeded):
-            self._keep(batch.tx, live, claimed, produced, draft)
+            self._keep(batch.tx, live, claimed, produced, draft, remember=not outcome.again)
         batch.lines += produced.logs
 
-    def _with_children(
+    def _settled(
         self, batch: _Batch, draft: Draft, claimed: Claimed, outcome: Outcome, produced: Produced
     ) -> Outcome:
-        """The outcome to record of a stage run that starts an execution, or waits for one."""
-        if draft.run(claimed.key).status is StageStatus.CANCELLING:
+        """The outcome to record of a stage run that starts an execution, or begins to wait for something."""
+        if isinstance(outcome, Waiting) and draft.run(claimed.key).status is StageStatus.CANCELLING:
             return outcome
         if produced.ordered is None or not isinstance(outcome, Waiting | Succeeded):
+            outcome = signals.look(batch.tx, claimed.execution_id, outcome, draft.now)
             return self._children.look(batch.tx, outcome, draft.now)
         return self._children.begin(batch.tx, batch.tally, batch.draft, produced.ordered, outcome)
 
@@ -180,10 +182,14 @@ class StageRuns:
 
         self._changes.database.write(operation, on_failure=self._changes.journal.put_back)
 
-    def _keep(self, tx: Transaction, live: Live, claimed: Claimed, produced: Produced, draft: Draft) -> None:
-        if produced.result_json is not None or produced.spilled_to is not None:
+    def _keep(
+        self, tx: Transaction, live: Live, claimed: Claimed, produced: Produced, draft: Draft, *, remember: bool
+    ) -> None:
+        """`remember`: it is done, so that other stages may see what it made."""
+        has_result = produced.result_json is not None or produced.spilled_to is not None
+        if has_result or claimed.run.attempt > 1:  # an earlier one, of before a retry, must not stay
             progress.put_result(tx, claimed.execution_id, claimed.key, produced.result_json, produced.spilled_to)
-        if not claimed.key.index:  # of an item, the result is read back when its stage gathers them
+        if remember and not claimed.key.index:  # of an item, the result is read back when its stage gathers them
             self._remember(tx, live, claimed, produced, draft)
         if produced.artifacts:
             progress.insert_artifacts(tx, claimed.execution_id, produced.artifacts, draft.now)
@@ -270,6 +276,6 @@ class _Batch:
 
     def save(self) -> None:
         for live, draft in self.drafts.values():
-            self._changes.save(self.tx, live, draft)
+            self._changes.save(self.tx, self.tally, live, draft)
         if self.lines:
             self._changes.journal.write(self.tx, self.lines)

@@ -18,9 +18,10 @@ from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.ids import time_ordered_id
 from flexiroaster.engine.runs import Execution, ExecutionState
 from flexiroaster.engine.state import ExecutionStatus
+from flexiroaster.services.admission import Admission, Place, concurrency_key
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
-from flexiroaster.store import progress
+from flexiroaster.store import places, progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.progress import NewExecution, Parent
 from flexiroaster.store.tables import pipelines
@@ -74,7 +75,13 @@ class Wanted:
     priority: int = 0
     parent: Parent | None = None
     use_cache: bool = True
+    logical_date: datetime | None = None
+    """None: the moment it is accepted, or that of what it takes over from."""
     take_over: TakeOver | None = None
+
+    def date(self, accepted_at: datetime) -> datetime:
+        """The logical date."""
+        return self.take_over.logical_date if self.take_over is not None else self.logical_date or accepted_at
 
 
 class Checked(NamedTuple):
@@ -85,14 +92,16 @@ class Checked(NamedTuple):
     number: int
     version: Version
     inputs: dict[str, Any]
+    concurrency_key: str | None
     at: datetime
 
 
 class Starting:
     """Shared by everything that starts executions: a person, a trigger, another execution."""
 
-    def __init__(self, changes: Changes) -> None:
+    def __init__(self, changes: Changes, admission: Admission) -> None:
         self._changes = changes
+        self._admission = admission
 
     def check(self, wanted: Wanted) -> Checked:
         """Raises NotFound, or InvalidInputs with a problem per input."""
@@ -101,8 +110,15 @@ class Starting:
         return self.check_inputs(wanted, number, version, now, new_id(now))
 
     def check_inputs(self, wanted: Wanted, number: int, version: Version, now: datetime, id: str) -> Checked:
-        logical_date = now if wanted.take_over is None else wanted.take_over.logical_date
-        return Checked(wanted, id, number, version, complete(version, wanted.inputs, logical_date), now)
+        inputs = complete(version, wanted.inputs, wanted.date(now))
+        visible = {
+            "inputs": inputs,
+            "vars": {},
+            "execution": {"logical_date": wanted.date(now), "data": wanted.data},
+            "trigger": {"type": wanted.trigger},
+        }
+        key = concurrency_key(version.pipeline.concurrency, visible)
+        return Checked(wanted, id, number, version, inputs, key, now)
 
     def version(self, pipeline_id: str, number: int | None) -> tuple[int, Version]:
         """The version to run, the newest for None. Raises NotFound, also for a deleted pipeline."""
@@ -120,7 +136,7 @@ class Starting:
             return chosen, found
 
     def insert(self, tx: Transaction, tally: Tally, checked: Checked) -> Started:
-        """Raises NotFound when the pipeline was deleted meanwhile."""
+        """Raises NotFound when the pipeline was deleted meanwhile, Conflict when too many wait for a place already."""
         wanted = checked.wanted
         if wanted.idempotency_key is not None:
             before = progress.started_before(tx, wanted.pipeline_id, wanted.idempotency_key)
@@ -129,13 +145,23 @@ class Starting:
         found = progress.next_number(tx, wanted.pipeline_id)
         if found is None:
             raise NotFound("pipeline", wanted.pipeline_id)
-        count, _enabled = found
-        self._insert(tx, tally, checked, _row(checked, count))
+        count, enabled = found
+        key = self._key(tx, checked)
+        place = self._admission.place(tx, wanted.pipeline_id, checked.version, key, enabled, checked.at)
+        self._insert(tx, tally, checked, _row(checked, count), place)
         return Started(checked.id, wanted.pipeline_id, count, replayed=False)
 
-    def _insert(self, tx: Transaction, tally: Tally, checked: Checked, new: NewExecution) -> None:
+    def _key(self, tx: Transaction, checked: Checked) -> str | None:
+        """None also where an execution above has the place: it would wait for this one, and this one for it."""
+        parent, key = checked.wanted.parent, checked.concurrency_key
+        if parent is None or key is None:
+            return key
+        above = places.has_place_above(tx.sa, parent.execution_id, checked.wanted.pipeline_id, key)
+        return None if above else key
+
+    def _insert(self, tx: Transaction, tally: Tally, checked: Checked, new: NewExecution, place: Place) -> None:
         take_over = checked.wanted.take_over
-        live = _live(checked, new)
+        live = _live(checked, new, place)
         draft = Draft(checked.version.plan, live.state, checked.at)
         if take_over is None:
             planner.start(draft)
@@ -147,9 +173,12 @@ class Starting:
         self._changes.settle(tx, live, draft, is_new=True)
         if take_over is not None:
             take_over.bring(tx, live)
-            following = self._changes.draft(live)
-            planner.begin(following)
-            self._changes.save(tx, live, following)
+            if place.waiting_since is None:
+                following = self._changes.draft(live)
+                planner.begin(following)
+                self._changes.save(tx, tally, live, following)
+        if place.waiting_since is not None:
+            self._admission.settle(tx, tally, live, place)
 
 
 def new_id(now: datetime) -> str:
@@ -180,14 +209,15 @@ def _row(checked: Checked, count: int) -> NewExecution:
         idempotency_key=wanted.idempotency_key,
         rerun_of=None if take_over is None else take_over.of,
         from_stage=None if take_over is None else take_over.stage,
-        logical_date=checked.at if take_over is None else take_over.logical_date,
+        logical_date=wanted.date(checked.at),
         parent=wanted.parent,
         use_cache=wanted.use_cache,
     )
 
 
-def _live(checked: Checked, new: NewExecution) -> Live:
-    wanted, timeout = checked.wanted, checked.version.plan.timeout
+def _live(checked: Checked, new: NewExecution, place: Place) -> Live:
+    wanted, plan = checked.wanted, checked.version.plan
+    timeout = plan.timeout if place.waiting_since is None else plan.queue_timeout
     execution = Execution(
         id=new.id,
         pipeline_id=new.pipeline_id,
@@ -197,8 +227,19 @@ def _live(checked: Checked, new: NewExecution) -> Live:
         created_at=checked.at,
         priority=wanted.priority,
         timeout_at=checked.at + timeout if timeout else None,
+        concurrency_key=place.key,
+        waiting_since=place.waiting_since,
+        reason=place.reason,
         alone=wanted.take_over is not None and wanted.take_over.alone,
     )
     return Live(
-        ExecutionState(execution), checked.version, new.inputs, new.data, new.trigger, new.actor, new.logical_date
+        ExecutionState(execution),
+        checked.version,
+        new.inputs,
+        new.data,
+        new.trigger,
+        new.actor,
+        new.logical_date,
+        parent=new.parent,
+        use_cache=new.use_cache,
     )

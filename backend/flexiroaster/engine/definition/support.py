@@ -12,7 +12,6 @@ from flexiroaster.engine.definition.stage_view import compensation_views, stage_
 
 NOT_YET: Mapping[str, str] = {
     "triggers": "Triggers are",
-    "concurrency": "A limit of concurrent executions is",
     "deadline": "A deadline is",
     "tests": "Tests inside a definition are",
     "stage.deadline": "A deadline of a stage is",

@@ -6,8 +6,10 @@ decision touches are looked at, so its cost does not grow with the pipeline.
 """
 
 from flexiroaster.engine.draft import IllegalMove
+from flexiroaster.engine.planner.admitting import admit, turn_away
 from flexiroaster.engine.planner.finishing import fail_outputs
 from flexiroaster.engine.planner.holding import claim, is_current, lose, release
+from flexiroaster.engine.planner.pausing import pause, resume
 from flexiroaster.engine.planner.recording import record
 from flexiroaster.engine.planner.rerunning import begin, take_over
 from flexiroaster.engine.planner.retrying import needing_another_run, retry
@@ -17,6 +19,7 @@ from flexiroaster.engine.planner.waiting import signal, wake
 
 __all__ = [
     "IllegalMove",
+    "admit",
     "begin",
     "cancel",
     "claim",
@@ -24,12 +27,15 @@ __all__ = [
     "is_current",
     "lose",
     "needing_another_run",
+    "pause",
     "record",
     "release",
+    "resume",
     "retry",
     "signal",
     "start",
     "take_over",
     "time_out",
+    "turn_away",
     "wake",
 ]

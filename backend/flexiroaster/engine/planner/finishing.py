@@ -30,7 +30,10 @@ def finish_if_done(draft: Draft) -> bool:
     status = execution.stopping_as or (E.FAILED if execution.failed_stage else E.SUCCESS)
     if draft.plan.phases and begin_next_phase(draft, status):
         return False
-    draft.change_execution(status=status, ended_at=draft.now)
+    if execution.paused_at is not None:  # what still ran when it was paused was all there was
+        draft.change_execution(paused_at=None, reason=None)
+        execution = draft.execution
+    draft.change_execution(status=status, ended_at=draft.now, waiting_since=None)
     details: dict[str, Any] = {"status": status.value}
     if execution.error is not None:
         details["error"] = execution.error.to_json()

@@ -30,7 +30,7 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
     if run is None or run.status is not S.QUEUED or execution.status is E.PAUSED or not goes_on(execution):
         return None
     if draft.execution.status is E.QUEUED:
-        draft.change_execution(status=E.RUNNING, started_at=draft.now)
+        draft.change_execution(status=E.RUNNING, started_at=draft.execution.started_at or draft.now)
         draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value)
     resumed = run.state is not None and run.started_at is not None
     claimed = draft.change(

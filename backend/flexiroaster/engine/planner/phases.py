@@ -24,9 +24,11 @@ _ORDER = {phase: place for place, phase in enumerate(Phase)}
 def begin_next_phase(draft: Draft, outcome: ExecutionStatus) -> bool:
     """Answers False when no phase has anything left to do.
 
-    An execution that ended before its first stage started has nothing to tidy up after.
+    An execution that ended before its first stage started has nothing to tidy up after; neither has one that was to
+    be retried and got no place.
     """
-    if draft.execution.started_at is None or draft.execution.alone:
+    execution = draft.execution
+    if execution.started_at is None or execution.waiting_since is not None or execution.alone:
         return False
     for phase in _PHASES[outcome]:
         if _ORDER[phase] > _ORDER[draft.execution.phase] and not _is_left_out(draft, phase):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
 from flexiroaster.engine.draft import Draft, IllegalMove
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.plan import Plan
@@ -33,35 +36,49 @@ def _undone(plan: Plan, state: ExecutionState) -> set[int]:
     return {undone for run in begun if (undone := plan.stages[run.key.position].undoes) is not None}
 
 
-def retry(draft: Draft) -> None:
-    """The same execution goes on from where it failed; what succeeded is kept."""
+def retry(draft: Draft, waiting: str | None = None) -> None:
+    """The same execution goes on from where it failed; what succeeded is kept.
+
+    `waiting` says why it does not yet have a place; nothing is ready then before it is admitted.
+    """
     execution = draft.execution
     if execution.status not in RETRYABLE_EXECUTIONS:
         raise IllegalMove(f"an execution that is {execution.status} cannot be retried")
     again = needing_another_run(draft.plan, draft.state)
     keys = [key for key in draft.state.runs if key.position in again]
     draft.change_execution(
-        status=E.RUNNING,
+        status=E.RUNNING if waiting is None else E.QUEUED,
+        waiting_since=None if waiting is None else draft.now,
         retries=execution.retries + 1,
         started_at=execution.started_at or draft.now,
         ended_at=None,
         idle_seconds=execution.idle_seconds + _idle_seconds(draft),
         error=None,
         failed_stage=None,
-        reason=None,
+        reason=waiting,
         cancel_requested_at=None,
         stopping_as=None,
         phase=Phase.MAIN,
-        timeout_at=draft.now + draft.plan.timeout if draft.plan.timeout else None,
+        timeout_at=_after(draft, draft.plan.timeout if waiting is None else draft.plan.queue_timeout),
     )
-    draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value, retry=execution.retries + 1, stages=len(keys))
+    retried: dict[str, Any] = {"retry": execution.retries + 1, "stages": len(keys)}
+    if waiting is None:
+        draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value, **retried)
+    else:
+        draft.emit(EventType.EXECUTION_QUEUED, status=E.QUEUED.value, reason=waiting, **retried)
     for key in keys:
         _reset(draft, key, again)
+    if waiting is not None:
+        return
     for key in keys:
         run = draft.run(key)
         if run.status is S.PENDING and (skip := is_not_chosen(draft, run) or advance(draft, run)) is not None:
             end(draft, skip)
     finish_if_done(draft)
+
+
+def _after(draft: Draft, duration: timedelta | None) -> datetime | None:
+    return None if duration is None else draft.now + duration
 
 
 def _idle_seconds(draft: Draft) -> float:

@@ -10,10 +10,16 @@ from flexiroaster.engine.runs import Key, StageRun
 
 
 def start(draft: Draft) -> None:
-    """A new execution: every stage gets its row, those that need nothing are ready; handlers come later."""
+    """A new execution: every stage gets its row, those that need nothing are ready; handlers come later.
+
+    One that waits for its place has nothing ready before it is admitted.
+    """
     stages = draft.plan.stages[: draft.plan.main]
     for stage in stages:
         draft.put(StageRun(key=Key(stage.position), needs_left=len(stage.needs)))
+    if draft.execution.waiting_since is not None:
+        draft.emit(EventType.EXECUTION_QUEUED, reason=draft.execution.reason)
+        return
     draft.emit(EventType.EXECUTION_QUEUED)
     for stage in stages:
         if starts_at_once(stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flexiroaster.engine.draft import Draft
@@ -11,6 +12,7 @@ from flexiroaster.engine.outcome import Stopped
 from flexiroaster.engine.planner import foreach
 from flexiroaster.engine.planner.finishing import finish_if_done
 from flexiroaster.engine.planner.moves import Ending, announce_end, end
+from flexiroaster.engine.planner.pausing import unpaused
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import EXECUTION_FINAL, STAGE_FINAL, ExecutionStatus, Phase, StageStatus
 
@@ -26,20 +28,26 @@ def cancel(draft: Draft, reason: str) -> None:
     """
     execution = draft.execution
     if execution.phase is Phase.MAIN or execution.stopping_as is E.SUCCESS:
-        _stop(draft, reason, stopping_as=E.CANCELLED, reason=reason, cancel_requested_at=draft.now, paused_at=None)
+        stop(draft, reason, stopping_as=E.CANCELLED, reason=reason, cancel_requested_at=draft.now)
     else:
-        _stop(draft, reason, cancel_requested_at=draft.now, paused_at=None)
+        stop(draft, reason, cancel_requested_at=draft.now)
 
 
 def time_out(draft: Draft) -> None:
-    """The execution's own timeout has passed. It covers the stages, not the handlers, and no pause."""
+    """The execution's own timeout has passed. It covers the stages, not the handlers, and no pause.
+
+    Of one that waits for its place: its queue timeout.
+    """
     execution = draft.execution
     if execution.phase is not Phase.MAIN or execution.status in (*EXECUTION_FINAL, E.CANCELLING, E.PAUSED):
         return
-    seconds = draft.plan.timeout.total_seconds() if draft.plan.timeout else 0
-    reason = f"the execution's timeout of {seconds:g} s has passed"
-    error = StageError(f"T{reason[1:]}.", code="execution_timeout", kind="timeout")
-    _stop(draft, reason, stopping_as=E.TIMED_OUT, reason=reason, error=error)
+    if execution.waiting_since is not None:
+        reason = f"not run: its queue_timeout of {_seconds(draft.plan.queue_timeout)} passed while {execution.reason}"
+        error = StageError(f"N{reason[1:]}.", code="queue_timeout", kind="timeout")
+    else:
+        reason = f"the execution's timeout of {_seconds(draft.plan.timeout)} has passed"
+        error = StageError(f"T{reason[1:]}.", code="execution_timeout", kind="timeout")
+    stop(draft, reason, stopping_as=E.TIMED_OUT, reason=reason, error=error)
 
 
 def stop_early(draft: Draft, run: StageRun, outcome: Stopped) -> None:
@@ -48,7 +56,7 @@ def stop_early(draft: Draft, run: StageRun, outcome: Stopped) -> None:
     ends_as = E(outcome.status)
     if ends_as is E.SUCCESS and draft.execution.failed_stage is not None:
         ends_as = E.FAILED
-    draft.change_execution(status=E.CANCELLING, stopping_as=ends_as)
+    draft.change_execution(**unpaused(draft), status=E.CANCELLING, stopping_as=ends_as)
     if outcome.status == "failed":
         error = StageError(outcome.message or f"{stage} ended the execution.", code="stopped")
         end(draft, Ending(run, S.FAILED, error))
@@ -61,11 +69,16 @@ def stop_early(draft: Draft, run: StageRun, outcome: Stopped) -> None:
         draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=why)
 
 
-def _stop(draft: Draft, why: str, **changes: Any) -> None:
+def _seconds(timeout: timedelta | None) -> str:
+    return f"{timeout.total_seconds() if timeout else 0:g} s"
+
+
+def stop(draft: Draft, why: str, **changes: Any) -> None:
+    """`changes` are to the execution."""
     execution = draft.execution
     if execution.status in EXECUTION_FINAL or (execution.status is E.CANCELLING and execution.phase is Phase.MAIN):
         return
-    draft.change_execution(status=E.CANCELLING, **changes)
+    draft.change_execution(**{**unpaused(draft), "status": E.CANCELLING, **changes})
     _halt(draft, why)
     if not finish_if_done(draft):
         draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=why)
@@ -83,6 +96,7 @@ def _halt(draft: Draft, why: str, not_begun: StageStatus = S.CANCELLED) -> bool:
             draft.to_stop.append(run.key)
         elif run.status not in STAGE_FINAL and run.status is not S.CANCELLING:
             status = S.CANCELLED if run.attempt else not_begun
+            draft.leave(run)
             announce_end(
                 draft,
                 draft.change(
