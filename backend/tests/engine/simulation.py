@@ -99,6 +99,12 @@ class Simulation:
     def cancel(self) -> None:
         self._apply(planner.cancel, "cancelled by ada")
 
+    def pause(self) -> None:
+        self._apply(planner.pause, "paused by ada")
+
+    def resume(self) -> None:
+        self._apply(planner.resume, "resumed by ada")
+
     def time_out(self) -> None:
         self._apply(planner.time_out)
 
