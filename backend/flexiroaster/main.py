@@ -143,6 +143,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         reruns=engine.embedded.reruns,
         bulk=engine.embedded.bulk,
         approvals=engine.embedded.approvals,
+        signals=engine.embedded.signals,
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
         logs=Logs(engine.database, engine.embedded.journal.flush),

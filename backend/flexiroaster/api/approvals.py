@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
-from flexiroaster.api.approval_schemas import AnswerRequest, ApprovalBody, DecisionBody
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import NEXT_CURSOR, Cursor, ExecutionId, Limit, StageName, Use, announce_next
 from flexiroaster.api.responses import errors
+from flexiroaster.api.waiting_schemas import AnswerRequest, ApprovalBody, DecisionBody
 from flexiroaster.auth.identity import Caller
 from flexiroaster.services.approvals import DECIDE, Answer, Question
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from flexiroaster.api import approvals, artifacts, bulk, catalog, executions, health, logs, metrics, pipelines, reruns
+from flexiroaster.api import (
+    approvals,
+    artifacts,
+    bulk,
+    catalog,
+    executions,
+    health,
+    logs,
+    metrics,
+    pipelines,
+    reruns,
+    signals,
+)
 from flexiroaster.services.container import Services
 
 TAGS = [
@@ -28,7 +40,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def include_routes(app: FastAPI) -> None:
-    for room in (pipelines, executions, reruns, bulk, approvals, artifacts, logs, metrics, catalog, health):
+    for room in (pipelines, executions, reruns, bulk, approvals, signals, artifacts, logs, metrics, catalog, health):
         app.include_router(room.router)
 
 

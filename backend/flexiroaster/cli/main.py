@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from flexiroaster.cli import approvals, client_commands, db, executions, run, up, user, validate, version
+from flexiroaster.cli import approvals, client_commands, db, executions, run, signal, up, user, validate, version
 
 FAILED = 1
 WRONG = 2
@@ -27,10 +27,13 @@ SECTIONS = {
         "retry",
         "rerun",
         "cancel",
+        "pause",
+        "resume",
         "logs",
         "approvals",
         "approve",
         "reject",
+        "signal",
         "login",
     ),
 }
@@ -67,11 +70,14 @@ app.command("execute")(client_commands.execute)
 app.command("retry")(executions.retry)
 app.command("rerun")(executions.rerun)
 app.command("cancel")(executions.cancel)
+app.command("pause")(executions.pause)
+app.command("resume")(executions.resume)
 app.command("logs")(client_commands.logs)
 app.command("login")(client_commands.login)
 app.command("approvals")(approvals.approvals)
 app.command("approve")(approvals.approve)
 app.command("reject")(approvals.reject)
+app.command("signal")(signal.signal)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -106,10 +106,11 @@ class Children:
     def _go_on(self, tx: Transaction, draft_of: DraftOf, child_id: str, outcome: Outcome) -> Outcome:
         live, draft = draft_of(child_id)
         execution = live.state.execution
-        if execution.status in RETRYABLE_EXECUTIONS:
-            planner.retry(draft)
         outcome = _named(outcome, execution.pipeline_id, execution.number)
-        return self.look(tx, outcome, draft.now)
+        if execution.status not in RETRYABLE_EXECUTIONS:
+            return self.look(tx, outcome, draft.now)
+        planner.retry(draft)
+        return outcome
 
     def look(self, tx: Transaction, outcome: Outcome, now: datetime) -> Outcome:
         """The outcome to record of a stage run that waits on: what it waits for may have ended while it looked."""

@@ -16,6 +16,7 @@ from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.services.reruns import Reruns
+from flexiroaster.services.signals import Signals
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 
@@ -38,6 +39,7 @@ class Services:
     reruns: Reruns
     bulk: Bulk
     approvals: Approvals
+    signals: Signals
     history: History
     artifacts: Artifacts
     logs: Logs

@@ -49,8 +49,8 @@ class WaitConfig(StageConfig):
         datetime | bool | None,
         AfterValidator(_aware),
         Field(
-            description="The moment to wait for, with a time zone; one in the past is no wait. Or an expression that is "
-            "true or false, which is looked at again and again."
+            description="The moment to wait for, with a time zone; one in the past is no wait. Or an expression that "
+            "is true or false, which is looked at again and again."
         ),
     ] = None
     event: str | None = Field(
@@ -88,7 +88,7 @@ class WaitStage(Stage):
         "**A condition**: `until` with an expression that is true or false, evaluated `every` 10 seconds by default. "
         "It may ask for stages that run at the same time: `${{ has(results.load) }}` holds once `load` has succeeded. "
         "The result is `{waited_seconds, timed_out}`.\n\n"
-        "**An event**: `event` names a signal, which `POST /api/executions/{id}/signal` or `flexiroaster signal` sends. "
+        "**An event**: `event` names a signal; `POST /api/executions/{id}/signal` or `flexiroaster signal` sends it. "
         "A signal that was sent before the stage began to wait counts, and every stage that waits for its name goes "
         "on. The result is `{waited_seconds, timed_out, event, data, by, at}`.\n\n"
         "The stage's `timeout` bounds the wait (`defaults.timeout` does not count). When it passes first the stage has "

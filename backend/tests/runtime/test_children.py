@@ -15,7 +15,7 @@ from flexiroaster.engine.runs import Key
 from flexiroaster.services.children import DEEPEST
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
-from flexiroaster.store.tables import executions
+from flexiroaster.store.tables import executions, results
 from tests.runtime.engine import Gate, TestEngine, running
 
 
@@ -122,7 +122,8 @@ def test_multi_instance_with_waiting_gathers_what_each_answers(engine: TestEngin
     stage = calling(child, config={"inputs": {"n": "${{ item }}"}}, foreach={"items": [1, 2, 3], "max_parallel": 2})
     execution = engine.execute({"sub": stage})
     assert engine.wait_end(execution) == "success"
-    assert [item["outputs"]["n"] for item in engine.results(execution)[0]["items"]] == [10, 20, 30]
+    (whole,) = [row["value"] for row in engine.rows(results, execution) if row["idx"] == 0]
+    assert [item["outputs"]["n"] for item in whole["items"]] == [10, 20, 30]
 
 
 def test_cancel_of_the_parent_cancels_what_it_waits_for(engine: TestEngine) -> None:

@@ -49,3 +49,24 @@ class DecisionBody(BaseModel):
     comment: str
     values: dict[str, Any]
     at: datetime
+
+
+class SignalRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"name": "payment_received", "data": {"amount": 99.5}}}
+    )
+
+    name: str = Field(min_length=1, max_length=200, description="what the stages wait for by `event`")
+    data: Any = Field(None, description="at most 64 kB of JSON; it is in the result of the stages")
+
+
+class SignalledStage(BaseModel):
+    stage: str
+    index: int = Field(description="the foreach index")
+
+
+class SignalBody(BaseModel):
+    execution_id: str
+    name: str
+    at: datetime
+    went_on: list[SignalledStage] = Field(description="those that waited for it")

@@ -1,0 +1,41 @@
+"""`flexiroaster signal`: tell a running execution that something happened."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flexiroaster.cli.client_commands import JsonOption, _part, _print_json
+from flexiroaster.cli.db import DataOption
+
+
+def signal(
+    execution: Annotated[str, typer.Argument(help="The execution's id.")],
+    name: Annotated[str, typer.Argument(help="The event that its stages wait for.")],
+    value: Annotated[str | None, typer.Option("--value", help="What comes with it: JSON, or text.")] = None,
+    as_json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Tell an execution of an event: the stages that wait for it go on."""
+    from flexiroaster.cli.client import connected
+
+    with connected(data) as server:
+        sent = server.post(f"/api/executions/{_part(execution)}/signal", {"name": name, "data": _value(value)})
+    if as_json:
+        _print_json(sent)
+        return
+    stages = [f"{one['stage']}[{one['index']}]" if one["index"] else one["stage"] for one in sent["went_on"]]
+    heard = f"{', '.join(stages)} went on." if stages else "no stage waits for it yet; it is kept."
+    typer.echo(f"Told of {name}: {heard}")
+
+
+def _value(text: str | None) -> Any:
+    import json
+
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
