@@ -12,6 +12,7 @@ from flexiroaster.data.preview import Preview
 from flexiroaster.data.profile import Profile
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Problem
+from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.state import Phase
 from flexiroaster.services.history import (
     ExecutionEntry,
@@ -221,8 +222,7 @@ def retry_plan(execution_id: str, plan: RetryPlan, verb: str) -> schemas.RetryPl
 
 
 def reused_and_run(reused: Sequence[str], to_run: Sequence[str], verb: str) -> str:
-    kept = "1 stage reused" if len(reused) == 1 else f"{len(reused)} stages reused"
-    return f"{kept}, {len(to_run)} {verb}"
+    return f"{counted(len(reused), 'stage')} reused, {len(to_run)} {verb}"
 
 
 def stage_run(entry: StageRunEntry, now: datetime) -> schemas.StageRunBody:

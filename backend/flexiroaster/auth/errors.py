@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from flexiroaster.engine.errors import FlexiRoasterError
+from flexiroaster.engine.plurals import counted
 
 
 class Unauthenticated(FlexiRoasterError):
@@ -44,4 +45,4 @@ class Throttled(FlexiRoasterError):
 
     def __init__(self, retry_after_seconds: float, what: str = "sign-in attempts") -> None:
         self.retry_after_seconds = max(1, math.ceil(retry_after_seconds))
-        super().__init__(f"Too many {what}: try again in {self.retry_after_seconds} seconds.")
+        super().__init__(f"Too many {what}: try again in {counted(self.retry_after_seconds, 'second')}.")

@@ -14,6 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from flexiroaster.auth.errors import Throttled
 from flexiroaster.engine.errors import InvalidRequest
+from flexiroaster.engine.plurals import counted
 
 MINIMUM_LENGTH = 10
 MAXIMUM_LENGTH = 1024
@@ -40,9 +41,8 @@ class Passwords:
     def check_policy(self, password: str, email: str) -> None:
         """Raises `InvalidRequest` with the reason a password is refused."""
         if len(password) < MINIMUM_LENGTH:
-            raise InvalidRequest(
-                f"The password has {len(password)} characters: use at least {MINIMUM_LENGTH}.", "weak_password"
-            )
+            has = counted(len(password), "character")
+            raise InvalidRequest(f"The password has {has}: use at least {MINIMUM_LENGTH}.", "weak_password")
         if len(password) > MAXIMUM_LENGTH:
             raise InvalidRequest(f"The password is longer than {MAXIMUM_LENGTH} characters.", "weak_password")
         plain = password.casefold()

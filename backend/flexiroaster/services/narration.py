@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.foreach import items
 from flexiroaster.store.progress import NOT_TOLD_OF_ITEMS, LogEntry
 
@@ -53,13 +54,13 @@ def as_events(entries: Iterable[LogEntry]) -> list[Event]:
 
 def _started(event: Event) -> tuple[str, str]:
     retry = event.payload.get("retry")
-    again = f" again (retry {retry}, {event.payload['stages']} stages to run)" if retry else ""
+    again = f" again (retry {retry}, {counted(event.payload['stages'], 'stage')} to run)" if retry else ""
     return "info", f"execution #{event.payload['number']} started{again}"
 
 
 def _stage_completed(event: Event) -> tuple[str, str]:
     payload = event.payload
-    rows = f", {payload['rows']:,} rows" if payload.get("rows") is not None else ""
+    rows = f", {counted(payload['rows'], 'row')}" if payload.get("rows") is not None else ""
     if payload.get("reused_from"):
         return "info", f"reused from execution {payload['reused_from']}{rows}"
     return "info", f"succeeded in {_seconds(payload)}{rows}"

@@ -22,6 +22,7 @@ from flexiroaster.data.table import TableRef
 from flexiroaster.data.types import duckdb_type, is_moment
 from flexiroaster.engine.errors import Location, StageFailed
 from flexiroaster.engine.outcome import Succeeded
+from flexiroaster.engine.plurals import counted
 from flexiroaster.stages.base import ArtifactDraft, Stage, StageConfig, StageContext, StageExample
 from flexiroaster.stages.tables import PARQUET_MEDIA_TYPE, as_table, given_table, open_tables, result_of
 
@@ -227,9 +228,9 @@ class _Validation:
         least = max(limits.min or 0, bounds.min_rows or 0)
         most = min((n for n in (limits.max, bounds.max_rows) if n is not None), default=None)
         if checked.rows < least:
-            raise _table_failure(f"The table has {checked.rows} rows, fewer than {least}.", "too_few_rows")
+            raise _table_failure(f"The table has {counted(checked.rows, 'row')}, fewer than {least}.", "too_few_rows")
         if most is not None and checked.rows > most:
-            raise _table_failure(f"The table has {checked.rows} rows, more than {most}.", "too_many_rows")
+            raise _table_failure(f"The table has {counted(checked.rows, 'row')}, more than {most}.", "too_many_rows")
         if self.config.freshness is not None:
             self._check_freshness(self.config.freshness, typed)
 
@@ -261,7 +262,7 @@ class _Validation:
         sentence, location = checking.first_failure(checked, file)
         allowed = f" (allowed: {self.config.max_invalid})" if self.config.max_invalid else ""
         return StageFailed(
-            f"{sentence}. {checked.invalid} of {checked.rows} rows are invalid{allowed}.",
+            f"{sentence}. {_share(checked)} invalid{allowed}.",
             code="invalid_rows", kind="data", location=location,
             suggestion=(
                 "Correct the rows at their source and retry; or set `max_invalid` (such as 10 or 1%), and bad rows are "
@@ -315,6 +316,10 @@ def _report(checked: Checked) -> list[dict[str, Any]]:
     """Rules that were broken first, the most broken first of all."""
     ordered = sorted(checked.findings, key=lambda finding: -finding.failed)
     return [finding.to_json() for finding in ordered]
+
+
+def _share(checked: Checked) -> str:
+    return f"{checked.invalid} of {counted(checked.rows, 'row')} {'is' if checked.invalid == 1 else 'are'}"
 
 
 def _table_failure(message: str, code: str, location: Location | None = None) -> StageFailed:

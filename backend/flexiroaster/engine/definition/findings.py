@@ -8,6 +8,7 @@ from collections.abc import Collection
 from flexiroaster.engine.definition.nodes import Node, Path, ScalarNode, Source, find
 from flexiroaster.engine.errors import Problem, Severity
 from flexiroaster.engine.expressions import did_you_mean
+from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.quoting import quoted, shortened
 
 MAX_PROBLEMS = 200
@@ -83,7 +84,7 @@ class Findings:
             return ordered
         errors_first = sorted(ordered, key=lambda problem: problem.severity != "error")[:MAX_PROBLEMS]
         more = len(ordered) - MAX_PROBLEMS + self._more
-        count = f"{more:,} more problem{'s' if more > 1 else ''}" if self._are_all else "more problems"
+        count = counted(more, "more problem") if self._are_all else "more problems"
         return [
             *errors_first,
             Problem("too_many_problems", f"… and {count}.", severity=errors_first[0].severity),
