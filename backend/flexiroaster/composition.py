@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from flexiroaster.artifacts.disk import DiskArtifacts
@@ -22,6 +23,8 @@ from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.stages.registry import StageRegistry, default_registry
 from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import upgrade
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def make_engine(
 
 def open_database(url: str, *, wait_for_disk: bool = False) -> Database:
     """With the tables of this release. Raises `ConfigurationError` for a database that cannot be used, untouched."""
+    _look_at_empty(url)
     database = Database.open(url, wait_for_disk=wait_for_disk)
     try:
         upgrade(database)
@@ -95,6 +99,23 @@ def open_database(url: str, *, wait_for_disk: bool = False) -> Database:
         database.close()
         raise
     return database
+
+
+def _look_at_empty(url: str) -> None:
+    """A start that was killed in its first moment leaves an empty file, a broken disk may do so much later: then there
+    are artifacts beside it, and to begin anew would look as if everything were gone.
+    """
+    named = sa.make_url(url)
+    path = Path(named.database) if named.get_backend_name() == "sqlite" and named.database else None
+    if path is None or not path.is_file() or path.stat().st_size:
+        return
+    artifacts = path.parent / "artifacts"
+    if artifacts.is_dir() and any(artifacts.iterdir()):
+        raise ConfigurationError(
+            f"The database {path} is empty, though {artifacts} holds results of earlier executions: put back a copy of "
+            "the database, or move both away to begin anew."
+        )
+    log.warning("database.begun_anew", path=str(path), found="an empty file")
 
 
 def _unusable(url: str, error: Exception) -> str:

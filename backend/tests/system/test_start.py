@@ -72,7 +72,7 @@ def test_unattended_start_makes_its_administrator(tmp_path: Path) -> None:
 
 def test_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
-        sentence = refused(tmp_path, "--data", str(server.data))
+        sentence = refused(tmp_path, "--data-folder", str(server.data))
         assert f"is in use by pid {server.process.pid}" in sentence
         assert fetch(f"{server.url}/health").json()["status"] == "healthy"
 
@@ -80,14 +80,14 @@ def test_second_server_on_the_same_folder_is_refused(tmp_path: Path) -> None:
 def test_taken_port_is_named(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         port = str(server.ready["port"])
-        done = command(tmp_path, "flexiroaster", "up", "--port", port, "--data", str(tmp_path / "other"))
+        done = command(tmp_path, "flexiroaster", "up", "--port", port, "--data-folder", str(tmp_path / "other"))
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         assert f"Port {port} of 127.0.0.1 cannot be used (Address already in use)" in done.stderr
         assert not (tmp_path / "other").exists()
 
 
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    assert "The data folder /proc/nowhere cannot be made" in refused(tmp_path, "--data", "/proc/nowhere")
+    assert "The data folder /proc/nowhere cannot be made" in refused(tmp_path, "--data-folder", "/proc/nowhere")
 
 
 def test_address_of_others_needs_a_name(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         server.stop()
     (server.data / "secret.key").chmod(0o644)
-    assert "run chmod 600" in refused(tmp_path, "--data", str(server.data))
+    assert "run chmod 600" in refused(tmp_path, "--data-folder", str(server.data))
 
 
 def test_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
         server.stop()
     with sqlite3.connect(server.data / "flexiroaster.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    sentence = refused(tmp_path, "--data", str(server.data))
+    sentence = refused(tmp_path, "--data-folder", str(server.data))
     assert "at revision 9999" in sentence
     assert HEAD in sentence
 
@@ -116,9 +116,26 @@ def test_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     database = tmp_path / "data" / "flexiroaster.db"
     database.parent.mkdir(mode=0o700)
     database.write_bytes(b"not a database" * 1000)
-    sentence = refused(tmp_path, "--data", str(database.parent))
+    sentence = refused(tmp_path, "--data-folder", str(database.parent))
     assert str(database) in sentence
     assert database.read_bytes() == b"not a database" * 1000
+
+
+def test_an_empty_database_is_a_new_one_unless_results_say_otherwise(tmp_path: Path) -> None:
+    database = tmp_path / "data" / "flexiroaster.db"
+    database.parent.mkdir(mode=0o700)
+    database.touch()
+    with ServerProcess(tmp_path) as server:
+        assert server.ready["sign_in"] is not None
+        assert server.stop() == 0
+    assert "database.begun_anew" in server.log
+    (server.data / "artifacts" / "execution").mkdir()
+    for file in server.data.glob("flexiroaster.db*"):
+        file.unlink()
+    database.touch()
+    sentence = refused(tmp_path, "--data-folder", str(server.data))
+    assert f"The database {database} is empty, though {server.data / 'artifacts'} holds results" in sentence
+    assert database.stat().st_size == 0
 
 
 def test_several_uvicorn_processes_are_refused(tmp_path: Path) -> None:
