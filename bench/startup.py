@@ -56,7 +56,7 @@ def command() -> list[str]:
 
 
 def server(port: int, data: Path) -> list[str]:
-    return [*command(), "up", "--port", str(port), "--data", str(data), "--no-examples"]
+    return [*command(), "up", "--port", str(port), "--data-folder", str(data), "--no-examples"]
 
 
 def served(arguments: Any) -> tuple[float, float]:

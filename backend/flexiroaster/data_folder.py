@@ -131,7 +131,7 @@ def _take_lock(path: Path) -> int:
         os.close(handle)
         raise ConfigurationError(
             f"The data folder {path.parent} is in use by pid {pid or 'unknown'}: "
-            "stop that process, or name another folder with FLEXIROASTER_DATA_FOLDER (--data)."
+            "stop that process, or name another folder with FLEXIROASTER_DATA_FOLDER (--data-folder)."
         )
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)

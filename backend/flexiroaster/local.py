@@ -87,14 +87,15 @@ def run_local(
     data_folder: str | Path | None = None,
     code_stages: bool = True,
     http_allow: Sequence[str] = (),
+    data: Any = None,
     listener: Listener | None = None,
 ) -> LocalExecution:
     """Run a pipeline to its end and answer how it went; a failed stage is an answer, not an exception.
 
     `pipeline` is a `Pipeline`, a document, YAML text, or the path of a file. File stages may use `data_dirs` (by
     default the current folder), code stages import from `code_dirs` (by default the folder of the file, or the current
-    one). Without `data_folder` everything is kept in a temporary folder and removed at the end. Raises
-    InvalidDefinition and InvalidInputs.
+    one). `data` is what expressions read as `execution.data`. Without `data_folder` everything is kept in a temporary
+    folder and removed at the end. Raises InvalidDefinition and InvalidInputs.
     """
     if not structlog.is_configured():
         configure_logs("warning", json=False)
@@ -102,7 +103,7 @@ def run_local(
     code = [Path(folder) for folder in code_dirs] or [pipeline.parent if isinstance(pipeline, Path) else Path.cwd()]
     with local_engine(folders, data_folder, code_dirs=code, code_stages=code_stages, http_allow=http_allow) as engine:
         pipeline_id = keep(engine, as_source(pipeline))
-        return run_to_end(engine, pipeline_id, inputs or {}, listener)
+        return run_to_end(engine, pipeline_id, inputs or {}, listener, data=data)
 
 
 @contextmanager
@@ -182,6 +183,8 @@ def run_to_end(
     inputs: Mapping[str, Any],
     listener: Listener | None = None,
     on_started: Callable[[str], None] | None = None,
+    *,
+    data: Any = None,
 ) -> LocalExecution:
     """Start an execution and wait for its end; an interrupt (Ctrl-C) cancels it and waits for that."""
     end = _End()
@@ -189,7 +192,9 @@ def run_to_end(
     if listener is not None:
         unsubscribe.append(engine.bus.subscribe(listener))
     try:
-        started = engine.embedded.executions.start(pipeline_id, inputs=inputs, trigger="local", actor=AUTHOR.email)
+        started = engine.embedded.executions.start(
+            pipeline_id, inputs=inputs, data=data, trigger="local", actor=AUTHOR.email
+        )
         if on_started is not None:
             on_started(started.execution_id)
         _wait(engine, end, started.execution_id)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import JsonOption, _part, _print_json
-from flexiroaster.cli.db import DataOption
+from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.options import FolderOption, JsonOption
 
 if TYPE_CHECKING:
     from flexiroaster.cli.client import Client
@@ -22,12 +22,12 @@ def approvals(
     mine: Annotated[bool, typer.Option("--mine", help="Only what you may decide.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 50,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """List what waits for a decision, the oldest first."""
     from flexiroaster.cli.client import connected
 
-    with connected(data) as server:
+    with connected(folder) as server:
         found = server.get("/api/approvals", mine=mine, limit=limit)
     if as_json:
         _print_json(found)
@@ -45,13 +45,13 @@ def approve(
     comment: CommentOption = "",
     index: IndexOption = 0,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Approve what a stage asks: the pipeline goes on."""
     from flexiroaster.cli.client import connected
     from flexiroaster.cli.typed_inputs import typed_inputs
 
-    with connected(data) as server:
+    with connected(folder) as server:
         values = typed_inputs(fields or [], _form(server, execution, stage, index)) if fields else {}
         decided = _decide(server, "approve", execution, stage, comment=comment, index=index, values=values)
     _print_decision(decided, as_json)
@@ -63,12 +63,12 @@ def reject(
     comment: CommentOption = "",
     index: IndexOption = 0,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Reject what a stage asks: it has failed, and what needs it does not run."""
     from flexiroaster.cli.client import connected
 
-    with connected(data) as server:
+    with connected(folder) as server:
         decided = _decide(server, "reject", execution, stage, comment=comment, index=index)
     _print_decision(decided, as_json)
 

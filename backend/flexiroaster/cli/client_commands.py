@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexiroaster.cli.db import DataOption
+from flexiroaster.cli.options import FolderOption, InputsOption, JsonOption, StartDataOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flexiroaster.cli.client import Client
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 FINAL = frozenset({"success", "failed", "cancelled", "timed_out"})
 LOOK_SECONDS = 0.5
 PAGE = 200
@@ -30,7 +29,7 @@ def login(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Sign in to a server and keep the session for the other commands.
 
@@ -40,7 +39,7 @@ def login(
     from flexiroaster.cli.sessions import sign_in
     from flexiroaster.config import Settings
 
-    address = (url or server_url(Settings.load(data_folder=data))).rstrip("/")
+    address = (url or server_url(Settings.load(data_folder=folder))).rstrip("/")
     name = email or typer.prompt("E-mail")
     password = sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
     typer.echo(f"Signed in to {address} as {sign_in(address, name, password)}.")
@@ -50,12 +49,12 @@ def list_(
     pipeline: Annotated[str | None, typer.Argument(help="List the executions of this pipeline.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 50,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """List the pipelines of a server, or the executions of one pipeline."""
     from flexiroaster.cli.client import connected
 
-    with connected(data) as server:
+    with connected(folder) as server:
         path = "/api/pipelines" if pipeline is None else f"/api/pipelines/{_part(pipeline)}/executions"
         found = server.get(path, limit=limit)
     if as_json:
@@ -68,10 +67,8 @@ def list_(
 
 def execute(
     pipeline: Annotated[str, typer.Argument(help="The pipeline's id.")],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input; KEY=@FILE takes its value from a file."),
-    ] = None,
+    inputs: InputsOption = None,
+    data: StartDataOption = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait for the end and exit with 1 when it failed.")
     ] = False,
@@ -83,17 +80,19 @@ def execute(
         int, typer.Option("--priority", "-p", min=-1000, max=1000, help="Higher ones go first where workers are short.")
     ] = 0,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Start an execution on a server."""
     from flexiroaster.cli.client import connected
+    from flexiroaster.cli.start_data import start_data
     from flexiroaster.cli.typed_inputs import typed_inputs
 
-    with connected(data) as server:
+    start_with = start_data(data)
+    with connected(folder) as server:
         path = f"/api/pipelines/{_part(pipeline)}"
         schema = server.get(path)["inputs_schema"] if inputs else {}
         given = typed_inputs(inputs or [], schema.get("properties", {}))
-        body = {"inputs": given, "priority": priority}
+        body = {"inputs": given, "priority": priority} | ({} if start_with is None else {"data": start_with})
         started = server.post(f"{path}/execute", body, {"idempotency-key": key} if key else None)
         if not as_json:
             typer.echo(f"Started {pipeline} #{started['number']}: {started['execution_id']}")
@@ -117,7 +116,7 @@ def logs(
         int, typer.Option("--limit", "-n", min=1, max=500, help="The last this many, to begin with.")
     ] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print each line as a JSON document.")] = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Show log lines of a server. With -f it follows, and ends with the execution it was asked for."""
     from flexiroaster.cli.client import connected
@@ -126,7 +125,7 @@ def logs(
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}.", param_hint="'--level'")
     if stage is not None and execution is None:
         raise typer.BadParameter("name the execution too: a stage alone is not enough.", param_hint="'--stage'")
-    with connected(data) as server:
+    with connected(folder) as server:
         path = "/api/logs" if execution is None else f"/api/executions/{_part(execution)}/logs"
         wanted = {"level": level} | ({"stage": stage} if stage else {})
         for line in _lines(server, path, wanted, limit, execution, follow=follow):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-app = typer.Typer(help="The database's tables.", no_args_is_help=True, rich_markup_mode=None)
+from flexiroaster.cli.options import FolderOption
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="The data folder (FLEXIROASTER_DATA_FOLDER).", show_default=False)
-]
+app = typer.Typer(help="The database's tables.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -20,17 +15,17 @@ def _group() -> None:
 
 
 @app.command()
-def upgrade(data: DataOption = None) -> None:
+def upgrade(folder: FolderOption = None) -> None:
     """Bring the tables to this release's shape. `up` does it by itself; nothing happens where they have it."""
     from flexiroaster.composition import open_database
     from flexiroaster.config import Settings
     from flexiroaster.data_folder import DataFolder
     from flexiroaster.store.migrate import HEAD
 
-    settings = Settings.load(data_folder=data)
-    folder = DataFolder.open(settings.data_folder)
+    settings = Settings.load(data_folder=folder)
+    opened = DataFolder.open(settings.data_folder)
     try:
         open_database(settings.database_url).close()
     finally:
-        folder.close()
+        opened.close()
     typer.echo(f"The tables are at revision {HEAD}.")

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from flexiroaster.cli.words import cell
+from flexiroaster.engine.plurals import counted
 
 PREVIEW_COLUMNS = 12
 INDENT = "  "
@@ -51,8 +52,8 @@ def preview_text(columns: Sequence[str], rows: Sequence[Sequence[Any]], total: i
     widths = [max([len(name), *(len(row[i]) for row in table)]) for i, name in enumerate(shown)]
     lines = [_aligned(shown, widths, numeric), _aligned(["─" * width for width in widths], widths, numeric)]
     lines += [_aligned(row, widths, numeric) for row in table]
-    left = [f"{total - len(rows):,} more rows"] if total > len(rows) else []
-    left += [f"{len(columns) - len(shown)} more columns"] if len(columns) > len(shown) else []
+    left = [counted(total - len(rows), "more row")] if total > len(rows) else []
+    left += [counted(len(columns) - len(shown), "more column")] if len(columns) > len(shown) else []
     return lines + ([f"{INDENT}and {', '.join(left)}"] if left else [])
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from flexiroaster.cli.words import count, duration
+from flexiroaster.engine.plurals import counted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -214,7 +215,7 @@ def _plain(line: StageLine) -> str:
     if line.status == "running" and line.attempt > 1:
         parts.append(f"attempt {line.attempt}")
     if line.rows is not None and line.status == "success":
-        parts.append(f"{count(line.rows)} rows")
+        parts.append(counted(line.rows, "row"))
     if line.seconds is not None and line.since is None:
         parts.append(duration(line.seconds))
     if line.note:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.cli.options import InputsOption, StartDataOption
+
 if TYPE_CHECKING:
     from flexiroaster.cli.definition_file import DefinitionFile
     from flexiroaster.cli.progress import Progress
@@ -22,10 +24,8 @@ WRONG = 2
 
 def run(
     file: Annotated[Path, typer.Argument(help="The definition: YAML, JSON or Python; - reads standard input.")],
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input; KEY=@FILE takes its value from a file."),
-    ] = None,
+    inputs: InputsOption = None,
+    data: StartDataOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document at the end and nothing else.")
     ] = False,
@@ -33,9 +33,9 @@ def run(
         list[Path] | None,
         typer.Option("--data-dir", help="A folder that file stages may use, besides the file's own and this one."),
     ] = None,
-    data: Annotated[
+    folder: Annotated[
         Path | None,
-        typer.Option("--data", help="Keep the history and the tables in this folder; else they are removed."),
+        typer.Option("--data-folder", help="Keep the history and the tables in this folder; else they are removed."),
     ] = None,
     code: Annotated[bool, typer.Option("--code/--no-code", help="Whether `python` and `shell` stages may run.")] = True,
     http_allow: Annotated[
@@ -47,19 +47,23 @@ def run(
 
     Exits with 0 when it succeeded, 1 when it failed, 2 when the definition or an input is wrong.
     """
-    from flexiroaster.cli.definition_file import read_definition
+    from flexiroaster.cli.definition_file import STANDARD_INPUT, read_definition
+    from flexiroaster.cli.start_data import start_data
     from flexiroaster.local import local_engine
     from flexiroaster.log_output import configure_logs
 
     configure_logs("error", json=False)
+    if file == STANDARD_INPUT and data == "-":
+        raise typer.BadParameter("standard input is the definition already: name a file.", param_hint="'--data'")
+    start_with = start_data(data)
     definition = read_definition(file)
     pipeline = _checked(definition, as_json)
     given = _checked_inputs(pipeline, inputs or [], as_json)
     folders = _folders(definition, data_dirs or [])
     with local_engine(
-        folders, data, code_dirs=[definition.folder], code_stages=code, http_allow=http_allow or ()
+        folders, folder, code_dirs=[definition.folder], code_stages=code, http_allow=http_allow or ()
     ) as engine:
-        ended = _run(engine, definition, pipeline, given, as_json=as_json)
+        ended = _run(engine, definition, pipeline, given, start_with, as_json=as_json)
         if as_json:
             _print_json(ended.to_json())
         else:
@@ -110,7 +114,7 @@ def _checked_inputs(pipeline: Pipeline, given: list[str], as_json: bool) -> dict
 
 
 def _run(
-    engine: Engine, definition: DefinitionFile, pipeline: Pipeline, given: dict[str, Any], *, as_json: bool
+    engine: Engine, definition: DefinitionFile, pipeline: Pipeline, given: dict[str, Any], data: Any, *, as_json: bool
 ) -> LocalExecution:
     from flexiroaster.local import as_source, keep, run_to_end
     from flexiroaster.services.pipelines import Source
@@ -119,7 +123,7 @@ def _run(
     source = Source(text, definition.format or "yaml") if isinstance(text, str) else as_source(text)
     pipeline_id = keep(engine, source)
     with _progress(pipeline, as_json) as progress:
-        return run_to_end(engine, pipeline_id, given, progress.hear)
+        return run_to_end(engine, pipeline_id, given, progress.hear, data=data)
 
 
 def _progress(pipeline: Pipeline, as_json: bool) -> Progress:
@@ -154,11 +158,12 @@ def _print_end(engine: Engine, ended: LocalExecution) -> None:
 def _print_preview(engine: Engine, ended: LocalExecution) -> None:
     from flexiroaster.cli.outcome_text import preview_text
     from flexiroaster.cli.table_preview import last_table
+    from flexiroaster.engine.plurals import counted
 
     found = last_table(engine, ended, PREVIEW_ROWS)
     if found is not None:
         lines = preview_text(found.columns, found.rows, found.total)
-        typer.echo("\n".join([f"{found.stage}: {found.total:,} rows", *lines, ""]))
+        typer.echo("\n".join([f"{found.stage}: {counted(found.total, 'row')}", *lines, ""]))
 
 
 def _print_json(document: dict[str, Any]) -> None:

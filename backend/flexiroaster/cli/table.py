@@ -1,4 +1,4 @@
-"""A table for a terminal; tab-separated lines elsewhere, so that `cut` and `awk` can read them."""
+"""A table for a terminal; elsewhere tab-separated lines under their headings, so that `cut` and `awk` can read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, nothi
     elif sys.stdout.isatty():
         _draw(headings, rows)
     else:
-        for row in rows:
+        for row in (headings, *rows):
             typer.echo("\t".join(row))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexiroaster.cli.db import DataOption
+from flexiroaster.cli.options import FolderOption
 
 if TYPE_CHECKING:
     from flexiroaster.config import Settings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def up(
-    data: DataOption = None,
+    folder: FolderOption = None,
     host: Annotated[str | None, typer.Option(help="The address to listen on (127.0.0.1).", show_default=False)] = None,
     port: Annotated[int | None, typer.Option("--port", "-p", help="The port (8000); 0 takes a free one.")] = None,
     public_url: Annotated[str | None, typer.Option(help="The address people type, where it is another one.")] = None,
@@ -44,7 +44,7 @@ def up(
         from flexiroaster.serve import serve
 
     settings = Settings.load(
-        data_folder=data,
+        data_folder=folder,
         host=host,
         port=port,
         public_url=public_url,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexiroaster.cli.db import DataOption
+from flexiroaster.cli.options import FolderOption
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -44,13 +44,13 @@ def create(
     role: Annotated[RoleName, typer.Option(help="What the account may do.")] = RoleName.VIEWER,
     password_stdin: StdinOption = False,
     generate: GenerateOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Make an account."""
     from flexiroaster.auth.permissions import Role
 
     password = _password(stdin=password_stdin, generate=generate)
-    with _accounts(data) as accounts:
+    with _accounts(folder) as accounts:
         made = accounts.create_user(email, password, Role(role.value))
     typer.echo(f"Made the account {made.email} ({made.role}).")
     _show(password, generate)
@@ -58,11 +58,14 @@ def create(
 
 @app.command("reset-password")
 def reset_password(
-    email: EmailArgument, password_stdin: StdinOption = False, generate: GenerateOption = False, data: DataOption = None
+    email: EmailArgument,
+    password_stdin: StdinOption = False,
+    generate: GenerateOption = False,
+    folder: FolderOption = None,
 ) -> None:
     """Give an account a new password. Wherever it is signed in, it is signed out."""
     password = _password(stdin=password_stdin, generate=generate)
-    with _accounts(data) as accounts:
+    with _accounts(folder) as accounts:
         found = accounts.user_named(email)
         accounts.set_password(found.id, password)
     typer.echo(f"{found.email} has a new password and is signed out everywhere.")
@@ -74,24 +77,24 @@ def groups(
     email: EmailArgument,
     names: Annotated[list[str] | None, typer.Argument(help="The groups, and no others.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Take the account out of every group.")] = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Say which groups an account is in: `group:NAME` is asked for an approval by that name."""
     if bool(names) == none:
         raise typer.BadParameter("name the groups, or write --none.")
-    with _accounts(data) as accounts:
+    with _accounts(folder) as accounts:
         found = accounts.user_named(email)
         accounts.set_groups(found.id, names or [])
     typer.echo(f"{found.email} is in {', '.join(names) if names else 'no group'}.")
 
 
 @app.command("list")
-def list_(data: DataOption = None) -> None:
+def list_(folder: FolderOption = None) -> None:
     """List the accounts."""
     from flexiroaster.cli.table import print_table
     from flexiroaster.cli.words import moment
 
-    with _accounts(data) as accounts:
+    with _accounts(folder) as accounts:
         found = accounts.list_users()
     print_table(
         ("e-mail", "role", "state", "last sign-in", "groups"),
@@ -109,11 +112,11 @@ def list_(data: DataOption = None) -> None:
     )
 
 
-def _accounts(data: Path | None) -> AbstractContextManager[Accounts]:
+def _accounts(folder: Path | None) -> AbstractContextManager[Accounts]:
     from flexiroaster.cli.local_accounts import local_accounts
     from flexiroaster.config import Settings
 
-    return local_accounts(Settings.load(data_folder=data))
+    return local_accounts(Settings.load(data_folder=folder))
 
 
 def _password(*, stdin: bool, generate: bool) -> str:

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.engine.plurals import counted
+
 if TYPE_CHECKING:
     from flexiroaster.cli.definition_file import DefinitionFile
     from flexiroaster.engine.definition import Report
     from flexiroaster.engine.errors import Problem
+
+LONGEST_LINE = 100
+"""Characters of a line that are shown: a definition may be one line of two megabytes."""
 
 
 def validate(
@@ -38,7 +43,7 @@ def print_report(file: DefinitionFile, report: Report, *, to_stderr: bool = Fals
         typer.echo(describe(file, problem), err=to_stderr)
     if report.ok and not to_stderr:
         stages = len(report.pipeline.stages) if report.pipeline else 0
-        typer.echo(f"{file.name}: valid, {stages} stage{'s' if stages != 1 else ''}")
+        typer.echo(f"{file.name}: valid, {counted(stages, 'stage')}")
 
 
 def describe(file: DefinitionFile, problem: Problem) -> str:
@@ -50,14 +55,25 @@ def describe(file: DefinitionFile, problem: Problem) -> str:
         parts[0] += f" (at {problem.path})"
     text = file.line(problem.line) if problem.line is not None else None
     if text is not None:
-        parts.append(f"  {problem.line:>4} | {text}")
+        shown, column = _excerpt(text, problem.column or 1)
+        parts.append(f"  {problem.line:>4} | {shown}")
         if problem.column is not None:
             # Tabs stay tabs, so that the caret stands under its column however wide they are shown.
-            before = "".join("\t" if c == "\t" else " " for c in text[: problem.column - 1])
+            before = "".join("\t" if c == "\t" else " " for c in shown[: column - 1])
             parts.append(f"       | {before}^")
     if problem.suggestion:
         parts.append(f"       = {problem.suggestion}")
     return "\n".join(parts)
+
+
+def _excerpt(line: str, column: int) -> tuple[str, int]:
+    """As much of a long line as fits around the column, and where that column is in it."""
+    if len(line) <= LONGEST_LINE:
+        return line, column
+    start = max(0, min(column - 1 - LONGEST_LINE // 2, len(line) - LONGEST_LINE))
+    end = start + LONGEST_LINE
+    before, after = "…" if start else "", "…" if end < len(line) else ""
+    return f"{before}{line[start:end]}{after}", column - start + len(before)
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

@@ -116,6 +116,55 @@ def test_input_from_the_command_line_has_its_type(folder: Path) -> None:
     assert [stage["stage"] for stage in document["stages"]] == ["load", "total"]
 
 
+READS_DATA = """
+id: reads
+name: Reads
+stages:
+  - {id: rows, type: processing, data: "${{ execution.data.rows }}", operations: [{op: limit, rows: 1}]}
+outputs: {who: "${{ execution.data.who }}", rows: "${{ results.rows.rows }}"}
+"""
+
+
+def test_a_run_reads_the_data_it_is_started_with(folder: Path) -> None:
+    (folder / "reads.yaml").write_text(READS_DATA)
+    (folder / "order.json").write_text('{"who": "file", "rows": [{"a": 1}]}')
+    shown = flexi(folder, "run", "reads.yaml", "--data", "order.json").stdout
+    assert "rows: 1 row\n" in shown
+    assert "rows: success, 1 row," in shown
+    assert "  who   file\n" in shown
+    given = '{"who": "me", "rows": [{"a": 1}, {"a": 2}]}'
+    for arguments, stdin in ((("--data", given), ""), (("--data", "-"), given)):
+        document = json.loads(flexi(folder, "run", "reads.yaml", "--json", *arguments, stdin=stdin).stdout)
+        assert document["outputs"] == {"who": "me", "rows": 1}
+    both = flexi(folder, "run", "-", "--data", "-", stdin=READS_DATA)
+    assert (both.returncode, "standard input is the definition already" in both.stderr) == (2, True)
+
+
+def test_an_execution_reads_the_data_it_is_started_with(server: ServerProcess, tmp_path: Path) -> None:
+    with server.client() as client:
+        headers = {"content-type": "application/yaml"}
+        client.post("/api/pipelines", content=READS_DATA, headers=headers).raise_for_status()
+    arguments = ("execute", "reads", "--wait", "--json", *at(server))
+    given = '{"who": "me", "rows": [{"a": 1}]}'
+    for option, stdin in ((given, ""), ("-", given)):
+        done = flexi(tmp_path, *arguments, "--data", option, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["outputs"] == {"who": "me", "rows": 1}
+    wrong = flexi(tmp_path, *arguments, "--data", "gone.json")
+    assert (wrong.returncode, "neither a file nor JSON" in wrong.stderr) == (2, True)
+    with server.client() as client:
+        client.delete("/api/pipelines/reads").raise_for_status()
+
+
+def test_a_long_line_is_shown_around_its_problem(folder: Path) -> None:
+    (folder / "long.json").write_text(json.dumps({"id": "x", "name": "X" * 500, "stagse": []}))
+    lines = flexi(folder, "validate", "long.json").stdout.splitlines()
+    problem = next(number for number, line in enumerate(lines) if "stagse" in line)
+    excerpt, caret = lines[problem + 1 : problem + 3]
+    assert excerpt[caret.index("^") :].startswith('"stagse"')
+    assert max(map(len, lines)) < 300
+
+
 def test_failure_tells_its_cause_and_ends_with_1(folder: Path) -> None:
     done = flexi(folder, "run", "failing.yaml")
     assert done.returncode == 1
@@ -147,7 +196,7 @@ def test_run_leaves_nothing_behind_unless_it_is_told_to(folder: Path) -> None:
     before = set(folder.iterdir())
     flexi(folder, "run", "good.yaml")
     assert set(folder.iterdir()) == before
-    flexi(folder, "run", "good.yaml", "--data", "kept")
+    flexi(folder, "run", "good.yaml", "--data-folder", "kept")
     assert (folder / "kept" / "flexiroaster.db").exists()
 
 
@@ -168,18 +217,23 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield running
 
 
+def at(server: ServerProcess) -> tuple[str, str]:
+    return ("--data-folder", str(server.data))
+
+
 def test_on_the_servers_machine_no_sign_in_is_needed(server: ServerProcess, tmp_path: Path) -> None:
-    listed = flexi(tmp_path, "list", "--data", str(server.data)).stdout.splitlines()
+    heading, *listed = flexi(tmp_path, "list", *at(server)).stdout.splitlines()
+    assert heading.split("\t") == ["pipeline", "name", "stages", "version", "last", "started"]
     assert [line.split("\t")[0] for line in listed] == ["flights", "hello", "orders", "penguins"]
 
 
 def test_execute_waits_and_tells_the_end(server: ServerProcess, tmp_path: Path) -> None:
-    done = flexi(tmp_path, "execute", "penguins", "--wait", "--data", str(server.data))
+    done = flexi(tmp_path, "execute", "penguins", "--wait", *at(server))
     assert (done.returncode, "✓ penguins #" in done.stdout) == (0, True), done.stderr
-    failed = flexi(tmp_path, "execute", "orders", "--wait", "--json", "--data", str(server.data))
+    failed = flexi(tmp_path, "execute", "orders", "--wait", "--json", *at(server))
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["failed_stage"] == "check"
-    lines = flexi(tmp_path, "logs", json.loads(failed.stdout)["id"], "-f", "--data", str(server.data)).stdout
+    lines = flexi(tmp_path, "logs", json.loads(failed.stdout)["id"], "-f", *at(server)).stdout
     assert "failed at check" in lines
 
 
@@ -202,23 +256,23 @@ def test_nobody_at_the_address_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_accounts_are_made_and_listed_beside_the_server(server: ServerProcess, tmp_path: Path) -> None:
-    made = flexi(tmp_path, "user", "create", "bob@example.com", "--generate", "--data", str(server.data))
+    made = flexi(tmp_path, "user", "create", "bob@example.com", "--generate", *at(server))
     assert "Made the account bob@example.com (viewer)." in made.stdout
-    assert "bob@example.com\tviewer\tactive" in flexi(tmp_path, "user", "list", "--data", str(server.data)).stdout
-    joined = flexi(tmp_path, "user", "groups", "bob@example.com", "sales", "finance", "--data", str(server.data))
+    assert "bob@example.com\tviewer\tactive" in flexi(tmp_path, "user", "list", *at(server)).stdout
+    joined = flexi(tmp_path, "user", "groups", "bob@example.com", "sales", "finance", *at(server))
     assert joined.stdout == "bob@example.com is in sales, finance.\n"
-    listed = flexi(tmp_path, "user", "list", "--data", str(server.data)).stdout
+    listed = flexi(tmp_path, "user", "list", *at(server)).stdout
     assert "bob@example.com\tviewer\tactive\tnever\tfinance, sales" in listed
-    left = flexi(tmp_path, "user", "groups", "bob@example.com", "--none", "--data", str(server.data))
+    left = flexi(tmp_path, "user", "groups", "bob@example.com", "--none", *at(server))
     assert left.stdout == "bob@example.com is in no group.\n"
-    wrong = flexi(tmp_path, "user", "groups", "bob@example.com", "a b", "--data", str(server.data))
+    wrong = flexi(tmp_path, "user", "groups", "bob@example.com", "a b", *at(server))
     assert (wrong.returncode, wrong.stderr) == (
         1,
         "'a b' is no name of a group: use letters, digits, _, - and ., at most 80.\n",
     )
-    reset = flexi(tmp_path, "user", "reset-password", "bob@example.com", "--generate", "--data", str(server.data))
+    reset = flexi(tmp_path, "user", "reset-password", "bob@example.com", "--generate", *at(server))
     assert reset.returncode == 0
-    unknown = flexi(tmp_path, "user", "reset-password", "eve@example.com", "--generate", "--data", str(server.data))
+    unknown = flexi(tmp_path, "user", "reset-password", "eve@example.com", "--generate", *at(server))
     assert unknown.returncode == 1
 
 
@@ -226,14 +280,14 @@ def test_a_question_is_listed_and_answered(server: ServerProcess, tmp_path: Path
     review = {"message": "Publish?", "form": {"discount": {"type": "number"}}}
     stages = [{"id": "review", "type": "approval", "config": review}, {"id": "publish", "type": "noop"}]
     server.client().post("/api/pipelines", json={"id": "asking", "name": "Asking", "stages": stages})
-    data = ["--data", str(server.data)]
+    data = at(server)
     started = flexi(tmp_path, "execute", "asking", *data)
     execution = started.stdout.split()[-1]
     listed = ""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while "Publish?" not in listed and time.monotonic() < deadline:
         listed = flexi(tmp_path, "approvals", "--mine", *data).stdout
-    assert listed.startswith(f"asking\t#1\t{execution}\treview\tPublish?\t")
+    assert f"\nasking\t#1\t{execution}\treview\tPublish?\t" in listed
     given = ["-i", "discount=5", "-m", "go"]
     decided = flexi(tmp_path, "approve", execution, "review", *given, *data)
     assert decided.stdout == f"review is approved by {EMAIL}.\n"

@@ -78,7 +78,7 @@ class ServerProcess:
                     "-m",
                     "flexiroaster",
                     "up",
-                    "--data",
+                    "--data-folder",
                     str(self.data),
                     "--port",
                     "0",
