@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import JsonOption, _part, _print_end, _print_json, _wait
-from flexiroaster.cli.db import DataOption
+from flexiroaster.cli.client_commands import _part, _print_end, _print_json, _wait
+from flexiroaster.cli.options import FolderOption, JsonOption
+from flexiroaster.engine.plurals import counted
 
 if TYPE_CHECKING:
     from flexiroaster.cli.client import Client
@@ -37,7 +38,7 @@ def retry(
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Retry a failed execution from the failed stages on, or with --all many.
 
@@ -46,7 +47,7 @@ def retry(
     from flexiroaster.cli.client import connected
 
     wanted = _which(execution, all_, pipeline, status, since, until)
-    with connected(data) as server:
+    with connected(folder) as server:
         if execution is None:
             _treat_many(server, "retry", wanted, yes, dry_run, as_json)
             return
@@ -73,7 +74,7 @@ def rerun(
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Run an execution again, as a new one: from a stage on, one stage alone, or everything."""
     from flexiroaster.cli.client import connected
@@ -81,7 +82,7 @@ def rerun(
 
     if from_stage is not None and only_stage is not None:
         raise typer.BadParameter("--from and --only exclude each other.", param_hint="'--only'")
-    with connected(data) as server:
+    with connected(folder) as server:
         execution = _known(server, execution)
         path = f"/api/executions/{_part(execution)}/rerun"
         asked = {"from_stage": from_stage, "only_stage": only_stage, "version": version}
@@ -106,13 +107,13 @@ def cancel(
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Cancel an execution, or with --all many: running stages are told to stop."""
     from flexiroaster.cli.client import connected
 
     wanted = _which(execution, all_, pipeline, status, since, until)
-    with connected(data) as server:
+    with connected(folder) as server:
         if execution is None:
             _treat_many(server, "cancel", wanted, yes, dry_run, as_json)
             return
@@ -126,25 +127,25 @@ def cancel(
 def pause(
     execution: Annotated[str, typer.Argument(help="The execution's id.")],
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Pause an execution: what runs goes on to its end, nothing else starts before `resume`."""
-    _hold(execution, "pause", as_json, data)
+    _hold(execution, "pause", as_json, folder)
 
 
 def resume(
     execution: Annotated[str, typer.Argument(help="The execution's id.")],
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Let a paused execution go on where it was."""
-    _hold(execution, "resume", as_json, data)
+    _hold(execution, "resume", as_json, folder)
 
 
-def _hold(execution: str, action: str, as_json: bool, data: DataOption) -> None:
+def _hold(execution: str, action: str, as_json: bool, folder: FolderOption) -> None:
     from flexiroaster.cli.client import connected
 
-    with connected(data) as server:
+    with connected(folder) as server:
         done = server.post(f"/api/executions/{_part(execution)}/{action}")
     if as_json:
         _print_json(done)
@@ -193,8 +194,8 @@ def _back(ago: timedelta) -> str:
 
 def _treat_many(server: Client, action: str, wanted: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> None:
     path = f"/api/executions/{action}"
-    counted = server.post(path, {**wanted, "dry_run": True})
-    if not _go_on(f"{counted['matched']:,} executions to {action}", counted, yes, dry_run, as_json):
+    found = server.post(path, {**wanted, "dry_run": True})
+    if not _go_on(f"{counted(found['matched'], 'execution')} to {action}", found, yes, dry_run, as_json):
         return
     items: list[dict[str, Any]] = []
     cursor = None

@@ -300,12 +300,12 @@ def test_a_question_is_listed_and_answered(server: ServerProcess, tmp_path: Path
 @pytest.fixture(scope="module")
 def failed(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An execution that failed."""
-    done = flexi(tmp_path_factory.mktemp("away"), "execute", "orders", "--wait", "--json", "--data", str(server.data))
+    done = flexi(tmp_path_factory.mktemp("away"), "execute", "orders", "--wait", "--json", *at(server))
     return str(json.loads(done.stdout)["id"])
 
 
 def test_retry_shows_its_plan_and_does_it_when_told(server: ServerProcess, tmp_path: Path, failed: str) -> None:
-    data = ("--data", str(server.data))
+    data = at(server)
     looked = flexi(tmp_path, "retry", failed, "--dry-run", *data)
     assert (looked.returncode, " reused, " in looked.stdout, "check" in looked.stdout) == (0, True, True), looked.stderr
     unasked = flexi(tmp_path, "retry", failed, *data)
@@ -317,7 +317,7 @@ def test_retry_shows_its_plan_and_does_it_when_told(server: ServerProcess, tmp_p
 def test_rerun_takes_an_execution_or_the_latest_of_a_pipeline(
     server: ServerProcess, tmp_path: Path, failed: str
 ) -> None:
-    data = ("--data", str(server.data))
+    data = at(server)
     looked = json.loads(flexi(tmp_path, "rerun", "orders", "--from", "check", "--dry-run", "--json", *data).stdout)
     assert (looked["pipeline_id"], looked["from_stage"], "check" in looked["to_run"]) == ("orders", "check", True)
     first = json.loads(flexi(tmp_path, "execute", "penguins", "--wait", "--json", *data).stdout)
@@ -329,7 +329,7 @@ def test_rerun_takes_an_execution_or_the_latest_of_a_pipeline(
 
 
 def test_many_are_retried_by_a_filter(server: ServerProcess, tmp_path: Path, failed: str) -> None:
-    data = ("--data", str(server.data))
+    data = at(server)
     none = flexi(tmp_path, "retry", "--all", "--pipeline", "orders", "--until", "1h", "--yes", *data)
     assert (none.returncode, none.stdout) == (0, "0 executions to retry\n0 of 0 done\n"), none.stderr
     some = ("--all", "--pipeline", "orders", "--since", "1h", "--status", "failed")
@@ -340,7 +340,7 @@ def test_many_are_retried_by_a_filter(server: ServerProcess, tmp_path: Path, fai
 
 
 def test_cancel_says_what_became_of_it(server: ServerProcess, tmp_path: Path, failed: str) -> None:
-    data = ("--data", str(server.data))
+    data = at(server)
     gone = flexi(tmp_path, "cancel", "nothing", *data)
     assert (gone.returncode, "There is no execution 'nothing'" in gone.stderr) == (1, True)
     all_ = flexi(tmp_path, "cancel", "--all", "--yes", *data)
