@@ -104,7 +104,10 @@ class TestDefinition:
 
     @pytest.mark.parametrize(
         ("type", "key", "cure"),
-        [("shell", "command", 'Hand it over in `env`, as `DAY: ${{ … }}`, and write "$DAY"'), ("python", "code", "`args`")],
+        [
+            ("shell", "command", 'Hand it over in `env`, as `DAY: ${{ … }}`, and write "$DAY"'),
+            ("python", "code", "Hand it over in `args`, as `day: ${{ … }}`"),
+        ],
     )
     def test_value_cannot_be_put_into_code(self, type: str, key: str, cure: str) -> None:
         ((code, path, message),) = self.problems({key: "result = '${{ inputs.day }}'"}, type)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flexiroaster.stages.process.inside.confine import everything_but, landlock_version
+from flexiroaster.stages.process.inside.confine import entries_beside, folders_above, landlock_version
 from tests.stages.code import linux, result_of, run, shell
 from tests.stages.context import FakeContext
 
@@ -99,6 +100,17 @@ def test_folder_that_came_after_the_process_was_prepared(context: FakeContext) -
 
 
 @landlock
+def test_folder_that_was_made_anew(context: FakeContext) -> None:
+    """As by an administrator who empties it: the old one is what was allowed."""
+    for _ in range(6):
+        (context.data_dirs[0]).rename(context.root.parent / "away")
+        (context.data_dirs[0]).mkdir()
+        args = {"path": str(context.data_dirs[0] / "file"), "mode": "w"}
+        assert result(context, TRY, args=args) == "written"
+        shutil.rmtree(context.root.parent / "away")
+
+
+@landlock
 def test_server_cannot_be_looked_into_or_signalled(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLEXIROASTER_SECRET_KEY", "hidden")
     code = """
@@ -165,12 +177,16 @@ def test_without_landlock_the_server_is_not_dumpable() -> None:
     assert told == "memory 0\n"
 
 
-def test_everything_but_lists_what_is_beside(tmp_path: Path) -> None:
-    for name in ("a/b/hidden/x", "a/b/seen", "a/other", "z"):
+def test_what_is_beside_the_hidden_is_listed(tmp_path: Path) -> None:
+    for name in ("a/b/hidden/x", "a/b/seen", "a/hidden_too", "z"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "a" / "file").touch()
     (tmp_path / "a" / "link").symlink_to(tmp_path / "a" / "b" / "hidden")
-    found = dict(everything_but(str(tmp_path), [str(tmp_path / "a" / "b" / "hidden")]))
-    assert {os.path.relpath(path, tmp_path): is_folder for path, is_folder in found.items()} == {
-        "a/b/seen": True, "a/other": True, "a/file": False, "z": True,
+    hidden = [str(tmp_path / "a" / "b" / "hidden"), str(tmp_path / "a" / "hidden_too"), str(tmp_path / "gone" / "x")]
+    folders = [folder for folder in folders_above(hidden) if folder.startswith(str(tmp_path))]
+    assert [os.path.relpath(folder, tmp_path) for folder in folders] == [".", "a", "a/b", "gone"]
+    assert folders_above(hidden)[0] == "/"
+    found = [entry for folder in folders for entry in entries_beside(folder, hidden)]
+    assert {os.path.relpath(path, tmp_path): is_folder for path, _, is_folder in found} == {
+        "a/b/seen": True, "a/file": False, "z": True,
     }  # fmt: skip

@@ -18,7 +18,7 @@ from . import MARKER, MARKER_BYTES, runner
 from .confine import Confinement
 from .frames import read_body, read_frame, receive, write_frame
 from .kernel import PR_SET_PDEATHSIG, prctl, rewrite_environment
-from .limits import limit, take_second_place
+from .limits import go_first_when_memory_is_out, limit
 
 START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 AT_THE_START = ("LD_", "GLIBC_", "MALLOC_")
@@ -33,8 +33,8 @@ def remember_preloaded(usual: frozenset[str]) -> None:
     _preloaded = frozenset(sys.modules) - usual
 
 
-def wait_for_work(supervisor: int, orders: socket.socket, expected: dict[str, Any] | None) -> NoReturn:
-    """In the fork of the supervisor: prepare what can be prepared, then run what comes over `orders`.
+def wait_for_work(supervisor: int, orders: socket.socket, prepared: Confinement | None) -> NoReturn:
+    """In the fork of the supervisor: run what comes over `orders`.
 
     The job comes as a frame on `work`; frames of the running code go back there.
     """
@@ -42,8 +42,7 @@ def wait_for_work(supervisor: int, orders: socket.socket, expected: dict[str, An
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor:  # it died before the line above took effect
         os._exit(1)
-    take_second_place()
-    prepared = Confinement(expected) if expected is not None else None
+    go_first_when_memory_is_out()
     _warm_up()
     marker, descriptors = receive(orders, MARKER_BYTES)
     orders.close()
@@ -95,8 +94,12 @@ def _become(process: dict[str, Any], marker: str, prepared: Confinement | None) 
     os.chdir(process["folder"])
     limit(process["limits"])
     if process["confine"]:
-        confinement = prepared if prepared and prepared.holds(process["confine"]) else Confinement(process["confine"])
-        confinement.enter(process["writable"])
+        if prepared is None or prepared.given != process["confine"]:
+            prepared = Confinement(process["confine"])
+        prepared.refresh()
+        prepared.enter(process["writable"])
+    elif prepared is not None:
+        prepared.close()
 
 
 def _python(job: dict[str, Any], work: int) -> NoReturn:

@@ -2,7 +2,7 @@
 
 Files, signals and `/proc/<pid>/…` by Landlock (Linux 5.13; signals 6.12), which needs no privilege. Landlock knows
 only what is allowed, so "everything but these folders" is written as: for each folder above them, all its other
-entries. What those folders get later, and files directly in them, is not reachable for a process that runs already.
+entries. A file that is made directly in one of those folders is therefore out of reach for a process that runs already.
 
 Of root's powers it takes those that would undo this, or the limits.
 """
@@ -51,95 +51,111 @@ def landlock_version() -> int:
 
 
 class Confinement:
-    """Of `hidden` only what `readable` and `writable` name can be reached. Made ahead, then entered for good."""
+    """Of `hidden` only what `readable` and `writable` name can be reached.
+
+    Made ahead and kept up to date with `refresh`, then entered by one process after another. Each adds a folder of its
+    own, which is removed before the next one enters: it stays allowed.
+    """
 
     def __init__(self, given: dict[str, list[str]]) -> None:
         self.given = given
         self.version = landlock_version()
+        self.every = (1 << _RIGHTS_OF_VERSION.get(self.version, _NEWEST_RIGHTS)) - 1
+        self.allowed: set[tuple[str, int]] = set()
+        self.stamps: dict[str, int] = {}
+        self.ruleset = -1
         if self.version:
-            self.stamps = stamps_above(given["hidden"])
-            self.ruleset = _ruleset(self.version)
-            _allow(self.ruleset, "/", _READ_DIR)
-            for path, is_folder in everything_but("/", given["hidden"]):
-                _allow(self.ruleset, path, self._every if is_folder else self._every & _OF_FILES)
-            for path in given["readable"]:
-                _allow(self.ruleset, path, _READ)
-            for path in given["writable"]:
-                _allow(self.ruleset, path, self._every)
+            scoped = _SCOPE_SIGNALS if self.version >= 6 else 0
+            attributes = struct.pack("=QQQ", self.every, 0, scoped)[: 24 if self.version >= 6 else 8]
+            self.ruleset = system_call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
+            self._allow("/", 0, _READ_DIR)
+            self.refresh()
 
-    def holds(self, given: dict[str, list[str]]) -> bool:
-        """Whether it is what is wanted now: the same folders, and nothing has come or gone beside them."""
-        return self.given == given and (not self.version or self.stamps == stamps_above(given["hidden"]))
+    def refresh(self) -> None:
+        """Allow what has come since: beside the hidden folders, or in place of a named one."""
+        if not self.version:
+            return
+        for folder in folders_above(self.given["hidden"]):
+            stamp = _stamp(folder)
+            if self.stamps.get(folder) != stamp:
+                self.stamps[folder] = stamp
+                for path, inode, is_folder in entries_beside(folder, self.given["hidden"]):
+                    self._allow(path, inode, self.every if is_folder else self.every & _OF_FILES)
+        for path in self.given["readable"]:
+            self._allow(path, _inode(path), _READ)
+        for path in self.given["writable"]:
+            self._allow(path, _inode(path), self.every)
 
     def enter(self, writable: list[str]) -> None:
-        """For this process and what it starts; `writable` in addition."""
+        """For this process and what it starts, for good; `writable` in addition."""
         if not LINUX:
             return
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         if self.version:
             for path in writable:
-                _allow(self.ruleset, path, self._every)
+                self._allow(path, _inode(path), self.every)
             system_call(_RESTRICT_SELF, ctypes.c_int(self.ruleset), ctypes.c_uint(0))
-            os.close(self.ruleset)
+        self.close()
         if os.geteuid() == 0:
             _give_up(POWERS)
 
-    @property
-    def _every(self) -> int:
-        return (1 << _RIGHTS_OF_VERSION.get(self.version, _NEWEST_RIGHTS)) - 1
+    def close(self) -> None:
+        if self.ruleset >= 0:
+            os.close(self.ruleset)
+            self.ruleset = -1
 
-
-def _ruleset(version: int) -> int:
-    every = (1 << _RIGHTS_OF_VERSION.get(version, _NEWEST_RIGHTS)) - 1
-    scoped = _SCOPE_SIGNALS if version >= 6 else 0
-    attributes = struct.pack("=QQQ", every, 0, scoped)[: 24 if version >= 6 else 8]
-    return system_call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0))
-
-
-def stamps_above(hidden: list[str]) -> list[int]:
-    """Of each folder above the hidden ones, when an entry last came or went."""
-    stamps = []
-    for folder in sorted({above for path in hidden for above in _above(path)}):
+    def _allow(self, path: str, inode: int, rights: int) -> None:
+        """What cannot be opened now (it is gone, or another user's) stays forbidden."""
+        if (path, inode) in self.allowed:
+            return
+        self.allowed.add((path, inode))
         try:
-            stamps.append(os.stat(folder).st_mtime_ns)
+            handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
-            stamps.append(0)
-    return stamps
+            return
+        try:
+            rule = struct.pack("=Qi", rights, handle)
+            system_call(_ADD_RULE, ctypes.c_int(self.ruleset), ctypes.c_int(_BENEATH), rule, ctypes.c_uint(0))
+        except OSError:
+            pass
+        finally:
+            os.close(handle)
 
 
-def _above(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) or "/" for count in range(1, len(parts))]
+def folders_above(hidden: list[str]) -> list[str]:
+    """Of absolute paths, from the root down."""
+    parts = [path.split("/") for path in hidden]
+    return sorted({"/".join(path[:count]) or "/" for path in parts for count in range(1, len(path))})
 
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
-    """What cannot be opened now (it ended, or is another user's) stays forbidden."""
-    try:
-        handle = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        rule = struct.pack("=Qi", rights, handle)
-        system_call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_BENEATH), rule, ctypes.c_uint(0))
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
+def entries_beside(folder: str, hidden: list[str]) -> Iterator[tuple[str, int, bool]]:
+    """The entries that neither are hidden nor hold what is: path, inode, whether it is a folder.
 
-
-def everything_but(folder: str, hidden: list[str]) -> Iterator[tuple[str, bool]]:
-    """The entries to allow below `folder`, each with whether it is a folder. Links lead to what has its own rule."""
+    Links are left out: what they lead to is allowed, or not, where it is.
+    """
     try:
         entries = list(os.scandir(folder))
     except OSError:
         return
     for entry in entries:
-        if entry.path in hidden or entry.is_symlink():
-            continue
-        if any(path.startswith(f"{entry.path}/") for path in hidden):
-            yield from everything_but(entry.path, hidden)
-        else:
-            yield entry.path, entry.is_dir(follow_symlinks=False)
+        holds_hidden = any(path == entry.path or path.startswith(f"{entry.path}/") for path in hidden)
+        if not holds_hidden and not entry.is_symlink():
+            yield entry.path, entry.inode(), entry.is_dir(follow_symlinks=False)
+
+
+def _stamp(folder: str) -> int:
+    """When an entry last came or went."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 def _give_up(powers: tuple[int, ...]) -> None:

@@ -26,9 +26,16 @@ def limit(limits: dict[str, Any]) -> None:
         _lower(resource.RLIMIT_CPU, limits["cpu_seconds"], room=PROCESSOR_ROOM_SECONDS)
 
 
-def take_second_place() -> None:
-    """Behind the server, for the processor, and before it, when the kernel must end something for want of memory."""
-    os.nice(NICE)
+def take_second_place(group: int) -> None:
+    """Behind the server, for the processor. Of a process group that has run for a while: what is short may be quick."""
+    try:
+        os.setpriority(os.PRIO_PGRP, group, NICE)
+    except OSError:  # it has ended, or is a root's that may do less than we
+        return
+
+
+def go_first_when_memory_is_out() -> None:
+    """The kernel then ends the process with the highest score: this one rather than the server."""
     try:
         file = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:

@@ -1,8 +1,10 @@
-"""One attempt's supervisor: forks the process of the user's code, watches it, and ends everything it leaves behind.
+"""A supervisor: forks the process of the user's code, watches it, and ends everything it leaves behind. Then the next.
 
-It is the reaper of all descendants, also of those that double-forked into sessions of their own. It is given a marker
-and five descriptors: `work` (the code's connection with the server), `control`, standard input, output and error. Over
-`control` it speaks with the server, in frames:
+It is the reaper of all descendants, also of those that double-forked into sessions of their own: nobody is left when an
+attempt ends, so that it can serve another, with another code process. It runs nobody's code itself.
+
+For an attempt it is given a marker and five descriptors: `work` (the code's connection with the server), `control`,
+standard input, output and error. Over `control` it speaks with the server, in frames:
 - it says `{"started": pid}` first and `{"exited": wait_status, "killed": reason or null}` as its last word;
 - it hears `{"watch": {"memory_bytes": …, "processes": …, "cpu_seconds": …}}`, then perhaps `{"stop": grace_seconds}`.
 When the server dies, its end of `control` closes and everything here is killed.
@@ -10,6 +12,7 @@ When the server dies, its end of `control` closes and everything here is killed.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -17,45 +20,85 @@ import select
 import signal
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from . import MARKER, MARKER_BYTES, code, proc
-from .frames import read_frame, receive, write_frame
+from .confine import Confinement
+from .frames import read_body, read_frame, receive, write_frame
 from .kernel import PR_SET_CHILD_SUBREAPER, prctl, rewrite_environment
+from .limits import take_second_place
 
 FIRST_SAMPLE_SECONDS = 0.02
 LAST_SAMPLE_SECONDS = 0.25
 """Between two looks at what the processes use: soon at first, because a memory or fork bomb is fast."""
+RENEW = 100
+"""Attempts after which a confinement is made anew: the kernel keeps in it what each of them was allowed."""
+READY = b"r"
+NO_MARKER = "-" * MARKER_BYTES
 
 
-def wait_for_work(orders: socket.socket, expected: bytes) -> None:
-    """Fork the code's process, pass on to it what comes over `orders`, and watch it. `expected`: see `zygote.serve`."""
+def serve(orders: socket.socket, expected: bytes) -> None:
+    """One attempt after another, until `orders` closes. `expected`: see `zygote.serve`.
+
+    A code process is forked before there is work for it; `orders` is told when there is one.
+    """
     os.setsid()
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prepared: Confinement | None = None
+    for number in itertools.count(1):
+        prepared = made_ready(prepared, json.loads(expected), renew=number % RENEW == 0)
+        child, to_code = fork_code(orders, prepared)
+        orders.send(READY)
+        marker, descriptors = receive(orders, MARKER_BYTES)
+        body = read_body(orders.fileno()) if marker else None
+        if body is None:
+            os._exit(0)  # and the code process with it
+        expected = body
+        if os.waitpid(child, os.WNOHANG)[0]:  # somebody has killed it
+            to_code.close()
+            child, to_code = fork_code(orders, prepared)
+        rewrite_environment(MARKER, marker.decode())
+        attempt(child, to_code, marker, *descriptors)
+        rewrite_environment(MARKER, NO_MARKER)
+
+
+def made_ready(old: Confinement | None, wanted: dict[str, list[str]] | None, *, renew: bool) -> Confinement | None:
+    """What the code process will probably be confined to. Making it anew takes long where many folders are."""
+    if old is not None and old.given == wanted and not renew:
+        old.refresh()
+        return old
+    if old is not None:
+        old.close()
+    return Confinement(wanted) if wanted is not None else None
+
+
+def fork_code(orders: socket.socket, prepared: Confinement | None) -> tuple[int, socket.socket]:
     supervisor = os.getpid()
     ours, theirs = socket.socketpair()
     child = os.fork()
-    if child == 0:
-        try:
-            orders.close()
-            ours.close()
-            code.wait_for_work(supervisor, theirs, json.loads(expected))
-        finally:
-            os._exit(1)
-    theirs.close()
-    marker, descriptors = receive(orders, MARKER_BYTES)
-    if not marker:  # the zygote is gone
-        os._exit(0)
-    work, control, *standard = descriptors
-    rewrite_environment(MARKER, marker.decode())
-    write_frame(control, b'{"started": %d}' % supervisor)
-    socket.send_fds(ours, [marker], [work, *standard])
-    for each in (orders, ours):
-        each.close()
+    if child:
+        theirs.close()
+        return child, ours
+    try:
+        orders.close()
+        ours.close()
+        code.wait_for_work(supervisor, theirs, prepared)
+    finally:
+        os._exit(1)
+
+
+def attempt(child: int, to_code: socket.socket, marker: bytes, work: int, control: int, *standard: int) -> None:
+    with to_code, suppress(OSError):  # the server is gone, or the code process: both will be found out
+        write_frame(control, b'{"started": %d}' % os.getpid())
+        socket.send_fds(to_code, [marker], [work, *standard])
     for fd in (work, *standard):
         os.close(fd)
-    Supervisor(child, control).watch()
-    os._exit(0)
+    supervisor = Supervisor(child, control)
+    report = supervisor.watch()
+    with suppress(OSError):  # nobody hears the last word
+        write_frame(control, json.dumps(report).encode())
+    supervisor.close()
 
 
 class Supervisor:
@@ -67,12 +110,20 @@ class Supervisor:
         self.killed: str | None = None
         self.kill_at: float | None = None
         self.sample_seconds = FIRST_SAMPLE_SECONDS
+        self.processor_seconds_before = reaped_processor_seconds()
         self.poll = select.poll()
         self.poll.register(control, select.POLLIN)
-        if hasattr(os, "pidfd_open"):
-            self.poll.register(os.pidfd_open(child), select.POLLIN)
+        self.pidfd = os.pidfd_open(child) if hasattr(os, "pidfd_open") else None
+        if self.pidfd is not None:
+            self.poll.register(self.pidfd, select.POLLIN)
 
-    def watch(self) -> None:
+    def close(self) -> None:
+        os.close(self.control)
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+
+    def watch(self) -> dict[str, Any]:
+        """Until nobody is left. Gives the report."""
         while self.status is None:
             ready = self.poll.poll(self.pause() * 1000)
             if any(fd == self.control for fd, _ in ready):
@@ -83,7 +134,7 @@ class Supervisor:
                 self.sample()
             self.reap(os.WNOHANG)
         self.end_what_is_left()
-        write_frame(self.control, json.dumps({"exited": self.status, "killed": self.killed}).encode())
+        return {"exited": self.status, "killed": self.killed}
 
     def pause(self) -> float:
         if self.kill_at is None:
@@ -114,6 +165,8 @@ class Supervisor:
 
     def sample(self) -> None:
         """Limits of the kernel are per process; those of a stage are for all its processes together."""
+        if self.sample_seconds == LAST_SAMPLE_SECONDS:
+            take_second_place(self.child)
         self.sample_seconds = min(self.sample_seconds * 2, LAST_SAMPLE_SECONDS)
         if not self.limits:
             return
@@ -132,8 +185,8 @@ class Supervisor:
         return sum(map(proc.proportional_bytes, pids)) > most  # slower, but counts shared pages once
 
     def processor_seconds(self, pids: list[int]) -> float:
-        reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return reaped.ru_utime + reaped.ru_stime + sum(map(proc.processor_seconds, pids))
+        reaped = reaped_processor_seconds() - self.processor_seconds_before
+        return reaped + sum(map(proc.processor_seconds, pids))
 
     def kill_all(self, pids: list[int], reason: str) -> None:
         self.kill(reason)
@@ -158,18 +211,26 @@ class Supervisor:
             wait_for_a_child()
 
 
+def reaped_processor_seconds() -> float:
+    reaped = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return reaped.ru_utime + reaped.ru_stime
+
+
 def end(pids: list[int]) -> None:
-    """Whole groups first: a process that is forking cannot slip through a signal to its group."""
+    """Whole groups first: a process that is forking cannot slip through a signal to its group.
+
+    Some have ended meanwhile; one that has taken another user's rights cannot be ended by us.
+    """
     own = os.getpgid(0)
     for group in {group_of(pid) for pid in pids} - {own, 0}:
         try:
             os.killpg(group, signal.SIGKILL)
-        except ProcessLookupError:
+        except OSError:
             continue
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
+        except OSError:
             continue
 
 
