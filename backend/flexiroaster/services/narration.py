@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flexiroaster.engine.events import Event, EventType
-from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.foreach import items
+from flexiroaster.engine.plurals import counted
 from flexiroaster.store.progress import NOT_TOLD_OF_ITEMS, LogEntry
 
 
