@@ -85,7 +85,7 @@ class Embedded:
         self.reruns = Reruns(changes, self.executions, starting, artifacts)
         self.approvals = Approvals(changes)
         self.signals = Signals(changes)
-        self.children = Children(changes, starting)
+        self.children = Children(changes, starting, self.executions)
         self.stage_runs = StageRuns(changes, self.children, owner=str(uuid4()))
         world = World(
             artifacts=artifacts,

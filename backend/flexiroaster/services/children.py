@@ -17,6 +17,7 @@ from flexiroaster.engine.outcome import Failed, Outcome, Waiting, WaitsFor
 from flexiroaster.engine.runs import Key
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.executions import Executions
 from flexiroaster.services.live import Live
 from flexiroaster.services.starting import Checked, Starting, Wanted
 from flexiroaster.store import children as store
@@ -48,8 +49,9 @@ DraftOf = Callable[[str], tuple[Live, Draft]]
 class Children:
     """`start` after the executions were taken up."""
 
-    def __init__(self, changes: Changes, starting: Starting) -> None:
+    def __init__(self, changes: Changes, starting: Starting, executions: Executions) -> None:
         self._changes = changes
+        self._executions = executions
         self._starting = starting
         changes.on_child_ended = self._tell_parent
         changes.on_child_left = self._cancel_soon
@@ -109,7 +111,7 @@ class Children:
         outcome = _named(outcome, execution.pipeline_id, execution.number)
         if execution.status not in RETRYABLE_EXECUTIONS:
             return self.look(tx, outcome, draft.now)
-        planner.retry(draft)
+        self._executions.try_again(tx, live, draft)
         return outcome
 
     def look(self, tx: Transaction, outcome: Outcome, now: datetime) -> Outcome:

@@ -119,17 +119,20 @@ class Executions:
             _refuse_unless_retryable(live.state.execution)
             found = _retried(live.version, live.state)
             draft = self._changes.draft(live)
-            waiting = self._admission.waiting_to_retry(tx, live)
-            planner.retry(draft, waiting)
-            live.forget_results(key for key, run in draft.runs.items() if run.status is not StageStatus.SUCCESS)
+            self.try_again(tx, live, draft)
             self._changes.save(tx, tally, live, draft)
-            if waiting is not None:
+            if draft.execution.waiting_since is not None:
                 self._changes.live.forget(execution_id)
             return found
 
         found = self._changes.write(operation, tally, durable=True)
         log.info("execution.retried", execution=execution_id, actor=actor, to_run=len(found.to_run))
         return found
+
+    def try_again(self, tx: Transaction, live: Live, draft: Draft) -> None:
+        """Decide a retry of one that may be retried, in the caller's transaction, who saves the draft."""
+        planner.retry(draft, self._admission.waiting_to_retry(tx, live))
+        live.forget_results(key for key, run in draft.runs.items() if run.status is not StageStatus.SUCCESS)
 
     def recover(self) -> int:
         """Take up every execution that has not ended: called once, before work starts, by the only server.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,7 +116,6 @@ class Live:
         """How many executions are above this one."""
         return 0 if self.parent is None else self.parent.depth
 
-
     def forget_results(self, keys: Iterable[Key]) -> None:
         """Of stage runs that are to run again: nothing may read what they made before."""
         for key in keys:
@@ -188,6 +187,9 @@ class LiveExecutions:
             if key not in state.runs or state.runs[key].status is not StageStatus.SUCCESS:
                 continue  # of a round before a retry
             live.results[stage_id(version, key)] = value if artifact_id is None else Spilled(artifact_id)
+        for key, run in state.runs.items():  # so that `has()` knows of a stage that answered nothing
+            if run.status is StageStatus.SUCCESS and not key.index:
+                live.results.setdefault(stage_id(version, key), None)
         begun = [key for key in state.runs if key.index]
         if begun:
             live.items = item_rows.values(connection, execution_id, begun)
