@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import JsonOption, _part, _print_json
-from flexiroaster.cli.db import DataOption
+from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.options import FolderOption, JsonOption
 
 
 def signal(
@@ -15,12 +15,12 @@ def signal(
     name: Annotated[str, typer.Argument(help="The event that its stages wait for.")],
     value: Annotated[str | None, typer.Option("--value", help="What comes with it: JSON, or text.")] = None,
     as_json: JsonOption = False,
-    data: DataOption = None,
+    folder: FolderOption = None,
 ) -> None:
     """Tell an execution of an event: the stages that wait for it go on."""
     from flexiroaster.cli.client import connected
 
-    with connected(data) as server:
+    with connected(folder) as server:
         sent = server.post(f"/api/executions/{_part(execution)}/signal", {"name": name, "data": _value(value)})
     if as_json:
         _print_json(sent)
