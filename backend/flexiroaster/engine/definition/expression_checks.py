@@ -125,8 +125,32 @@ class ExpressionChecks:
             meant = self.findings.closest(name, [id for group in groups for id in self.graph.names.get(group, [])])
             hint = f", did you mean `results.{meant}`?" if meant else "."
             self._add("unknown_stage", f"There is no stage {quoted(name)}{hint}", reference, source, path, meant)
-        elif view is not None and not self.graph.is_upstream(view, name) and not (place.own_result and name == view.id):
+        elif view is None or self.graph.is_upstream(view, name) or (place.own_result and name == view.id):
+            return
+        elif self._waits_beside(view, name, path):
+            self._check_guarded(name, reference, source, path)
+        else:
             self._not_upstream(view, name, reference, source, path)
+
+    def _waits_beside(self, view: StageView, name: str, path: Path) -> bool:
+        """A stage that waits until something holds may look at stages that run at the same time."""
+        is_condition = view.type == "wait" and path == (*view.path, "config", "until")
+        return is_condition and name != view.id and not self._comes_after(view, name)
+
+    def _check_guarded(self, name: str, reference: Reference, source: str, path: Path) -> None:
+        guard = f"has(results.{name})"
+        if guard in source.replace(" ", ""):
+            return
+        self.findings.add(
+            "may_not_be_there",
+            f"`results.{shortened(name)}` is there only once {quoted(name)} has succeeded; until then the expression "
+            "fails, and the stage with it.",
+            path,
+            suggestion=f"{guard} && …",
+            within=source,
+            offset=reference.start,
+            severity="warning",
+        )
 
     def _not_upstream(self, view: StageView, name: str, reference: Reference, source: str, path: Path) -> None:
         if any(need == name for _, need in view.needs) and name != view.id:

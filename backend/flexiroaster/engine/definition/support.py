@@ -22,11 +22,10 @@ NOT_YET: Mapping[str, str] = {
     "config.connection": "Stored connections are",
     "namespace.secrets": "Stored secrets are",
     "type.notify": "The stage type 'notify' is",
-    "type.pipeline": "The stage type 'pipeline' is",
     "type.sql": "The stage type 'sql' is",
 }
 
-STAGE_TYPES_OF_THE_FORMAT = frozenset({"notify", "pipeline", "sql"})
+STAGE_TYPES_OF_THE_FORMAT = frozenset({"notify", "sql"})
 """Known by name even where nothing runs them: their use is answered by `not_supported_yet`."""
 
 
