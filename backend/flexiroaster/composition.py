@@ -16,6 +16,7 @@ from flexiroaster.auth.throttle import LoginThrottle
 from flexiroaster.auth.tokens import Tokens
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.embedded import Embedded, Limits
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.history import History
@@ -57,7 +58,13 @@ class Allowed:
 
 
 def make_engine(
-    database_url: str, artifacts_folder: Path, scratch_folder: Path, allowed: Allowed, *, wait_for_disk: bool = False
+    database_url: str,
+    artifacts_folder: Path,
+    scratch_folder: Path,
+    allowed: Allowed,
+    *,
+    wait_for_disk: bool = False,
+    conditions: Conditions = REALITY,
 ) -> Engine:
     """Opens the database and brings its tables to this release's shape; starts nothing."""
     database = open_database(database_url, wait_for_disk=wait_for_disk)
@@ -74,15 +81,15 @@ def make_engine(
         http_allow=allowed.http_allow,
         concurrency=allowed.concurrency,
     )
-    embedded = Embedded(database, bus, artifacts, registry, limits)
+    embedded = Embedded(database, bus, artifacts, registry, limits, conditions)
     return Engine(
         database=database,
         bus=bus,
         artifacts=artifacts,
         registry=registry,
         embedded=embedded,
-        pipelines=Pipelines(database, registry.types),
-        history=History(database, artifacts, embedded.executions.retry_plan),
+        pipelines=Pipelines(database, registry.types, clock=conditions.clock),
+        history=History(database, artifacts, embedded.executions.retry_plan, clock=conditions.clock),
     )
 
 

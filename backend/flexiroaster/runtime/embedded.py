@@ -16,6 +16,7 @@ from flexiroaster.bus.port import Bus
 from flexiroaster.dispatch.inprocess import InProcessDispatch
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.runtime.attempt import World
+from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.logbook import Logbook
@@ -62,12 +63,18 @@ class Embedded:
     """`start` takes up what an earlier process left, then works; `stop` may be called twice."""
 
     def __init__(
-        self, database: Database, bus: Bus, artifacts: ArtifactStore, registry: StageRegistry, limits: Limits
+        self,
+        database: Database,
+        bus: Bus,
+        artifacts: ArtifactStore,
+        registry: StageRegistry,
+        limits: Limits,
+        conditions: Conditions = REALITY,
     ) -> None:
         read_spilled = spilled_reader(database, artifacts)
         self._database = database
         self._scratch_root = limits.scratch_root
-        self._timers = Timers()
+        self._timers = conditions.timers or Timers()
         self.dispatch = InProcessDispatch()
         changes = Changes(
             database,
@@ -77,6 +84,7 @@ class Embedded:
             read_spilled=read_spilled,
             default_timeout=DEFAULT_TIMEOUT,
             instant_types=INSTANT_TYPES,
+            clock=conditions.clock,
         )
         self.admission = Admission(changes)
         starting = Starting(changes, self.admission)
@@ -86,7 +94,7 @@ class Embedded:
         self.approvals = Approvals(changes)
         self.signals = Signals(changes)
         self.children = Children(changes, starting, self.executions)
-        self.stage_runs = StageRuns(changes, self.children, owner=str(uuid4()))
+        self.stage_runs = StageRuns(changes, self.children, owner=str(uuid4()), chance=conditions.chance)
         world = World(
             artifacts=artifacts,
             artifact_dir=limits.artifact_dir,
@@ -98,6 +106,7 @@ class Embedded:
             code_dirs=limits.code_dirs,
             hidden_from_code=limits.hidden_from_code,
             http_allow=limits.http_allow,
+            clock=conditions.clock,
         )
         self._logbook = Logbook(self.stage_runs.write_logs)
         self.journal = changes.journal
@@ -105,7 +114,7 @@ class Embedded:
         self.worker = Worker(
             self.stage_runs,
             self.dispatch,
-            Executor(registry, world, Expander(Items(changes), world)),
+            Executor(registry, world, Expander(Items(changes), world), conditions.stand_ins),
             self._timers,
             world,
             self._logbook,

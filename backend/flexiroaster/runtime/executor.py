@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.outcome import Cancelled, Failed, Outcome, Skipped, Stopped, Succeeded, Waiting
 from flexiroaster.engine.quoting import shortened
 from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.runtime.conditions import StandIn
 from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.recordable import recordable
 from flexiroaster.services.live import Version
@@ -24,16 +26,20 @@ from flexiroaster.stages.base import Stage, StageConfig
 from flexiroaster.stages.registry import StageRegistry
 
 NO_CONFIG: dict[str, Any] = {}
+NO_STAND_INS: Mapping[str, StandIn] = {}
 OWN_FRAMES = "flexiroaster/runtime/executor.py"
 
 
 class Executor:
     """`run` is called from many threads at once."""
 
-    def __init__(self, registry: StageRegistry, world: World, expander: Expander) -> None:
+    def __init__(
+        self, registry: StageRegistry, world: World, expander: Expander, stand_ins: Mapping[str, StandIn] = NO_STAND_INS
+    ) -> None:
         self._registry = registry
         self._world = world
         self._expander = expander
+        self._stand_ins = stand_ins
         self._static = lru_cache(maxsize=2000)(self._static_config)
 
     def run(self, attempt: Attempt) -> tuple[Outcome, Produced]:
@@ -57,19 +63,21 @@ class Executor:
     def _outcome(self, attempt: Attempt) -> Outcome:
         live, key = attempt.claimed.live, attempt.claimed.key
         version, position = live.version, key.position
+        stand_in = self._stand_ins.get(attempt.stage_id) if self._stand_ins else None
         stage = self._registry.get(version.plan.stages[position].type)
         when, template = version.whens[position], version.configs[position]
         if key.index and not version.iterations[position].when_per_item:
             when = None  # it was asked for all of them
-        if when is None and template.is_static and not stage.takes_data:
+        if stand_in is None and when is None and template.is_static and not stage.takes_data:
             config = self._static(version, position)
         else:
             visible = item_scope(live, self._world.read_spilled, key, attempt.claimed.item)
             if when is not None and not _truth("when", when.render(visible)):
                 return Skipped(f"when is false: {when.value}")
+            if stand_in is not None:
+                return _as_outcome(stand_in(attempt))
             config = _config(stage, self._given(stage, attempt, template.render(visible)))
-        answer = stage.run(config, attempt)
-        return answer if isinstance(answer, _OUTCOMES) else Succeeded(answer)
+        return _as_outcome(stage.run(config, attempt))
 
     def _for_items(self, attempt: Attempt) -> tuple[Outcome, Produced]:
         """A foreach stage's own run. A condition that looks at no item is asked once, before there are any."""
@@ -113,6 +121,10 @@ class Executor:
         with attempt.artifact("result.json", kind="result", media_type="application/json") as draft:
             draft.path.write_bytes(text)
         return outcome, Produced(result=result, spilled_to=draft.id)
+
+
+def _as_outcome(answer: Any) -> Outcome:
+    return answer if isinstance(answer, _OUTCOMES) else Succeeded(answer)
 
 
 _OUTCOMES = (Succeeded, Failed, Skipped, Waiting, Cancelled, Stopped)

@@ -17,11 +17,11 @@ from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.outcome import Failed, Succeeded
 from flexiroaster.engine.runs import Key
 from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.runtime.conditions import Clockwork
 from flexiroaster.runtime.deadlines import Deadlines
 from flexiroaster.runtime.executor import Executor, timeout_error
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.recordable import recordable
-from flexiroaster.runtime.timers import Timers
 from flexiroaster.services.stage_runs import LEASE, Claimed, Ended, Produced, StageRuns
 from flexiroaster.store.database import StoreUnavailable
 
@@ -44,7 +44,7 @@ class Worker:
         stage_runs: StageRuns,
         dispatch: InProcessDispatch,
         executor: Executor,
-        timers: Timers,
+        timers: Clockwork,
         world: World,
         logbook: Logbook,
         *,
@@ -69,6 +69,16 @@ class Worker:
             self._add_thread()
         self._spawn(self._beat, "heartbeat")
         self._deadlines.start()
+
+    def work_off(self) -> None:
+        """Do what is ready, in the calling thread: for who drives an engine by hand instead of starting it."""
+        self._dispatch.rejoin()
+        try:
+            while claimed := self._stage_runs.claim_next():
+                while claimed:
+                    claimed, _ = self._do(claimed)
+        finally:
+            self._dispatch.leave()
 
     def stop(self, grace_seconds: float) -> None:
         """Take no more work; what still runs after the grace is told to stop and handed back."""
