@@ -130,6 +130,7 @@ class LiveExecutions:
         self._instant_types = instant_types
         self._live: dict[str, Live] = {}
         self._versions: OrderedDict[tuple[str, int], Version] = OrderedDict()
+        self._newest: dict[str, int] = {}
         self._stages_kept = 0
         self._versions_lock = threading.Lock()
 
@@ -145,6 +146,15 @@ class LiveExecutions:
 
     def forget(self, execution_id: str) -> None:
         self._live.pop(execution_id, None)
+
+    def newest(self, pipeline_id: str) -> tuple[int, Version] | None:
+        """The newest version as far as this process remembers."""
+        number = self._newest.get(pipeline_id)
+        known = None if number is None else self._versions.get((pipeline_id, number))
+        return None if number is None or known is None else (number, known)
+
+    def remember_newest(self, pipeline_id: str, number: int) -> None:
+        self._newest[pipeline_id] = number
 
     def version(self, connection: sa.Connection, pipeline_id: str, number: int) -> Version:
         """Raises NotFound. Safe from any thread: a version never changes."""

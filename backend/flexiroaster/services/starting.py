@@ -106,7 +106,7 @@ class Starting:
     def check(self, wanted: Wanted) -> Checked:
         """Raises NotFound, or InvalidInputs with a problem per input."""
         now = self._changes.clock()
-        number, version = self.version(wanted.pipeline_id, wanted.version)
+        number, version = self._remembered(wanted, now) or self.version(wanted.pipeline_id, wanted.version)
         return self.check_inputs(wanted, number, version, now, new_id(now))
 
     def check_inputs(self, wanted: Wanted, number: int, version: Version, now: datetime, id: str) -> Checked:
@@ -119,6 +119,13 @@ class Starting:
         }
         key = concurrency_key(version.pipeline.concurrency, visible)
         return Checked(wanted, id, number, version, inputs, key, now)
+
+    def _remembered(self, wanted: Wanted, now: datetime) -> tuple[int, Version] | None:
+        """The newest version as the last start found it; `insert` looks again, in its transaction."""
+        if wanted.version is not None or wanted.take_over is not None:
+            return None
+        known = self._changes.live.newest(wanted.pipeline_id)
+        return None if known is None or known[1].outlook.is_old(now) else known
 
     def version(self, pipeline_id: str, number: int | None) -> tuple[int, Version]:
         """The version to run, the newest for None. Raises NotFound, also for a deleted pipeline."""
@@ -145,11 +152,23 @@ class Starting:
         found = progress.next_number(tx, wanted.pipeline_id)
         if found is None:
             raise NotFound("pipeline", wanted.pipeline_id)
-        count, enabled = found
+        count, enabled, newest = found
+        checked = self._of_newest(tx, checked, newest)
         key = self._key(tx, checked)
         place = self._admission.place(tx, wanted.pipeline_id, checked.version, key, enabled, checked.at)
         self._insert(tx, tally, checked, _row(checked, count), place)
         return Started(checked.id, wanted.pipeline_id, count, replayed=False)
+
+    def _of_newest(self, tx: Transaction, checked: Checked, newest: int) -> Checked:
+        """The same for the version that is the newest by now, where that is what is wanted. Raises InvalidInputs."""
+        wanted = checked.wanted
+        if wanted.version is not None or wanted.take_over is not None:
+            return checked
+        self._changes.live.remember_newest(wanted.pipeline_id, newest)
+        if newest == checked.number:
+            return checked
+        version = self._changes.live.version(tx.sa, wanted.pipeline_id, newest)
+        return self.check_inputs(wanted, newest, version, checked.at, checked.id)
 
     def _key(self, tx: Transaction, checked: Checked) -> str | None:
         """None also where an execution above has the place: it would wait for this one, and this one for it."""

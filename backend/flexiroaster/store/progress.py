@@ -231,12 +231,12 @@ def insert_logs(tx: Transaction, entries: Sequence[LogEntry]) -> None:
     )
 
 
-def next_number(tx: Transaction, pipeline_id: str) -> tuple[int, bool] | None:
-    """The number of the pipeline's next execution, and whether the pipeline is enabled; None when there is no such
-    pipeline (any more). Until the commit nobody else starts an execution of this pipeline.
+def next_number(tx: Transaction, pipeline_id: str) -> tuple[int, bool, int] | None:
+    """The number of the pipeline's next execution, whether the pipeline is enabled, and its newest version; None when
+    there is no such pipeline (any more). Until the commit nobody else starts an execution of this pipeline.
     """
     found = tx.fetch("next_number", (pipeline_id,))
-    return (int(found[0][0]), bool(found[0][1])) if found else None
+    return (int(found[0][0]), bool(found[0][1]), int(found[0][2])) if found else None
 
 
 def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> tuple[str, int] | None:

@@ -345,6 +345,17 @@ def test_instant_stages_share_a_transaction_and_one_that_cannot_be_recorded_fail
     assert states == {name: "failed" if name == "m7" else "success" for name in middle}
 
 
+def test_start_runs_the_newest_version(engine: TestEngine) -> None:
+    pipeline = engine.add({"a": []})
+    for version in (1, 2, 3):
+        execution = engine.executions.start(pipeline)
+        engine.wait_end(execution)
+        assert engine.row(execution.execution_id)["version"] == version
+        engine.change(pipeline, {"a": [], "b": []}, inputs={"n": {"type": "integer", "default": version}})
+    with pytest.raises(InvalidInputs):
+        engine.executions.start(pipeline, inputs={"n": "three"})
+
+
 def test_late_answer_of_a_dead_process_changes_nothing(database: Database, tmp_path: Path) -> None:
     dead = TestEngine(database, tmp_path)
     execution = dead.execute({"a": []})
@@ -355,7 +366,7 @@ def test_late_answer_of_a_dead_process_changes_nothing(database: Database, tmp_p
         late = Ended(claimed, Succeeded({"late": True}), Produced(result_json='{"late":true}'))
         dead.embedded.stage_runs.record([late])
         assert engine.events(execution) == before
-        assert engine.results(execution) == {}
+        assert engine.results(execution) == {0: None}
 
 
 def test_stage_that_ignores_its_timeout_is_recorded_without_it(

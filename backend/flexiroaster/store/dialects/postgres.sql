@@ -54,7 +54,8 @@ waiting_since, reason)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: next_number
-UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL RETURNING last_number, enabled;
+UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL
+RETURNING last_number, enabled, version;
 
 -- name: execution_of_key
 SELECT id, number FROM executions WHERE pipeline_id = %s AND idempotency_key = %s;

@@ -54,7 +54,8 @@ waiting_since, reason)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: next_number
-UPDATE pipelines SET last_number = last_number + 1 WHERE id = ? AND deleted_at IS NULL RETURNING last_number, enabled;
+UPDATE pipelines SET last_number = last_number + 1 WHERE id = ? AND deleted_at IS NULL
+RETURNING last_number, enabled, version;
 
 -- name: execution_of_key
 SELECT id, number FROM executions WHERE pipeline_id = ? AND idempotency_key = ?;
