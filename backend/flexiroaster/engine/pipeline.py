@@ -163,6 +163,9 @@ class StageSpec(Part):
     config: dict[str, Any] = {}
     retry: Retry | None = None
     timeout: PositiveDuration | None = None
+    queue_timeout: PositiveDuration | None = Field(
+        None, description="How long it may be ready without starting: for want of a worker, a slot or a rate."
+    )
     deadline: Deadline | None = None
     pool: Word | None = None
     priority: int = Field(0, ge=-MOST_PRIORITY, le=MOST_PRIORITY)

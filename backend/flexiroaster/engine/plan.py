@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import groupby
 
 from flexiroaster.engine.foreach import ItemRules
-from flexiroaster.engine.pipeline import Join, Pipeline, Repeat, Retry, compensation_id
+from flexiroaster.engine.pipeline import Join, Pipeline, RateLimit, Repeat, Retry, compensation_id
 from flexiroaster.engine.state import Phase
 
 
@@ -30,10 +30,22 @@ class PlannedStage:
     rank: int
     priority: int = 0
     pool: str | None = None
+    rate_limit: RateLimit | None = None
+    queue_timeout: timedelta | None = None
     phase: Phase = Phase.MAIN
     undoes: int | None = None
     repeat: Repeat | None = None
     items: ItemRules | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether it may have to wait for more than a worker."""
+        return self.pool is not None or self.rate_limit is not None
+
+    @property
+    def own_pool(self) -> str | None:
+        """Whose slots its own run takes: those of a foreach stage are for its items."""
+        return self.pool if self.items is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class Plan:
     positions: dict[str, int]
     main: int
     phases: dict[Phase, tuple[int, ...]]
+    gated: bool
 
     @classmethod
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None = None) -> Plan:
@@ -76,6 +89,8 @@ class Plan:
                 rank=ranks[position],
                 priority=stage.priority,
                 pool=stage.pool,
+                rate_limit=stage.rate_limit,
+                queue_timeout=stage.queue_timeout,
                 phase=phase,
                 undoes=undone.get(stage.id),
                 repeat=stage.repeat,
@@ -95,6 +110,7 @@ class Plan:
             positions=positions,
             main=main,
             phases=phases,
+            gated=any(stage.gated for stage in stages),
         )
 
     def rank_of(self, stage: str) -> int:

@@ -13,7 +13,7 @@ An execution::
 
 A stage run::
 
-    pending ──> queued ──> running ──> success
+    pending ──> queued ──> running ──> success         (queued ──> timed_out: it could not start in time)
        │           │          ├──────> failed
        │           │          ├──────> timed_out
        │           │          ├──────> retrying ──> queued   (after the backoff)
@@ -84,7 +84,7 @@ EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
 
 STAGE_MOVES: dict[StageStatus, frozenset[StageStatus]] = {
     S.PENDING: frozenset({S.QUEUED, S.SKIPPED, S.CANCELLED}),
-    S.QUEUED: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED}),
+    S.QUEUED: frozenset({S.RUNNING, S.SKIPPED, S.CANCELLED, S.TIMED_OUT}),
     S.RUNNING: frozenset(
         {S.SUCCESS, S.FAILED, S.SKIPPED, S.TIMED_OUT, S.RETRYING, S.WAITING, S.CANCELLING, S.CANCELLED, S.QUEUED}
     ),

@@ -28,6 +28,7 @@ from flexiroaster.services.bulk import Bulk
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.children import Children
 from flexiroaster.services.executions import Executions
+from flexiroaster.services.gates import Gates
 from flexiroaster.services.items import Items
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.scope import ReadSpilled
@@ -94,7 +95,8 @@ class Embedded:
         self.approvals = Approvals(changes)
         self.signals = Signals(changes)
         self.children = Children(changes, starting, self.executions)
-        self.stage_runs = StageRuns(changes, self.children, owner=str(uuid4()), chance=conditions.chance)
+        self.gates = Gates(changes)
+        self.stage_runs = StageRuns(changes, self.children, self.gates, owner=str(uuid4()), chance=conditions.chance)
         world = World(
             artifacts=artifacts,
             artifact_dir=limits.artifact_dir,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -77,6 +77,8 @@ class Changes:
         self._read_spilled = read_spilled
         self.on_place_free: Callable[[Transaction, Tally, Execution], None] = lambda tx, tally, execution: None
         """Called in the transaction that ended an execution which had, or waited for, a place among others."""
+        self.on_slots_free: Callable[[Mapping[str, int]], None] = lambda freed: None
+        """Called after the commit that gave so many slots of these pools back, with the writer held."""
         self.on_child_ended: Callable[[Parent, str], None] = lambda parent, child: None
         """Called after the commit that ended an execution which another one started, with the writer held."""
         self.on_child_left: Callable[[str], None] = lambda child: None
@@ -129,6 +131,8 @@ class Changes:
             if ended and before not in EXECUTION_FINAL:
                 self._close(tx, live, draft)
             progress.save(tx, draft)
+            if draft.plan.gated and (freed := planner.slots_freed(draft)):
+                tx.after_commit(partial(self.on_slots_free, freed))
             self.settle(tx, live, draft)
         if ended:
             self.live.forget(draft.execution.id)
@@ -204,7 +208,9 @@ class Changes:
         self.change(execution_id, decide)
 
     def wake(self, execution_id: str, key: Key) -> None:
-        """A retry or a wait may be due (nothing happens when it is not, any more or yet)."""
+        """A retry or a wait may be due (nothing happens when it is not, any more or yet), or a queue timeout."""
+        if self._is_old_news(execution_id, key):
+            return
 
         def decide(live: Live, draft: Draft) -> None:
             run = draft.find(key)
@@ -212,3 +218,12 @@ class Changes:
                 planner.wake(draft, key)
 
         self.change(execution_id, decide)
+
+    def _is_old_news(self, execution_id: str, key: Key) -> bool:
+        """Whether nothing can be due there: most queue timeouts are forgotten so, without a transaction."""
+        known = self.live.known(execution_id)
+        if known is not None:
+            run = known.state.runs.get(key)
+            return run is None or run.due_at is None or run.due_at > self.clock()
+        with self.database.read() as connection:
+            return progress.has_ended(connection, execution_id)

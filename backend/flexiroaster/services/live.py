@@ -144,6 +144,10 @@ class LiveExecutions:
     def keep(self, live: Live) -> None:
         self._live[live.state.execution.id] = live
 
+    def known(self, execution_id: str) -> Live | None:
+        """Only if it is in memory. Safe from any thread, for a look."""
+        return self._live.get(execution_id)
+
     def forget(self, execution_id: str) -> None:
         self._live.pop(execution_id, None)
 

@@ -19,6 +19,7 @@ from flexiroaster.engine.state import StageStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services import signals
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.gates import Gates, Room
 from flexiroaster.services.children import Children, Order
 from flexiroaster.services.handing_out import hand_out
 from flexiroaster.services.live import Live, Spilled, Version, stage_id
@@ -28,6 +29,8 @@ from flexiroaster.store.progress import KeptArtifact, LogEntry
 
 log = structlog.get_logger(__name__)
 
+MOST_LOOKED_AT = 256
+"""Ready stage runs that one transaction takes from the queue, those included that cannot start and say why."""
 MOST_AT_ONCE = 32
 """Instant stage runs that one transaction claims: they share its commit, and are run again if the process dies."""
 INLINE_BYTES = 64 * 1024
@@ -98,10 +101,17 @@ class StageRuns:
     """`owner` is this process in the leases; `chance` spreads retries."""
 
     def __init__(
-        self, changes: Changes, children: Children, *, owner: str, chance: Callable[[], float] = random.random
+        self,
+        changes: Changes,
+        children: Children,
+        gates: Gates,
+        *,
+        owner: str,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._changes = changes
         self._children = children
+        self._gates = gates
         self._owner = owner
         self._chance = chance
 
@@ -149,9 +159,7 @@ class StageRuns:
             self._keep(batch.tx, live, claimed, produced, draft, remember=not outcome.again)
         batch.lines += produced.logs
 
-    def _settled(
-        self, batch: _Batch, draft: Draft, claimed: Claimed, outcome: Outcome, produced: Produced
-    ) -> Outcome:
+    def _settled(self, batch: _Batch, draft: Draft, claimed: Claimed, outcome: Outcome, produced: Produced) -> Outcome:
         """The outcome to record of a stage run that starts an execution, or begins to wait for something."""
         if isinstance(outcome, Waiting) and draft.run(claimed.key).status is StageStatus.CANCELLING:
             return outcome
@@ -216,7 +224,7 @@ class StageRuns:
             is_instant = live.version.is_instant
             _sort(live.version, draft.ready)
             while draft.ready and (not found or (found[0].instant and is_instant(draft.ready[0]))):
-                claimed = self._claim(live, draft, draft.ready.pop(0))
+                claimed = self._claim(batch, live, draft, draft.ready.pop(0))
                 if claimed is not None:
                     found.append(claimed)
                 if len(found) == MOST_AT_ONCE:
@@ -233,17 +241,25 @@ class StageRuns:
     def _claim_from_queue(self, batch: _Batch) -> list[Claimed]:
         found: list[Claimed] = []
         dispatch = self._changes.dispatch
-        while len(found) < MOST_AT_ONCE and (ready := dispatch.take(instant_only=bool(found))) is not None:
-            batch.tally.taken.append(ready)
+        taken = batch.tally.taken
+        while (
+            len(found) < MOST_AT_ONCE
+            and len(taken) < MOST_LOOKED_AT
+            and (ready := dispatch.take(instant_only=bool(found))) is not None
+        ):
+            taken.append(ready)
             live, draft = batch.draft(ready.work.execution_id)
-            claimed = self._claim(live, draft, ready.work.key)
+            claimed = self._claim(batch, live, draft, ready.work.key)
             if claimed is not None:
                 found.append(claimed)
                 if not claimed.instant:
                     break
         return found
 
-    def _claim(self, live: Live, draft: Draft, key: Key) -> Claimed | None:
+    def _claim(self, batch: _Batch, live: Live, draft: Draft, key: Key) -> Claimed | None:
+        plan = draft.plan
+        if plan.gated and planner.has_gate(plan, key) and not self._gates.open(batch.room, live, draft, key):
+            return None
         run = planner.claim(draft, key, self._owner, draft.now + LEASE)
         return None if run is None else Claimed(live, key, run, live.items.get(key) if key.index else None)
 
@@ -258,7 +274,7 @@ def _sort(version: Version, ready: list[Key]) -> None:
 class _Batch:
     """What one transaction does to several executions: each has one draft, written once."""
 
-    __slots__ = ("_changes", "drafts", "lines", "tally", "tx")
+    __slots__ = ("_changes", "drafts", "lines", "room", "tally", "tx")
 
     def __init__(self, changes: Changes, tx: Transaction, tally: Tally) -> None:
         self._changes = changes
@@ -266,6 +282,7 @@ class _Batch:
         self.tally = tally
         self.drafts: dict[str, tuple[Live, Draft]] = {}
         self.lines: list[LogEntry] = []
+        self.room = Room(tx, self.drafts)
 
     def draft(self, execution_id: str) -> tuple[Live, Draft]:
         found = self.drafts.get(execution_id)

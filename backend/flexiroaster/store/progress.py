@@ -342,6 +342,12 @@ def open_executions(connection: sa.Connection) -> list[str]:
     return list(connection.scalars(query))
 
 
+def has_ended(connection: sa.Connection, execution_id: str) -> bool:
+    """Also of one that is not there."""
+    query = sa.select(executions.c.id).where(executions.c.id == execution_id, executions.c.ended_at.is_(None))
+    return connection.scalar(query) is None
+
+
 def load_results(connection: sa.Connection, execution_id: str) -> dict[Key, tuple[Any, str | None]]:
     """Results by stage: the inline value, and the artifact's id where it was spilled."""
     query = sa.select(results).where(results.c.execution_id == execution_id, results.c.idx == 0)
@@ -372,7 +378,7 @@ def _insert_runs(tx: Transaction, draft: Draft, runs: Iterable[StageRun]) -> Non
     tx.put(
         "insert_stage_run",
         [
-            (draft.execution.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from, stage.pool)
+            (draft.execution.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from, stage.own_pool)
             for run in runs
             for stage in (stages[run.key.position],)
         ],

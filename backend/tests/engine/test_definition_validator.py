@@ -326,8 +326,6 @@ UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
     ("stage.deadline", {"deadline": {"by": "06:00"}}),
-    ("stage.pool", {"pool": "cpu"}),
-    ("stage.rate_limit", {"rate_limit": {"key": "a", "limit": 1, "per": "1s"}}),
     ("stage.cache", {"cache": {"key": "a", "ttl": "1d"}}),
     ("stage.output", {"output": {"preview_rows": 5}}),
     ("config.connection", {"type": "any", "config": {"connection": "shop"}}),

@@ -15,8 +15,6 @@ NOT_YET: Mapping[str, str] = {
     "deadline": "A deadline is",
     "tests": "Tests inside a definition are",
     "stage.deadline": "A deadline of a stage is",
-    "stage.pool": "Pools are",
-    "stage.rate_limit": "A rate limit is",
     "stage.cache": "Caching a stage is",
     "stage.output": "Choosing how a stage's table is kept is",
     "config.connection": "Stored connections are",

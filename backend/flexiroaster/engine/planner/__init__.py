@@ -8,8 +8,9 @@ decision touches are looked at, so its cost does not grow with the pipeline.
 from flexiroaster.engine.draft import IllegalMove
 from flexiroaster.engine.planner.admitting import admit, turn_away
 from flexiroaster.engine.planner.finishing import fail_outputs
-from flexiroaster.engine.planner.holding import claim, is_current, lose, release
+from flexiroaster.engine.planner.holding import claim, claimable, goes_on_with_attempt, is_current, lose, release
 from flexiroaster.engine.planner.pausing import pause, resume
+from flexiroaster.engine.planner.queueing import expire, has_gate, hold_back, slots_freed, slots_taken
 from flexiroaster.engine.planner.recording import record
 from flexiroaster.engine.planner.rerunning import begin, take_over
 from flexiroaster.engine.planner.retrying import needing_another_run, retry
@@ -23,7 +24,12 @@ __all__ = [
     "begin",
     "cancel",
     "claim",
+    "claimable",
+    "expire",
     "fail_outputs",
+    "goes_on_with_attempt",
+    "has_gate",
+    "hold_back",
     "is_current",
     "lose",
     "needing_another_run",
@@ -33,6 +39,8 @@ __all__ = [
     "resume",
     "retry",
     "signal",
+    "slots_freed",
+    "slots_taken",
     "start",
     "take_over",
     "time_out",

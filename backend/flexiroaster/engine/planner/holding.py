@@ -25,14 +25,13 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
 
     A stage run that waited goes on with its attempt, every other claim is a new one.
     """
-    run = draft.find(key)
-    execution = draft.execution
-    if run is None or run.status is not S.QUEUED or execution.status is E.PAUSED or not goes_on(execution):
+    run = claimable(draft, key)
+    if run is None:
         return None
     if draft.execution.status is E.QUEUED:
         draft.change_execution(status=E.RUNNING, started_at=draft.execution.started_at or draft.now)
         draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value)
-    resumed = run.state is not None and run.started_at is not None
+    resumed = goes_on_with_attempt(run)
     claimed = draft.change(
         run,
         status=S.RUNNING,
@@ -40,12 +39,26 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
         lease_owner=owner,
         lease_until=lease_until,
         started_at=run.started_at if resumed else draft.now,
+        due_at=None,
         reason=None,
         error=None,
     )
     if not resumed:
         draft.emit(EventType.STAGE_STARTED, key, attempt=claimed.attempt, status=S.RUNNING.value)
     return claimed
+
+
+def claimable(draft: Draft, key: Key) -> StageRun | None:
+    """The stage run, if a worker may have it now."""
+    run, execution = draft.find(key), draft.execution
+    if run is None or run.status is not S.QUEUED or execution.status is E.PAUSED or not goes_on(execution):
+        return None
+    return run
+
+
+def goes_on_with_attempt(run: StageRun) -> bool:
+    """Whether a claim is no new start, because its attempt only waited."""
+    return run.state is not None and run.started_at is not None
 
 
 def is_current(draft: Draft, key: Key, attempt: int, owner: str) -> bool:

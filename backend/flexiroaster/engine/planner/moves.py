@@ -34,7 +34,9 @@ def goes_on(execution: Execution) -> bool:
 
 
 def make_ready(draft: Draft, run: StageRun) -> None:
-    draft.change(run, status=S.QUEUED, ready_at=draft.now, due_at=None, reason=None)
+    timeout = draft.plan.stages[run.key.position].queue_timeout
+    due_at = None if timeout is None else draft.now + timeout
+    draft.change(run, status=S.QUEUED, ready_at=draft.now, due_at=due_at, reason=None)
     draft.ready.append(run.key)
 
 

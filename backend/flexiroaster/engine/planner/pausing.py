@@ -31,6 +31,8 @@ def resume(draft: Draft, reason: str) -> None:
     )
     for run in draft.every_run():
         if run.status is S.QUEUED:
+            if run.due_at is not None:
+                draft.change(run, due_at=run.due_at + paused)
             draft.ready.append(run.key)
         elif run.status in (S.RETRYING, S.WAITING) and run.due_at is not None and run.due_at <= draft.now:
             make_ready(draft, run)

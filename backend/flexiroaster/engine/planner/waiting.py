@@ -10,6 +10,7 @@ from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.outcome import Failed, Outcome, Succeeded, Waiting, WaitsFor
 from flexiroaster.engine.planner.moves import RELEASED, goes_on, make_ready
+from flexiroaster.engine.planner.queueing import expire
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, StageStatus
 
@@ -50,9 +51,11 @@ def tell_decision(draft: Draft, run: StageRun, outcome: Outcome) -> None:
 
 
 def wake(draft: Draft, key: Key) -> None:
-    """A retry or a wait is due."""
+    """A retry or a wait is due, or the time is over that it may be ready without starting."""
     run = draft.find(key)
     execution = draft.execution
+    if run is not None and run.status is S.QUEUED:
+        expire(draft, key)
     if run is None or run.status not in (S.RETRYING, S.WAITING):
         return
     if execution.status is not E.PAUSED and goes_on(execution):

@@ -131,3 +131,14 @@ UNION ALL
 SELECT id, number, 1 AS waits FROM executions
 WHERE pipeline_id = %s AND concurrency_key = %s AND waiting_since IS NOT NULL
 ) AS found ORDER BY waits, number LIMIT %s;
+
+-- name: lock_gate
+SELECT pg_advisory_xact_lock(hashtextextended(%s, 0));
+
+-- name: pool_slots
+SELECT (SELECT slots FROM pools WHERE name = %s), (SELECT count(*) FROM stage_runs
+WHERE pool = %s AND status IN ('running', 'cancelling') AND lease_owner IS NOT NULL AND ended_at IS NULL);
+
+-- name: put_rate
+INSERT INTO rate_limits (key, full_at) VALUES (%s, %s)
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at;

@@ -130,3 +130,14 @@ UNION ALL
 SELECT id, number, 1 AS waits FROM executions
 WHERE pipeline_id = ? AND concurrency_key = ? AND waiting_since IS NOT NULL
 ) AS found ORDER BY waits, number LIMIT ?;
+
+-- name: lock_gate
+SELECT ?;
+
+-- name: pool_slots
+SELECT (SELECT slots FROM pools WHERE name = ?), (SELECT count(*) FROM stage_runs
+WHERE pool = ? AND status IN ('running', 'cancelling') AND lease_owner IS NOT NULL AND ended_at IS NULL);
+
+-- name: put_rate
+INSERT INTO rate_limits (key, full_at) VALUES (?, ?)
+ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at;
