@@ -17,6 +17,7 @@ from flexiroaster.engine.state import Phase
 from flexiroaster.services.history import (
     ExecutionEntry,
     ExecutionPicture,
+    ItemEntry,
     RetryPlan,
     StageRunEntry,
     StageRunPicture,
@@ -26,6 +27,7 @@ from flexiroaster.services.pipelines import PipelineEntry, PipelinePicture, name
 from flexiroaster.services.version_diff import VersionDiff
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.artifacts import ArtifactRow
+from flexiroaster.store.children import LinkRow
 from flexiroaster.store.executions import AttemptRow, EventRow, ExecutionRow
 from flexiroaster.store.logs import LogRow
 from flexiroaster.store.pipelines import BARS, MEASURED, RunRow, VersionRow, VersionText
@@ -209,6 +211,20 @@ def execution_detail(picture: ExecutionPicture, now: datetime) -> schemas.Execut
         last_seq=row.last_seq,
         retry=retry_plan(row.id, picture.retry, "will run") if picture.retry else None,
         timeout_at=row.timeout_at,
+        use_cache=row.use_cache,
+        parent=_link(picture.parent) if picture.parent else None,
+        children=[_link(child) for child in picture.children],
+    )
+
+
+def _link(row: LinkRow) -> schemas.ExecutionLink:
+    return schemas.ExecutionLink(
+        execution_id=row.execution_id,
+        pipeline_id=row.pipeline_id,
+        number=row.number,
+        status=cast("Any", row.status),
+        stage=row.stage,
+        index=row.index,
     )
 
 
@@ -236,7 +252,27 @@ def stage_run_detail(picture: StageRunPicture, now: datetime) -> schemas.StageRu
         config=entry.outline.config,
         result=picture.result,
         result_truncated=picture.result_truncated,
+        item=picture.item,
         attempts=[*(_attempt(row, entry.row.stage, now) for row in picture.attempts), *_current_attempt(entry, now)],
+    )
+
+
+def item(entry: ItemEntry, stage: str, now: datetime) -> schemas.ItemBody:
+    row = entry.row
+    return schemas.ItemBody(
+        index=row.index,
+        item=entry.value,
+        status=cast("Any", row.status),
+        attempt=row.attempt,
+        reason=row.reason,
+        error=stage_error(row.error, stage),
+        due_at=row.due_at,
+        ready_at=row.ready_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        duration_seconds=seconds(row.started_at, row.ended_at or now),
+        rows=row.rows,
+        bytes=row.bytes,
     )
 
 
@@ -300,6 +336,9 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "from_stage": row.from_stage,
         "alone": row.alone,
         "retries": row.retries,
+        "parent_id": row.parent_id,
+        "deadline_at": row.deadline_at,
+        "late": row.missed_at is not None,
     }
 
 
@@ -328,7 +367,14 @@ def _stage_run(entry: StageRunEntry, now: datetime) -> dict[str, Any]:
         "rows": row.rows,
         "bytes": row.bytes,
         "reused_from": row.reused_from,
+        "waits_for": row.waits_for,
+        "cached_from": row.cached_from,
+        "deadline_at": row.deadline_at,
+        "late": row.missed_at is not None,
         "artifacts": [artifact(kept) for kept in entry.artifacts],
+        "items": None
+        if entry.items is None
+        else schemas.ItemCounts(count=sum(entry.items.values()), states=dict(entry.items)),
     }
 
 

@@ -48,6 +48,9 @@ def list_executions(
     response: Response,
     status: States = [],  # noqa: B006  FastAPI copies defaults
     pipeline_id: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    parent_id: Annotated[
+        str | None, Query(max_length=200, pattern=NO_NUL, description="Those that stages of this execution started.")
+    ] = None,
     trigger: Annotated[list[Name], Query(description="Any of these.", examples=[["manual", "schedule"]])] = [],  # noqa: B006
     since: Annotated[Moment | None, Query(description="Created at or after it.")] = None,
     until: Annotated[Moment | None, Query(description="Created before it.")] = None,
@@ -57,7 +60,13 @@ def list_executions(
 ) -> list[schemas.ExecutionSummary]:
     """The newest first. `q` looks in the error and in the id of the failed stage."""
     wanted = ExecutionFilter(
-        statuses=status, pipeline_id=pipeline_id, triggers=trigger, since=since, until=until, text=q
+        statuses=status,
+        pipeline_id=pipeline_id,
+        parent_id=parent_id,
+        triggers=trigger,
+        since=since,
+        until=until,
+        text=q,
     )
     page = use.history.executions(wanted, limit=limit, cursor=cursor)
     announce_next(response, page.next_cursor)
@@ -91,7 +100,7 @@ def list_stage_runs(
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> list[schemas.StageRunBody]:
-    """In the order of the definition, then of the foreach index."""
+    """In the order of the definition. The items of foreach stages are listed by `/items`."""
     page = use.history.stages(execution_id, statuses=status, limit=limit, cursor=cursor)
     announce_next(response, page.next_cursor)
     now = use.history.now()
@@ -112,6 +121,31 @@ def get_stage_run(
     index: Annotated[int, Query(ge=0, le=LARGEST_INT, description="The foreach index.")] = 0,
 ) -> schemas.StageRunDetail:
     return answers.stage_run_detail(use.history.stage(execution_id, stage, index), use.history.now())
+
+
+@router.get(
+    "/{execution_id}/stages/{stage}/items",
+    operation_id="listItems",
+    summary="List the items of a foreach stage",
+    dependencies=[Reader],
+    responses={200: {"headers": NEXT_CURSOR}, **errors(404)},
+)
+def list_items(
+    execution_id: ExecutionId,
+    stage: StageName,
+    use: Use,
+    response: Response,
+    status: Annotated[list[schemas.StageState], Query(description="Any of these.")] = [],  # noqa: B006
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> list[schemas.ItemBody]:
+    """In the order of the items; none for a stage without `foreach`. What one did is read as of a stage, by its
+    index.
+    """
+    page = use.history.items(execution_id, stage, statuses=status, limit=limit, cursor=cursor)
+    announce_next(response, page.next_cursor)
+    now = use.history.now()
+    return [answers.item(entry, stage, now) for entry in page.items]
 
 
 @router.post(

@@ -228,6 +228,9 @@ class ExecutionSummary(BaseModel):
     from_stage: str | None = Field(description="of a re-run: where it began")
     alone: bool = Field(description="of a re-run: whether nothing but that stage ran")
     retries: int
+    parent_id: str | None = Field(None, description="the execution whose stage started it")
+    deadline_at: datetime | None = Field(None, description="by when it was to have ended")
+    late: bool = Field(False, description="whether it had not ended by then")
 
 
 class ArtifactBody(BaseModel):
@@ -245,8 +248,15 @@ class ArtifactBody(BaseModel):
     created_at: datetime
 
 
+class ItemCounts(BaseModel):
+    """The items of a foreach stage."""
+
+    count: int
+    states: dict[str, int] = Field(description="how many are in which state", examples=[{"success": 97, "failed": 3}])
+
+
 class StageRunBody(BaseModel):
-    """One stage × foreach index of an execution."""
+    """One stage of an execution, or one item of a foreach stage."""
 
     stage: str
     index: int
@@ -272,7 +282,32 @@ class StageRunBody(BaseModel):
     rows: int | None
     bytes: int | None
     reused_from: str | None = Field(None, description="the execution that ran it, where a re-run took its result over")
+    waits_for: Literal["time", "approval", "execution", "event"] | None = Field(
+        None, description="what a stage run that waits is waiting for"
+    )
+    cached_from: str | None = Field(None, description="the execution whose result it took from the cache")
+    deadline_at: datetime | None = Field(None, description="by when the stage was to have ended")
+    late: bool = Field(False, description="whether it had not ended by then")
     artifacts: list[ArtifactBody] = []
+    items: ItemCounts | None = Field(None, description="of a stage that runs once per item; None for all others")
+
+
+class ItemBody(BaseModel):
+    """One item of a foreach stage. Its config, result and attempts are read as those of a stage, by its index."""
+
+    index: int = Field(description="from 1")
+    item: Any = Field(description="what it is for, cut to 1 KB")
+    status: StageState
+    attempt: int
+    reason: str | None
+    error: StageErrorBody | None
+    due_at: datetime | None
+    ready_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    duration_seconds: float | None
+    rows: int | None
+    bytes: int | None
 
 
 class AttemptBody(BaseModel):
@@ -289,6 +324,7 @@ class StageRunDetail(StageRunBody):
     config: dict[str, Any]
     result: Any = Field(None, description="the result, cut to 64 KB")
     result_truncated: bool = False
+    item: Any = Field(None, description="of an item of a foreach stage: what it is for")
     attempts: list[AttemptBody]
 
 
@@ -301,6 +337,17 @@ class RetryPlan(BaseModel):
     message: str = Field(examples=["12 stages reused, 3 will run"])
 
 
+class ExecutionLink(BaseModel):
+    """The other end of a stage of type `pipeline`: the execution, and the stage run of the parent between the two."""
+
+    execution_id: str
+    pipeline_id: str
+    number: int
+    status: ExecutionState
+    stage: str
+    index: int
+
+
 class ExecutionDetail(ExecutionSummary):
     inputs: dict[str, Any]
     data: Any
@@ -310,6 +357,11 @@ class ExecutionDetail(ExecutionSummary):
     last_seq: int
     retry: RetryPlan | None = Field(description="what a retry would do; None while it cannot be retried")
     timeout_at: datetime | None
+    use_cache: bool = Field(True, description="false where stages were told to run instead of taking cached results")
+    parent: ExecutionLink | None = Field(None, description="the execution whose stage started it")
+    children: list[ExecutionLink] = Field(
+        default=[], description="the first 500 that its stages started; all of them: `/api/executions?parent_id=`"
+    )
 
 
 class EventBody(BaseModel):

@@ -15,12 +15,16 @@ from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, Phase
+from flexiroaster.engine.summary import summarise
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
 from flexiroaster.services.pipelines import name_of, needs_of, phased_stages
 from flexiroaster.store import artifacts as artifact_store
+from flexiroaster.store import children
 from flexiroaster.store import executions as store
+from flexiroaster.store import items as item_store
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store.artifacts import ArtifactRow
+from flexiroaster.store.children import LinkRow
 from flexiroaster.store.database import Database
 from flexiroaster.store.executions import (
     AttemptRow,
@@ -30,12 +34,16 @@ from flexiroaster.store.executions import (
     FullExecutionRow,
     StageRunRow,
 )
+from flexiroaster.store.items import ItemRow
 
 log = structlog.get_logger(__name__)
 
 MOST_STAGE_RUNS = 2_000
 """Stage runs that an execution is shown with at once; more are read in pages."""
+MOST_CHILDREN = 500
 RESULT_BYTES = 64 * 1024
+ITEM_BYTES = 1_000
+"""Of what an item is for, in a list of items."""
 
 
 class RetryPlan(Protocol):
@@ -50,12 +58,13 @@ class RetryPlan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StageOutline:
-    """What a version says of a stage."""
+    """What a version says of a stage. `foreach`: it runs once per item."""
 
     name: str
     needs: list[str]
     config: dict[str, Any]
     max_attempts: int
+    foreach: bool = False
     phase: Phase = Phase.MAIN
 
 
@@ -73,6 +82,16 @@ class StageRunEntry:
     outline: StageOutline
     usual_seconds: float | None
     artifacts: list[ArtifactRow]
+    items: Mapping[str, int] | None = None
+    """Of a foreach stage: its items by state."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEntry:
+    """An item of a foreach stage; `value` is what it is for, cut to a line or two."""
+
+    row: ItemRow
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,8 @@ class ExecutionPicture:
     stages: list[StageRunEntry]
     usual_seconds: float | None
     retry: RetryPlan | None
+    parent: LinkRow | None
+    children: list[LinkRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +111,7 @@ class StageRunPicture:
     attempts: list[AttemptRow]
     result: Any
     result_truncated: bool
+    item: Any = None
 
 
 class History:
@@ -140,19 +162,18 @@ class History:
             stages = self._entries(connection, row, runs)
             counts = store.counts(connection, [id])[id]
             usual = store.usual_seconds(connection, row.pipeline_id, row.number)
-        return ExecutionPicture(row, counts, stages, usual, self._retry_of(row))
+            parent = children.parent_of(connection, id) if row.parent_id else None
+            started = children.children_of(connection, id, limit=MOST_CHILDREN)
+        return ExecutionPicture(row, counts, stages, usual, self._retry_of(row), parent, started)
 
     def stages(
         self, id: str, *, statuses: Sequence[str] = (), limit: int, cursor: str | None = None
     ) -> Page[StageRunEntry]:
-        after = None
-        if cursor:
-            position, index = decode(cursor, [int, int])
-            after = (int(position), int(index))
+        after = int(decode(cursor, [int])[0]) if cursor else -1
         with self._database.read() as connection:
             row = _found(connection, id)
             rows = store.stage_page(connection, id, statuses=statuses, after=after, limit=limit + 1)
-            page = cut(rows, limit, lambda run: [run.position, run.index])
+            page = cut(rows, limit, lambda run: [run.position])
             return Page(self._entries(connection, row, page.items), page.next_cursor)
 
     def stage(self, id: str, stage: str, index: int) -> StageRunPicture:
@@ -163,8 +184,23 @@ class History:
                 raise NotFound("stage run", f"{stage}[{index}]" if index else stage)
             (entry,) = self._entries(connection, row, [run], stage=stage)
             attempts = store.earlier_attempts(connection, id, run.position, index)
+            item = item_store.value(connection, id, run.position, index) if index else None
         value, truncated = self.result(id, run)
-        return StageRunPicture(entry, attempts, value, truncated)
+        return StageRunPicture(entry, attempts, value, truncated, item)
+
+    def items(
+        self, id: str, stage: str, *, statuses: Sequence[str] = (), limit: int, cursor: str | None = None
+    ) -> Page[ItemEntry]:
+        """The items of a foreach stage in their order; of any other stage none."""
+        after = int(decode(cursor, [int])[0]) if cursor else 0
+        with self._database.read() as connection:
+            _found(connection, id)
+            run = store.stage_run(connection, id, stage, 0)
+            if run is None:
+                raise NotFound("stage run", stage)
+            rows = item_store.page(connection, id, run.position, statuses=statuses, after=after, limit=limit + 1)
+        page = cut(rows, limit, lambda row: [row.index])
+        return Page([ItemEntry(row, summarise(row.value, ITEM_BYTES)) for row in page.items], page.next_cursor)
 
     def result(self, id: str, run: StageRunRow) -> tuple[Any, bool]:
         """What a stage run gave, None before its end; of a large value the beginning as text, and True."""
@@ -198,9 +234,11 @@ class History:
         version = pipeline_store.version(connection, execution.pipeline_id, execution.version)
         outlines = outline(version.document) if version else {}
         usual = store.usual_stage_seconds(connection, execution.pipeline_id, execution.number, stage)
+        items = item_store.counts(connection, execution.id) if _any_foreach(outlines, runs) else {}
+        index = runs[0].index if len(runs) == 1 else 0
         kept: dict[tuple[str, str, int], list[ArtifactRow]] = {}
         for made_by in {execution.id, *(run.reused_from for run in runs if run.reused_from)}:
-            for artifact in artifact_store.of_execution(connection, made_by, stage=stage):
+            for artifact in artifact_store.of_execution(connection, made_by, stage=stage, index=index):
                 kept.setdefault((made_by, artifact.stage, artifact.index), []).append(artifact)
         return [
             StageRunEntry(
@@ -208,6 +246,7 @@ class History:
                 outline=outlines.get(run.stage) or StageOutline(run.stage, [], {}, 1),
                 usual_seconds=usual.get(run.stage),
                 artifacts=kept.get((run.reused_from or execution.id, run.stage, run.index), []),
+                items=items.get(run.position, {}) if _is_foreach(outlines, run) else None,
             )
             for run in runs
         ]
@@ -239,6 +278,7 @@ def outline(document: Mapping[str, Any]) -> dict[str, StageOutline]:
             config=config if isinstance(config := stage.get("config"), dict) else {},
             max_attempts=1,
             phase=phase,
+            foreach=stage.get("foreach") is not None,
         )
         for phase, stage in phased_stages(document)
     }
@@ -249,6 +289,16 @@ def outline(document: Mapping[str, Any]) -> dict[str, StageOutline]:
     for _, stage in pipeline.in_phases():
         plain[stage.id] = replace(plain[stage.id], max_attempts=pipeline.retry_for(stage).max_attempts)
     return plain
+
+
+def _is_foreach(outlines: Mapping[str, StageOutline], run: StageRunRow) -> bool:
+    """Whether it is a foreach stage's own run."""
+    outline = outlines.get(run.stage)
+    return run.index == 0 and outline is not None and outline.foreach
+
+
+def _any_foreach(outlines: Mapping[str, StageOutline], runs: Sequence[StageRunRow]) -> bool:
+    return any(_is_foreach(outlines, run) for run in runs)
 
 
 def _found(connection: sa.Connection, id: str) -> FullExecutionRow:

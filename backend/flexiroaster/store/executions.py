@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from flexiroaster.store.expressions import execution_seconds, seconds_between
-from flexiroaster.store.tables import attempts, events, executions, pipelines, results, stage_runs
+from flexiroaster.store.deadlines import WHOLE_EXECUTION
+from flexiroaster.store.tables import attempts, deadlines, events, executions, pipelines, results, stage_runs
 
 Query = TypeVar("Query", bound=sa.Select[Any])
 
@@ -47,6 +48,9 @@ class ExecutionRow:
     from_stage: str | None
     alone: bool
     retries: int
+    parent_id: str | None
+    deadline_at: datetime | None
+    missed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class FullExecutionRow(ExecutionRow):
     inputs: dict[str, Any]
     data: Any
     outputs: dict[str, Any] | None
+    use_cache: bool
     last_seq: int
     timeout_at: datetime | None
 
@@ -69,6 +74,7 @@ class ExecutionFilter:
     until: datetime | None = None
     text: str | None = None
     ids: Sequence[str] = ()
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,10 @@ class StageRunRow:
     worker: str | None
     iterations: int
     reused_from: str | None
+    waits_for: str | None
+    cached_from: str | None
+    deadline_at: datetime | None
+    missed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,9 @@ class EventRow:
     payload: dict[str, Any]
 
 
+_of_execution = (deadlines.c.execution_id == executions.c.id) & (deadlines.c.position == WHOLE_EXECUTION)
+_of_stage = (deadlines.c.execution_id == stage_runs.c.execution_id) & (deadlines.c.position == stage_runs.c.position)
+
 _summary = sa.select(
     executions.c.id,
     executions.c.number,
@@ -157,7 +170,12 @@ _summary = sa.select(
     executions.c.from_stage,
     executions.c.alone,
     executions.c.retries,
-).join_from(executions, pipelines, pipelines.c.id == executions.c.pipeline_id)
+    executions.c.parent_id,
+    deadlines.c.due_at.label("deadline_at"),
+    deadlines.c.missed_at,
+).select_from(
+    executions.join(pipelines, pipelines.c.id == executions.c.pipeline_id).outerjoin(deadlines, _of_execution)
+)
 
 _stage_run = sa.select(
     stage_runs.c.position,
@@ -177,7 +195,11 @@ _stage_run = sa.select(
     stage_runs.c.lease_owner.label("worker"),
     stage_runs.c.iterations,
     stage_runs.c.reused_from,
-)
+    stage_runs.c.waits_for,
+    stage_runs.c.cached_from,
+    deadlines.c.due_at.label("deadline_at"),
+    deadlines.c.missed_at,
+).select_from(stage_runs.outerjoin(deadlines, _of_stage & (stage_runs.c.idx == 0)))
 
 
 def page(
@@ -210,6 +232,7 @@ def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
         executions.c.inputs,
         executions.c.data,
         executions.c.outputs,
+        executions.c.use_cache,
         sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
         .where(events.c.execution_id == executions.c.id)
         .scalar_subquery()
@@ -221,10 +244,10 @@ def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
 
 
 def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Stage runs by state, by execution."""
+    """Stages by state, by execution."""
     query = (
         sa.select(stage_runs.c.execution_id, stage_runs.c.status, sa.func.count())
-        .where(stage_runs.c.execution_id.in_(ids))
+        .where(stage_runs.c.execution_id.in_(ids), stages_only(connection, executions.c.id.in_(ids)))
         .group_by(stage_runs.c.execution_id, stage_runs.c.status)
     )
     found: dict[str, dict[str, int]] = {id: {} for id in ids}
@@ -238,18 +261,42 @@ def stage_page(
     execution_id: str,
     *,
     statuses: Sequence[str] = (),
-    after: tuple[int, int] | None = None,
+    after: int = -1,
     limit: int,
 ) -> list[StageRunRow]:
-    """In the order of the definition, then of the foreach index; `after` is the last position and index seen."""
-    query = _stage_run.where(stage_runs.c.execution_id == execution_id)
+    """The stages in the order of the definition, without the items of foreach stages; `after` is the last position
+    seen.
+    """
+    query = _stage_run.where(
+        stage_runs.c.execution_id == execution_id,
+        stages_only(connection, executions.c.id == execution_id),
+        stage_runs.c.position > after,
+    )
     if statuses:
         query = query.where(stage_runs.c.status.in_(statuses))
-    if after is not None:
-        position = sa.tuple_(stage_runs.c.position, stage_runs.c.idx)
-        query = query.where(position > sa.tuple_(*after, types=[stage_runs.c.position.type, stage_runs.c.idx.type]))
-    query = query.order_by(stage_runs.c.position, stage_runs.c.idx).limit(limit)
+    query = query.order_by(stage_runs.c.position).limit(limit)
     return [StageRunRow(**row) for row in connection.execute(query).mappings()]
+
+
+MOST_PLACES = 500
+
+
+def stages_only(connection: sa.Connection, which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """The stages of some executions, without the items of foreach stages.
+
+    Named by their places in the primary key, unless they are too many: to find those with the index 0 among a million
+    items takes a second.
+    """
+    last = (
+        sa.select(sa.func.max(stage_runs.c.position))
+        .where(stage_runs.c.execution_id == executions.c.id)
+        .correlate(executions)
+        .scalar_subquery()
+    )
+    each = sa.select(last.label("last")).select_from(executions).where(which).subquery()
+    found = connection.scalar(sa.select(sa.func.max(each.c.last)))
+    own = stage_runs.c.idx == 0
+    return own & stage_runs.c.position.in_(range(found + 1)) if found is not None and found < MOST_PLACES else own
 
 
 def stage_run(connection: sa.Connection, execution_id: str, stage: str, index: int) -> StageRunRow | None:
@@ -334,16 +381,18 @@ def usual_stage_seconds(
 ) -> dict[str, float]:
     """By stage the median duration of its last `USUAL` successes in executions before one."""
     seconds = seconds_between(stage_runs.c.started_at, stage_runs.c.ended_at)
-    newest_first = sa.func.row_number().over(
-        partition_by=stage_runs.c.stage, order_by=(executions.c.number.desc(), stage_runs.c.idx)
+    newest_first = sa.func.row_number().over(partition_by=stage_runs.c.stage, order_by=executions.c.number.desc())
+    earlier = sa.and_(
+        executions.c.pipeline_id == pipeline_id,
+        executions.c.number < before_number,
+        executions.c.number >= before_number - SEARCHED,
     )
     successes = (
         sa.select(stage_runs.c.stage, seconds.label("seconds"), newest_first.label("age"))
         .join_from(executions, stage_runs, stage_runs.c.execution_id == executions.c.id)
         .where(
-            executions.c.pipeline_id == pipeline_id,
-            executions.c.number < before_number,
-            executions.c.number >= before_number - SEARCHED,
+            earlier,
+            stages_only(connection, earlier),
             stage_runs.c.status == "success",
             stage_runs.c.started_at.is_not(None),
         )
@@ -368,13 +417,13 @@ def usual_stage_seconds(
 def recent_stage_seconds(connection: sa.Connection, pipeline_id: str) -> dict[str, float]:
     """By stage the mean duration of its successes in the newest executions of a pipeline."""
     newest = sa.select(pipelines.c.last_number).where(pipelines.c.id == pipeline_id).scalar_subquery()
+    recent = sa.and_(executions.c.pipeline_id == pipeline_id, executions.c.number > newest - RECENT)
     query = (
         sa.select(stage_runs.c.stage, sa.func.avg(seconds_between(stage_runs.c.started_at, stage_runs.c.ended_at)))
         .join_from(executions, stage_runs, stage_runs.c.execution_id == executions.c.id)
         .where(
-            executions.c.pipeline_id == pipeline_id,
-            executions.c.number > newest - RECENT,
-            stage_runs.c.idx == 0,
+            recent,
+            stages_only(connection, recent),
             stage_runs.c.status == "success",
             stage_runs.c.started_at.is_not(None),
         )
@@ -405,6 +454,8 @@ def _filtered(query: Query, wanted: ExecutionFilter) -> Query:
         query = query.where(executions.c.id.in_(wanted.ids))
     if wanted.statuses:
         query = query.where(executions.c.status.in_(wanted.statuses))
+    if wanted.parent_id is not None:
+        query = query.where(executions.c.parent_id == wanted.parent_id)
     if wanted.pipeline_id is not None:
         query = query.where(executions.c.pipeline_id == wanted.pipeline_id)
     if wanted.triggers:
