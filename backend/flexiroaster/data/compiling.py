@@ -30,6 +30,9 @@ class Binder(Protocol):
     def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
 
 
+Tables = Callable[[str], Sequence[Column]]
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """`sql` reads the tables by their names; `pretty` is the same for people; `group` is the column of a final
@@ -42,14 +45,14 @@ class Compiled:
 
 
 def compile_operations(
-    operations: Sequence[ops.Operation], others: Mapping[int, Mapping[str, str]], binder: Binder
+    operations: Sequence[ops.Operation], others: Mapping[int, Mapping[str, str]], binder: Binder, tables: Tables
 ) -> Compiled:
     """Compile operations over the table `input`.
 
     `others` gives per operation (by index) the names under which its further tables can be read: `with` → table name,
-    for `sql` each name of its `with`.
+    for `sql` each name of its `with`. `tables` gives the columns of a table.
     """
-    compiler = _Compiler(binder)
+    compiler = _Compiler(binder, tables)
     for index, operation in enumerate(operations):
         if isinstance(operation, ops.Group) and index != len(operations) - 1:
             raise StageFailed(
@@ -67,11 +70,12 @@ class _Step:
 
 
 class _Compiler:
-    def __init__(self, binder: Binder) -> None:
+    def __init__(self, binder: Binder, tables: Tables) -> None:
         self._binder = binder
+        self._tables = tables
         self._steps: list[_Step] = []
         self._current = INPUT
-        self._names = [column.name for column in binder.columns(f'SELECT * FROM "{INPUT}"')]
+        self._names = [column.name for column in tables(INPUT)]
         self._group: str | None = None
         self._where = ""
         self._others: Mapping[str, str] = {}
@@ -90,12 +94,13 @@ class _Compiler:
     def compiled(self) -> Compiled:
         query = self._whole(self._steps)
         sql = query.sql(dialect="duckdb", comments=False)
-        return Compiled(sql, query.sql(dialect="duckdb", pretty=True), self._bound(sql), self._group)
+        columns = self._bound(sql)
+        return Compiled(sql, query.sql(dialect="duckdb", pretty=True, copy=False), columns, self._group)
 
     @staticmethod
     def _whole(steps: Sequence[_Step]) -> exp.Query:
         if not steps:
-            return exp.select("*").from_(nodes.table(INPUT))
+            return exp.select("*").from_(nodes.table(INPUT), copy=False)
         if len(steps) == 1:
             return steps[0].query
         query = exp.select("*").from_(nodes.table(steps[-1].name))
@@ -160,7 +165,7 @@ class _Compiler:
     def _query(self, operation: ops.Operation) -> exp.Query | None:
         match operation:
             case ops.Filter():
-                return self._all().where(self._value(operation.expr))
+                return self._all().where(self._value(operation.expr), copy=False)
             case ops.Select():
                 return self._select(operation)
             case ops.Rename():
@@ -170,7 +175,7 @@ class _Compiler:
             case ops.Derive():
                 return self._with_columns({name: self._value(text) for name, text in operation.columns.items()})
             case ops.Sort():
-                return self._all().order_by(*self._ordered(operation.by))
+                return self._all().order_by(*self._ordered(operation.by), copy=False)
             case ops.Limit():
                 return self._all().limit(operation.rows).offset(operation.offset)
             case ops.Sample():
@@ -210,7 +215,7 @@ class _Compiler:
     # Pieces
 
     def _all(self) -> exp.Select:
-        return exp.select("*").from_(nodes.table(self._current))
+        return exp.select("*").from_(nodes.table(self._current), copy=False)
 
     def _value(self, text: str) -> exp.Expr:
         return expressions.value(text, self._names, self._where)
@@ -249,7 +254,7 @@ class _Compiler:
         ]
         present = {name.lower() for name in self._names}
         chosen += [nodes.aliased(value, name) for name, value in values.items() if name.lower() not in present]
-        return exp.select(*chosen).from_(nodes.table(self._current))
+        return exp.select(*chosen).from_(nodes.table(self._current), copy=False)
 
     # One method for each operation that is more than a line
 
@@ -258,13 +263,12 @@ class _Compiler:
         chosen = self._resolved(operation.columns) or [name for name in self._names if name.lower() not in left_out]
         if not chosen:
             raise StageFailed(f"{self._where} would leave no column.", code="bad_operation")
-        return exp.select(*map(nodes.column, chosen)).from_(nodes.table(self._current))
+        return exp.select(*map(nodes.column, chosen)).from_(nodes.table(self._current), copy=False)
 
     def _rename(self, operation: ops.Rename) -> exp.Select:
         new = {self._column(old): name for old, name in operation.columns.items()}
-        return exp.select(*(nodes.aliased(nodes.column(name), new.get(name, name)) for name in self._names)).from_(
-            nodes.table(self._current)
-        )
+        renamed = (nodes.aliased(nodes.column(name), new.get(name, name)) for name in self._names)
+        return exp.select(*renamed).from_(nodes.table(self._current), copy=False)
 
     def _cast(self, operation: ops.Cast) -> exp.Select:
         make: Callable[..., exp.Expr] = exp.Cast if operation.on_error == "fail" else exp.TryCast
@@ -278,8 +282,8 @@ class _Compiler:
     def _sample(self, operation: ops.Sample) -> exp.Select:
         # A hash of the row's number: unlike TABLESAMPLE, the same rows whatever the number of threads.
         number = f"hash(row_number() OVER () + {operation.seed} * 1000003)"
-        numbered = exp.select("*", f"{number} AS {_ORDER}").from_(nodes.table(self._current)).subquery("numbered")
-        columns = exp.select(*map(nodes.column, self._names)).from_(numbered)
+        numbered = exp.select("*", f"{number} AS {_ORDER}").from_(nodes.table(self._current), copy=False)
+        columns = exp.select(*map(nodes.column, self._names)).from_(numbered.subquery("numbered"))
         if operation.percent is not None:
             share = f"{_ORDER} % 1000000 < {round(operation.percent * 10_000)}"
             return columns.where(exp.condition(share, dialect="duckdb"))
@@ -287,7 +291,7 @@ class _Compiler:
 
     def _dedupe(self, operation: ops.Dedupe) -> exp.Select:
         keys = self._resolved(operation.keys) or self._names
-        numbered = exp.select("*", f"row_number() OVER () AS {_ORDER}").from_(nodes.table(self._current))
+        numbered = exp.select("*", f"row_number() OVER () AS {_ORDER}").from_(nodes.table(self._current), copy=False)
         position = exp.Ordered(this=exp.column(_ORDER), desc=operation.keep == "last", nulls_first=False)
         by = self._ordered(operation.order_by)
         if by and operation.keep == "last":
@@ -307,12 +311,12 @@ class _Compiler:
     def _aggregate(self, operation: ops.Aggregate) -> exp.Select:
         keys = self._resolved(operation.by)
         values = [nodes.aliased(self._value(text), name) for name, text in operation.values.items()]
-        query = exp.select(*map(nodes.column, keys), *values).from_(nodes.table(self._current))
-        return query.group_by(*map(nodes.column, keys)) if keys else query
+        query = exp.select(*map(nodes.column, keys), *values).from_(nodes.table(self._current), copy=False)
+        return query.group_by(*map(nodes.column, keys), copy=False) if keys else query
 
     def _join(self, operation: ops.Join) -> exp.Select:
         other = self._others["with"]
-        theirs = [column.name for column in self._binder.columns(f'SELECT * FROM "{other}"')]
+        theirs = [column.name for column in self._tables(other)]
         pairs = operation.on if isinstance(operation.on, dict) else {key: key for key in operation.on}
         on = {self._column(own): self._column(their, theirs, " in the other table") for own, their in pairs.items()}
         condition = exp.and_(
@@ -323,8 +327,8 @@ class _Compiler:
             chosen += self._their_columns(theirs, set(on.values()), operation.suffix)
         return (
             exp.select(*chosen)
-            .from_(nodes.table(self._current, "l"))
-            .join(nodes.table(other, "r"), on=condition, join_type=operation.how)
+            .from_(nodes.table(self._current, "l"), copy=False)
+            .join(nodes.table(other, "r"), on=condition, join_type=operation.how, copy=False)
         )
 
     @staticmethod
@@ -359,7 +363,7 @@ class _Compiler:
                 code="bad_operation",
             )
         cells = [nodes.aliased(nodes.only_where(cell, column, value), nodes.as_name(value)) for value in values]
-        query = exp.select(*map(nodes.column, keys), *cells).from_(nodes.table(self._current))
+        query = exp.select(*map(nodes.column, keys), *cells).from_(nodes.table(self._current), copy=False)
         return query.group_by(*map(nodes.column, keys)).order_by(*map(nodes.column, keys)) if keys else query
 
     def _found_values(self, column: str) -> list[Any]:

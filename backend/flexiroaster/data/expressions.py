@@ -27,6 +27,7 @@ _QUERY_NODES: tuple[type[exp.Expr], ...] = (
     exp.UnpivotColumns, exp.TableSample, exp.Cube, exp.Rollup, exp.GroupingSets, exp.Columns, exp.Aliases, exp.Fetch,
     exp.PivotAlias, exp.Exists, exp.Any, exp.All, exp.Tuple,
 )  # fmt: skip
+_ALLOWED_IN_QUERIES = ALLOWED | TABLE_FUNCTIONS
 _NEVER: tuple[type[exp.Expr], ...] = (
     exp.Placeholder, exp.Parameter, exp.SessionParameter, exp.Into, exp.Lock, exp.Command, exp.DDL, exp.DML,
 )  # fmt: skip
@@ -110,8 +111,9 @@ def _is_allowed_function(node: exp.Func, *, in_query: bool) -> bool:
         return True
     if isinstance(node, exp.Table):
         return in_query
-    names = {name.lower() for name in type(node).sql_names()} | {_function_name(node)}
-    return bool(names & ALLOWED) or type(node) in _SPELT_OTHERWISE or (in_query and bool(names & TABLE_FUNCTIONS))
+    allowed = _ALLOWED_IN_QUERIES if in_query else ALLOWED
+    names = {name.lower() for name in type(node).sql_names()}
+    return bool(names & allowed) or type(node) in _SPELT_OTHERWISE or _function_name(node) in allowed
 
 
 def _named(*names: str) -> frozenset[type[exp.Expr]]:

@@ -145,7 +145,4 @@ def _with_file(source: Opened, read: Callable[[Opened], str]) -> str:
 
 def _numbered(columns: Iterable[Column], path: Path, hidden: Sequence[str] = ()) -> str:
     chosen = ", ".join([*(name(column.name) for column in columns), *map(name, hidden)])
-    return (
-        f"SELECT {chosen}, file_row_number + 1 AS {name(ROW)} "
-        f"FROM read_parquet({literal(path)}, file_row_number = true)"
-    )
+    return f"SELECT {chosen}, file_row_number AS {name(ROW)} FROM read_parquet({literal(path)}, file_row_number = true)"

@@ -20,22 +20,22 @@ from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import StageFailed
 
 ROW = "_flexiroaster_row"
-"""The column that numbers rows from 1 where a table is read with row numbers. Names like this one are ours: a table
-may well have a column `_row`."""
+"""The column that numbers rows where a table is read with row numbers: from 0, as Parquet files do, because DuckDB then
+reads only the rows looked for. Names like this one are ours: a table may well have a column `_row`."""
 FILE = "_flexiroaster_file"
 UNPARSED = "_flexiroaster_unparsed"
 """In an ingested Parquet file: the original text of cells that do not fit their column's type, by column."""
 BROKEN = "_flexiroaster_broken"
 """In an ingested Parquet file: true where a row breaks a rule that needs no other row, otherwise empty."""
 WITHOUT_ROW = "_row"
-"""In the file of `TableRef.without`: the numbers of the rows that do not count."""
+"""In the file of `TableRef.without`: the numbers (from 1) of the rows that do not count."""
 MAX_JSON_RECORD_BYTES = 64 << 20
 CSV_BUFFER_BYTES = 4 << 20
 LARGE_CSV_BYTES = 64 << 20
 LARGE_CSV_BUFFER_BYTES = 8 << 20
 """A thread's share of a CSV file. DuckDB's own 32 MB keep files up to that size on one core; with 4 MB they are read by
-all. A large file is written to Parquet with a tenth less work by 8 MB, and takes 170 MB more memory; 32 MB are as fast
-and take 600 MB more. At least twice the longest line (2 MB)."""
+all. Of a large file 8 MB make some percent less work, and 150 MB more memory on two cores; 32 MB are no faster. At
+least twice the longest line (2 MB)."""
 
 
 class ReadOptions(BaseModel):
@@ -192,7 +192,8 @@ def scan(source: Opened, *, numbered: bool = False, also: Sequence[str] = ()) ->
         chosen.append(f"{number} AS {name(ROW)}")
     conditions = [f"{name(key)} IS NOT DISTINCT FROM {literal(value)}" for key, value in (ref.equals or {}).items()]
     if source.without is not None:
-        conditions.append(f"{number} NOT IN (SELECT {name(WITHOUT_ROW)} FROM read_parquet({literal(source.without)}))")
+        left_out = f"SELECT {name(WITHOUT_ROW)} - 1 FROM read_parquet({literal(source.without)})"
+        conditions.append(f"{number} NOT IN ({left_out})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT {', '.join([*chosen, *also])} FROM {relation}{where}"
 
@@ -229,7 +230,7 @@ def _relation(source: Opened, *, count_rows: bool) -> tuple[str, str]:
         flags = _flags(source)
         if source.single_parquet:
             flags += ", file_row_number = true" if count_rows else ""
-            return f"read_parquet({paths(source.files)}{flags})", "(file_row_number + 1)"
+            return f"read_parquet({paths(source.files)}{flags})", "file_row_number"
         relation = f"read_parquet({paths(source.files)}{flags}, union_by_name = true)"
     elif source.ref.format == "csv":
         relation = _csv(source)
@@ -237,7 +238,7 @@ def _relation(source: Opened, *, count_rows: bool) -> tuple[str, str]:
         relation = _json(source)
     if not count_rows:
         return relation, ""
-    return f"(SELECT *, row_number() OVER () AS {name(ROW)} FROM {relation})", name(ROW)
+    return f"(SELECT *, row_number() OVER () - 1 AS {name(ROW)} FROM {relation})", name(ROW)
 
 
 def _flags(source: Opened) -> str:

@@ -129,7 +129,7 @@ def _process(
     from flexiroaster.data.compiling import compile_operations  # sqlglot: only when a stage runs
 
     with open_tables(refs, context) as tables:
-        compiled = compile_operations(operations, others, tables.session)
+        compiled = compile_operations(operations, others, tables.session, tables.columns)
         context.log("debug", "The operations are one query.", sql=compiled.pretty)
         sql = compiled.sql
         if compiled.group is not None:
