@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fresh import compare, measured
+from fresh import compare, measured, warm_bare, warm_ours
 
 BACKEND = Path(__file__).parent.parent / "backend"
 PIPELINE = BACKEND / "pipelines" / "flights.yaml"
@@ -28,6 +28,7 @@ def bare(folder: Path) -> None:
     import duckdb
 
     connection = duckdb.connect()
+    warm_bare(connection, folder)
 
     def work() -> list[Any]:
         source, out = folder / "flights", folder / "bare"
@@ -122,6 +123,7 @@ def ours(folder: Path) -> None:
 
     default_registry().types()
     with local_engine([folder]) as engine:
+        warm_ours(engine)
         pipeline = keep(engine, as_source(PIPELINE))
 
         def work() -> list[Any]:
