@@ -69,7 +69,11 @@ class CodeAttempt:
         }
         body = orjson.dumps({"process": preparation, **job}, default=str)
         with context.on_cancel(process.cancel), Path(os.devnull).open("rb") as nothing:
-            return process.run(body, nothing.fileno() if stdin is None else stdin, self._remaining_seconds())
+            ending = process.run(body, nothing.fileno() if stdin is None else stdin, self._remaining_seconds())
+        if ending.killed == "grace":
+            grace = config.grace.total_seconds()
+            context.log("warning", f"It did not end within its grace of {grace:g} s and was killed.")
+        return ending
 
     def _remaining_seconds(self) -> float | None:
         deadline = self._context.deadline
