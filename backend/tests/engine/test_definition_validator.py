@@ -322,7 +322,6 @@ def test_a_compensation_is_checked_like_a_stage() -> None:
 UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
     ("triggers", {"triggers": [{"id": "t", "type": "schedule", "cron": "@daily"}]}),
     ("deadline", {"deadline": {"by": "06:00"}}),
-    ("tests", {"tests": [{"name": "t", "expect": {"status": "success"}}]}),
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
     ("stage.deadline", {"deadline": {"by": "06:00"}}),

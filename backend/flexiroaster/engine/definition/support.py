@@ -13,7 +13,6 @@ from flexiroaster.engine.definition.stage_view import compensation_views, stage_
 NOT_YET: Mapping[str, str] = {
     "triggers": "Triggers are",
     "deadline": "A deadline is",
-    "tests": "Tests inside a definition are",
     "stage.deadline": "A deadline of a stage is",
     "stage.cache": "Caching a stage is",
     "stage.output": "Choosing how a stage's table is kept is",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from flexiroaster.engine.definition.expectation_checks import check_tests
 from flexiroaster.engine.definition.expression_checks import ExpressionChecks
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.foreach_checks import check_foreach
@@ -76,6 +77,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     check_input_schemas(document, findings)
     check_forms(graph.views, findings)
     check_triggers(document, findings)
+    check_tests(document, graph.views, findings)
     ExpressionChecks(document, graph, findings, check_support=check_support).run()
     return Report(
         problems=findings.sorted(),
