@@ -148,13 +148,45 @@ def test_a_retry_goes_on_in_the_same_execution(server: ServerApp) -> None:
     assert server.client.get(f"/api/executions/{id}").json()["retries"] == 1
 
 
+def test_phases_show_in_executions_and_their_stages(server: ServerApp) -> None:
+    server.make(
+        "phased",
+        {"id": "a", "type": "noop", "compensate": {"type": "noop"}},
+        {"id": "end", "type": "stop", "config": {"status": "failed", "message": "enough"}},
+        **{"finally": [{"id": "tidy", "name": "Tidy up", "type": "noop"}]},
+    )
+    shown = server.client.get(f"/api/executions/{server.run('phased')}").json()
+    assert (shown["status"], shown["phase"], shown["ends_as"]) == ("failed", "finally", None)
+    assert (shown["failed_stage"], shown["error"]["message"]) == ("end", "enough")
+    assert [(run["stage"], run["name"], run["phase"]) for run in shown["stages"]] == [
+        ("a", "a", "main"),
+        ("end", "end", "main"),
+        ("tidy", "Tidy up", "finally"),
+        ("a:compensate", "Undo a", "compensation"),
+    ]
+    assert (shown["retry"]["reused"], shown["retry"]["to_run"]) == ([], ["a", "end"])
+    one = server.client.get(f"/api/executions/{shown['id']}/stages/a:compensate").json()
+    assert (one["status"], one["type"]) == ("success", "noop")
+    drawn = server.client.get("/api/pipelines/phased").json()["stages"]
+    assert [(stage["id"], stage["phase"]) for stage in drawn] == [("a", "main"), ("end", "main"), ("tidy", "finally")]
+
+
 def test_what_ended_well_is_neither_cancelled_nor_retried(server: ServerApp) -> None:
     server.make("hello")
     id = server.run("hello")
-    for action in ("cancel", "retry"):
+    for action in ("cancel", "retry", "pause", "resume"):
         refused = server.client.post(f"/api/executions/{id}/{action}")
         assert refused.status_code == 409, action
         assert server.client.post(f"/api/executions/nothing/{action}").status_code == 404
+
+
+def test_a_paused_execution_is_resumed(still: ServerApp) -> None:
+    still.make("hello")
+    id = still.client.post("/api/pipelines/hello/execute").json()["execution_id"]
+    for action, status in (("pause", "paused"), ("pause", "paused"), ("resume", "queued"), ("resume", "queued")):
+        answer = still.client.post(f"/api/executions/{id}/{action}")
+        assert (answer.status_code, answer.json()["status"]) == (200, status)
+        assert (answer.json()["paused_at"] is not None) == (status == "paused")
 
 
 def test_a_cancel_may_be_asked_twice(still: ServerApp) -> None:

@@ -339,6 +339,18 @@ def test_many_are_retried_by_a_filter(server: ServerProcess, tmp_path: Path, fai
         assert flexi(tmp_path, "cancel", *wrong, "--yes", *data).returncode == 2
 
 
+def test_paused_execution_is_resumed(server: ServerProcess, tmp_path: Path) -> None:
+    stages = [{"id": "rest", "type": "wait", "config": {"seconds": 600}}]
+    server.client().post("/api/pipelines", json={"id": "resting", "name": "Resting", "stages": stages})
+    data = at(server)
+    execution = flexi(tmp_path, "execute", "resting", *data).stdout.split()[-1]
+    assert flexi(tmp_path, "pause", execution, *data).stdout == "resting #1 is paused\n"
+    assert flexi(tmp_path, "resume", execution, *data).stdout == "resting #1 is running\n"
+    assert flexi(tmp_path, "cancel", execution, *data).stdout == "resting #1 is cancelled\n"
+    late = flexi(tmp_path, "pause", execution, *data)
+    assert (late.returncode, "has already ended as cancelled" in late.stderr) == (1, True)
+
+
 def test_cancel_says_what_became_of_it(server: ServerProcess, tmp_path: Path, failed: str) -> None:
     data = at(server)
     gone = flexi(tmp_path, "cancel", "nothing", *data)

@@ -67,7 +67,8 @@ def _is_to_be_undone(draft: Draft, position: int) -> bool:
 
 def _begin(draft: Draft, phase: Phase, positions: tuple[int, ...], outcome: ExecutionStatus) -> None:
     draft.change_execution(status=_status(draft, outcome), phase=phase, stopping_as=outcome)
-    draft.emit(EventType.EXECUTION_PHASE, outcome=outcome.value, stages=len(positions))
+    status = draft.execution.status.value
+    draft.emit(EventType.EXECUTION_PHASE, status=status, outcome=outcome.value, stages=len(positions))
     for position in positions:
         needed = len(draft.plan.stages[position].needs)
         before = draft.find(Key(position))
