@@ -23,7 +23,7 @@ class WaitsFor(StrEnum):
 class Succeeded:
     """`result` is a JSON value; `rows` and `bytes` count what the stage handed on, None where it has no table.
 
-    `not_chosen` are the stages that a switch has decided against. `again`: the stage is one that repeats, and its
+    `cached_from` is the execution whose result was taken instead of making it, and `reason` says so. `not_chosen` are the stages that a switch has decided against. `again`: the stage is one that repeats, and its
     `until` does not hold yet.
     """
 
@@ -32,6 +32,8 @@ class Succeeded:
     bytes: int | None = None
     not_chosen: frozenset[str] = frozenset()
     again: bool = False
+    cached_from: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

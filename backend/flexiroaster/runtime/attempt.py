@@ -18,6 +18,7 @@ from uuid import uuid4
 import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.services.cache import Entry, StageCache
 from flexiroaster.services.children import Children, Order
 from flexiroaster.services.live import Live, Spilled
 from flexiroaster.services.scope import ReadSpilled
@@ -49,6 +50,7 @@ class World:
     scratch_root: Path
     read_spilled: ReadSpilled
     children: Children
+    cache: StageCache
     code_stages: bool = False
     code_dirs: tuple[Path, ...] = ()
     hidden_from_code: tuple[Path, ...] = ()
@@ -82,6 +84,9 @@ class Attempt:
         self.stop_within = NO_TIME
         self.kept: list[KeptArtifact] = []
         self.ordered: Order | None = None
+        self.cache_entry: Entry | None = None
+        self.spilled_before: str | None = None
+        """The artifact of a large result that was found in the cache."""
         self.why: Why | None = None
         self.ended = False
         self.abandoned = False

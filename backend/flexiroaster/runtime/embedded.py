@@ -25,6 +25,7 @@ from flexiroaster.runtime.worker import Worker
 from flexiroaster.services.admission import Admission
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.bulk import Bulk
+from flexiroaster.services.cache import StageCache
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.children import Children
 from flexiroaster.services.executions import Executions
@@ -104,6 +105,7 @@ class Embedded:
             scratch_root=limits.scratch_root,
             read_spilled=read_spilled,
             children=self.children,
+            cache=StageCache(database, artifacts),
             code_stages=limits.code_stages,
             code_dirs=limits.code_dirs,
             hidden_from_code=limits.hidden_from_code,

@@ -19,6 +19,7 @@ from flexiroaster.runtime.attempt import Attempt, World
 from flexiroaster.runtime.conditions import StandIn
 from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.recordable import recordable
+from flexiroaster.services.cache import CacheRule, taken_from
 from flexiroaster.services.live import Version
 from flexiroaster.services.scope import Results, item_scope, scope
 from flexiroaster.services.stage_runs import INLINE_BYTES, Produced
@@ -57,6 +58,7 @@ class Executor:
             outcome = Failed(recordable(outcome.error))
         produced.artifacts = attempt.kept
         produced.ordered = attempt.ordered
+        produced.cache_entry = attempt.cache_entry
         attempt.clean()
         return outcome, produced
 
@@ -64,11 +66,12 @@ class Executor:
         live, key = attempt.claimed.live, attempt.claimed.key
         version, position = live.version, key.position
         stand_in = self._stand_ins.get(attempt.stage_id) if self._stand_ins else None
+        rule = version.caches.get(position) if version.caches else None
         stage = self._registry.get(version.plan.stages[position].type)
         when, template = version.whens[position], version.configs[position]
         if key.index and not version.iterations[position].when_per_item:
             when = None  # it was asked for all of them
-        if stand_in is None and when is None and template.is_static and not stage.takes_data:
+        if stand_in is None and rule is None and when is None and template.is_static and not stage.takes_data:
             config = self._static(version, position)
         else:
             visible = item_scope(live, self._world.read_spilled, key, attempt.claimed.item)
@@ -76,8 +79,28 @@ class Executor:
                 return Skipped(f"when is false: {when.value}")
             if stand_in is not None:
                 return _as_outcome(stand_in(attempt))
+            if rule is not None and (cached := self._from_cache(attempt, rule, visible)) is not None:
+                return cached
             config = _config(stage, self._given(stage, attempt, template.render(visible)))
         return _as_outcome(stage.run(config, attempt))
+
+    def _from_cache(self, attempt: Attempt, rule: CacheRule, visible: Mapping[str, Any]) -> Succeeded | None:
+        """What an earlier execution has made for the same key; otherwise what is made now will be found under it."""
+        claimed = attempt.claimed
+        entry = rule.entry(visible, claimed.item)
+        if entry is None or claimed.run.state is not None:
+            attempt.cache_entry = entry
+            return None
+        found = None
+        if claimed.live.use_cache:
+            found = self._world.cache.find(attempt.pipeline_id, attempt.stage_id, entry, attempt.now)
+        if found is None:
+            attempt.cache_entry = entry
+            return None
+        attempt.spilled_before = found.artifact_id
+        return Succeeded(
+            found.value, found.rows, found.bytes, cached_from=found.execution_id, reason=taken_from(found, attempt.now)
+        )
 
     def _for_items(self, attempt: Attempt) -> tuple[Outcome, Produced]:
         """A foreach stage's own run. A condition that looks at no item is asked once, before there are any."""
@@ -111,6 +134,8 @@ class Executor:
         return {**config, "data": data}
 
     def _produced(self, attempt: Attempt, outcome: Outcome) -> tuple[Outcome, Produced]:
+        if attempt.spilled_before is not None:
+            return outcome, Produced(spilled_to=attempt.spilled_before)
         if not isinstance(outcome, Succeeded) or outcome.result is None:
             return outcome, Produced()
         text = _as_json(outcome.result)

@@ -17,6 +17,7 @@ from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import ExecutionState, Key
 from flexiroaster.engine.state import StageStatus
+from flexiroaster.services.cache import CacheRule
 from flexiroaster.services.iteration import Iteration
 from flexiroaster.services.outlook import Outlook
 from flexiroaster.store import items as item_rows
@@ -32,7 +33,7 @@ STAGES_KEPT = 50_000
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """A version ready to run. `whens`, `configs` and `instant` are in the order of its plan; `untils` are by position,
-    of the stages that repeat, and `iterations` of those that run for items.
+    of the stages that repeat, `iterations` of those that run for items, and `caches` of those that are cached.
     """
 
     pipeline: Pipeline
@@ -42,6 +43,7 @@ class Version:
     instant: tuple[bool, ...]
     untils: dict[int, Template]
     iterations: dict[int, Iteration]
+    caches: dict[int, CacheRule]
     outputs: dict[str, Template]
     outlook: Outlook
 
@@ -65,6 +67,11 @@ class Version:
                 position: Iteration.of(stage.foreach, whens[position], instant=stage.type in instant_types)
                 for position, stage in enumerate(stages)
                 if stage.foreach is not None
+            },
+            caches={
+                position: CacheRule.of(stage, stage.cache)
+                for position, stage in enumerate(stages)
+                if stage.cache is not None
             },
             outputs={name: Template.parse(value) for name, value in pipeline.outputs.items()},
             outlook=Outlook(plan),

@@ -60,6 +60,8 @@ def _started(event: Event) -> tuple[str, str]:
 
 def _stage_completed(event: Event) -> tuple[str, str]:
     payload = event.payload
+    if payload.get("cached_from") is not None:
+        return "info", str(payload.get("reason"))
     rows = f", {counted(payload['rows'], 'row')}" if payload.get("rows") is not None else ""
     if payload.get("reused_from"):
         return "info", f"reused from execution {payload['reused_from']}{rows}"

@@ -18,6 +18,7 @@ from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import StageStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services import signals
+from flexiroaster.services.cache import Entry, keep
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.gates import Gates, Room
 from flexiroaster.services.children import Children, Order
@@ -85,6 +86,8 @@ class Produced:
     read: Callable[[], Any] | None = None
     artifacts: list[KeptArtifact] = field(default_factory=list)
     logs: list[LogEntry] = field(default_factory=list)
+    cache_entry: Entry | None = None
+    """Under which its result is to be found by others."""
     ordered: Order | None = None
     """An execution to be started with the record."""
 
@@ -157,6 +160,8 @@ class StageRuns:
         planner.record(draft, claimed.key, outcome, self._chance())
         if isinstance(outcome, Succeeded):
             self._keep(batch.tx, live, claimed, produced, draft, remember=not outcome.again)
+            if produced.cache_entry is not None and not outcome.again:
+                self._cache(batch.tx, claimed, produced.cache_entry, draft)
         batch.lines += produced.logs
 
     def _settled(self, batch: _Batch, draft: Draft, claimed: Claimed, outcome: Outcome, produced: Produced) -> Outcome:
@@ -167,6 +172,10 @@ class StageRuns:
             outcome = signals.look(batch.tx, claimed.execution_id, outcome, draft.now)
             return self._children.look(batch.tx, outcome, draft.now)
         return self._children.begin(batch.tx, batch.tally, batch.draft, produced.ordered, outcome)
+
+    def _cache(self, tx: Transaction, claimed: Claimed, entry: Entry, draft: Draft) -> None:
+        execution, name = draft.execution, stage_id(claimed.live.version, claimed.key)
+        keep(tx, execution.pipeline_id, name, entry, execution.id, claimed.key, claimed.run.attempt, draft.now)
 
     def release(self, claimed: Claimed) -> None:
         """Hand a running stage run back, because this worker stops."""

@@ -395,6 +395,7 @@ def usual_stage_seconds(
             stages_only(connection, earlier),
             stage_runs.c.status == "success",
             stage_runs.c.started_at.is_not(None),
+            stage_runs.c.cached_from.is_(None),
         )
     )
     if stage is not None:

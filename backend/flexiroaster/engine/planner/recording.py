@@ -46,6 +46,8 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
     match outcome:
         case Succeeded(again=True):
             repeat(draft, run, outcome)
+        case Succeeded(cached_from=str()):
+            take_over(draft, run, outcome)
         case Succeeded(rows=rows, bytes=size, not_chosen=not_chosen):
             if draft.plan.stages[run.key.position].repeat is not None:
                 run = draft.change(run, iterations=run.iterations + 1)
@@ -64,6 +66,13 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
             _record_failure(draft, run, error, chance)
         case _:
             assert_never(outcome)
+
+
+def take_over(draft: Draft, run: StageRun, outcome: Succeeded) -> None:
+    """The result of an earlier execution stands for what the stage would have made."""
+    run = draft.change(run, cached_from=outcome.cached_from)
+    end(draft, Ending(run, S.SUCCESS, reason=outcome.reason, rows=outcome.rows, bytes=outcome.bytes))
+    draft.tell_more(EventType.STAGE_COMPLETED, run.key, cached_from=outcome.cached_from)
 
 
 def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: float) -> None:
