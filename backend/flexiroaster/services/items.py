@@ -97,6 +97,7 @@ class Items:
             first=first,
             values=values,
             reason=_reason(_rules(claimed)),
+            pool=stage.pool,
             at=self._changes.clock(),
         )
 

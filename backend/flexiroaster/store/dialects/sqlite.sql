@@ -71,13 +71,13 @@ ON CONFLICT (execution_id, position, idx) DO UPDATE SET value = excluded.value;
 -- name: put_item_runs
 WITH RECURSIVE given (idx) AS (SELECT ? UNION ALL SELECT idx + 1 FROM given WHERE idx < ?)
 INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, needs_left, needs_ok, needs_failed,
-reason, ready_at)
-SELECT ?, ?, idx, ?, ?, 'queued', 0, 0, 0, 0, ?, ?
+reason, ready_at, pool)
+SELECT ?, ?, idx, ?, ?, 'queued', 0, 0, 0, 0, ?, ?, ?
 FROM given WHERE TRUE
 ON CONFLICT (execution_id, position, idx) DO UPDATE SET status = excluded.status, spent = stage_runs.attempt,
 lost = 0, lease_owner = NULL, lease_until = NULL, due_at = NULL, reason = excluded.reason, state = NULL, error = NULL,
-rows = NULL, bytes = NULL, ready_at = excluded.ready_at, started_at = NULL, ended_at = NULL, waits_for = NULL,
-cached_from = NULL, iterations = 0;
+rows = NULL, bytes = NULL, ready_at = excluded.ready_at, pool = excluded.pool, started_at = NULL, ended_at = NULL,
+waits_for = NULL, cached_from = NULL, iterations = 0;
 
 -- name: keep_item_attempts
 INSERT INTO attempts (execution_id, position, idx, attempt, status, started_at, ended_at, error)
