@@ -351,7 +351,8 @@ def test_start_runs_the_newest_version(engine: TestEngine) -> None:
         execution = engine.executions.start(pipeline)
         engine.wait_end(execution)
         assert engine.row(execution.execution_id)["version"] == version
-        engine.change(pipeline, {"a": [], "b": []}, inputs={"n": {"type": "integer", "default": version}})
+        inputs = {"n": {"type": "integer", "default": version}}
+        engine.change(pipeline, {"a": [], "b": []}, version=version + 1, inputs=inputs)
     with pytest.raises(InvalidInputs):
         engine.executions.start(pipeline, inputs={"n": "three"})
 
