@@ -12,6 +12,7 @@ from flexiroaster.store.tables import (
     attempts,
     events,
     executions,
+    foreach_items,
     logs,
     pipeline_versions,
     pipelines,
@@ -30,8 +31,13 @@ def minutes(count: float) -> timedelta:
 class History:
     database: Database
 
-    def pipeline(self, id: str, *, stages: int = 2, **changes: Any) -> str:
-        document = {"id": id, "stages": [{"id": f"s{n}", "type": "noop", "needs": []} for n in range(stages)]}
+    def pipeline(self, id: str, *, stages: int = 2, foreach: str | None = None, **changes: Any) -> str:
+        """`foreach` names the stage that runs once per item."""
+        listed: list[dict[str, Any]] = [{"id": f"s{n}", "type": "noop", "needs": []} for n in range(stages)]
+        for stage in listed:
+            if stage["id"] == foreach:
+                stage["foreach"] = {"items": [1]}
+        document = {"id": id, "stages": listed}
         row = {
             "name": id.title(),
             "description": "",
@@ -116,6 +122,12 @@ class History:
             "ended_at": NOON + timedelta(seconds=seconds),
         }
         self.database.write(lambda tx: tx.sa.execute(stage_runs.insert().values(row | changes)))
+
+    def item(self, execution_id: str, position: int, index: int, value: Any, **changes: Any) -> None:
+        """An item of a foreach stage."""
+        self.stage_run(execution_id, position, idx=index, **changes)
+        row = {"execution_id": execution_id, "position": position, "idx": index, "value": value}
+        self.database.write(lambda tx: tx.sa.execute(foreach_items.insert().values(row)))
 
     def log(self, message: str, *, level: str = "info", **changes: Any) -> None:
         row = {"at": NOON, "level": level, "message": message}

@@ -57,11 +57,18 @@ def profile(connection: sa.Connection, id: str) -> dict[str, Any] | None:
 
 
 def of_execution(
-    connection: sa.Connection, execution_id: str, *, stage: str | None = None, limit: int = 10_000
+    connection: sa.Connection,
+    execution_id: str,
+    *,
+    stage: str | None = None,
+    index: int | None = None,
+    limit: int = 10_000,
 ) -> list[ArtifactRow]:
-    """In the order they were written."""
+    """In the order they were written; `index` is that of a foreach item, 0 for the stages themselves."""
     query = _columns.where(artifacts.c.execution_id == execution_id)
     if stage is not None:
         query = query.where(artifacts.c.stage == stage)
+    if index is not None:
+        query = query.where(artifacts.c.idx == index)
     query = query.order_by(artifacts.c.created_at, artifacts.c.id).limit(limit)
     return [ArtifactRow(**row) for row in connection.execute(query).mappings()]

@@ -80,19 +80,19 @@ def test_counts_are_by_state_and_empty_without_stage_runs(history: History) -> N
     assert found == {"orders-1": {"success": 2, "skipped": 1}, "orders-2": {}}
 
 
-def test_stage_pages_follow_the_definition_then_the_index(history: History) -> None:
+def test_stage_pages_follow_the_definition_without_items(history: History) -> None:
     history.pipeline("orders")
     history.execution("orders", 1)
-    for position, index in [(1, 0), (0, 1), (0, 0), (1, 2)]:
-        history.stage_run("orders-1", position, idx=index, status="failed" if index else "success")
+    for position, index in [(1, 0), (0, 1), (0, 0), (2, 0), (1, 2)]:
+        history.stage_run("orders-1", position, idx=index, status="failed" if position == 2 or index else "success")
     with history.database.read() as connection:
-        first = executions.stage_page(connection, "orders-1", limit=3)
-        rest = executions.stage_page(connection, "orders-1", after=(first[-1].position, first[-1].index), limit=3)
+        first = executions.stage_page(connection, "orders-1", limit=2)
+        rest = executions.stage_page(connection, "orders-1", after=first[-1].position, limit=2)
         failed = executions.stage_page(connection, "orders-1", statuses=["failed"], limit=9)
         one = executions.stage_run(connection, "orders-1", "s1", 2)
         none = executions.stage_run(connection, "orders-1", "s1", 7)
-    assert [(row.position, row.index) for row in first + rest] == [(0, 0), (0, 1), (1, 0), (1, 2)]
-    assert [(row.position, row.index) for row in failed] == [(0, 1), (1, 2)]
+    assert [(row.position, row.index) for row in first + rest] == [(0, 0), (1, 0), (2, 0)]
+    assert [(row.position, row.index) for row in failed] == [(2, 0)]
     assert one is not None and (one.stage, one.index) == ("s1", 2)
     assert none is None
 

@@ -58,14 +58,14 @@ def reader(history: History, plan: Callable[[str], Plan] = lambda id: Plan(), **
     return Reader(history.database, Files(**files), plan, lambda: NOON)
 
 
-def test_a_page_of_fifty_takes_two_queries(history: History, statements: list[str]) -> None:
+def test_a_page_of_fifty_takes_three_queries(history: History, statements: list[str]) -> None:
     history.pipeline("orders")
     for number in range(1, 61):
         history.execution("orders", number)
         history.stage_run(f"orders-{number}", 0)
     statements.clear()
     page = reader(history).executions(EVERYTHING, limit=50)
-    assert len(statements) == 2
+    assert len(statements) == 3
     assert [entry.row.number for entry in page.items] == list(range(60, 10, -1))
     rest = reader(history).executions(EVERYTHING, limit=50, cursor=page.next_cursor)
     assert [entry.row.number for entry in rest.items] == list(range(10, 0, -1))
@@ -144,13 +144,65 @@ def test_stage_runs_come_in_pages(history: History) -> None:
     id = history.execution("orders", 1)
     for position in range(3):
         for index in range(2):
-            history.stage_run(id, position, idx=index, status="failed" if index else "success")
-    first = reader(history).stages(id, limit=4)
-    second = reader(history).stages(id, limit=4, cursor=first.next_cursor)
+            history.stage_run(id, position, idx=index, status="failed" if position == 1 else "success")
+    first = reader(history).stages(id, limit=2)
+    second = reader(history).stages(id, limit=2, cursor=first.next_cursor)
     failed = reader(history).stages(id, statuses=["failed"], limit=4)
     places = [(entry.row.position, entry.row.index) for entry in first.items + second.items]
-    assert places == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
-    assert [entry.row.index for entry in failed.items] == [1, 1, 1]
+    assert places == [(0, 0), (1, 0), (2, 0)]  # without the items
+    assert [entry.row.position for entry in failed.items] == [1]
+
+
+def test_items_come_in_pages_with_what_they_are_for(history: History) -> None:
+    history.pipeline("orders", stages=2, foreach="s1")
+    id = history.execution("orders", 1)
+    history.stage_run(id, 0)
+    history.stage_run(id, 1)
+    for index in range(1, 6):
+        history.item(id, 1, index, {"name": f"r{index}"}, status="failed" if index == 4 else "success")
+    first = reader(history).items(id, "s1", limit=3)
+    second = reader(history).items(id, "s1", limit=3, cursor=first.next_cursor)
+    assert [(entry.row.index, entry.value["name"]) for entry in first.items + second.items] == [
+        (index, f"r{index}") for index in range(1, 6)
+    ]
+    assert second.next_cursor is None
+    (failed,) = reader(history).items(id, "s1", statuses=["failed"], limit=3).items
+    assert failed.row.index == 4
+    assert reader(history).items(id, "s0", limit=3).items == []
+    assert reader(history).stage(id, "s1", 4).item == {"name": "r4"}
+    with pytest.raises(NotFound):
+        reader(history).items(id, "s7", limit=3)
+
+
+def test_a_foreach_stage_counts_its_items_by_state(history: History) -> None:
+    history.pipeline("orders", stages=2, foreach="s1")
+    id = history.execution("orders", 1)
+    history.stage_run(id, 0)
+    history.stage_run(id, 1)
+    for index in range(1, 6):
+        history.item(id, 1, index, index, status="failed" if index == 4 else "success")
+    picture = reader(history).execution(id)
+    assert [entry.items for entry in picture.stages] == [None, {"success": 4, "failed": 1}]
+    assert picture.counts == {"success": 2}
+    assert reader(history).stage(id, "s1", 4).entry.items is None
+
+
+def test_a_large_item_is_cut_where_items_are_listed(history: History) -> None:
+    history.pipeline("orders", stages=1, foreach="s0")
+    id = history.execution("orders", 1)
+    history.stage_run(id, 0)
+    history.item(id, 0, 1, "x" * 50_000)
+    assert len(reader(history).items(id, "s0", limit=3).items[0].value) < 1_100
+    assert reader(history).stage(id, "s0", 1).item == "x" * 50_000
+
+
+def test_many_items_of_earlier_executions_cost_nothing(history: History, statements: list[str]) -> None:
+    """Stages are found by their place: going through all items for those with the index 0 takes seconds."""
+    history.pipeline("orders", stages=2)
+    for number in (1, 2):
+        history.stage_run(history.execution("orders", number), 0)
+    reader(history).execution("orders-2")
+    assert any("stage_runs.position IN" in statement and "PARTITION BY" in statement for statement in statements)
 
 
 def test_a_stage_run_has_its_result_and_attempts(history: History) -> None:
