@@ -29,7 +29,7 @@ def context(tmp_path: Path) -> FakeContext:
     (context.root / "scratch" / "other").mkdir()
     (context.root / "scratch" / "other" / "draft").write_text("draft")
     (tmp_path / "elsewhere").mkdir()
-    context.hidden_from_code = (context.root, tmp_path / "absent" / ".env")
+    context.hidden_from_code = (context.root, context.artifact_dir, tmp_path / "absent" / ".env")
     return context
 
 
@@ -182,7 +182,7 @@ def test_what_is_beside_the_hidden_is_listed(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "a" / "file").touch()
     (tmp_path / "a" / "link").symlink_to(tmp_path / "a" / "b" / "hidden")
-    hidden = [str(tmp_path / "a" / "b" / "hidden"), str(tmp_path / "a" / "hidden_too"), str(tmp_path / "gone" / "x")]
+    hidden = [str(tmp_path / name) for name in ("a/b/hidden", "a/b/hidden/x/in/it", "a/hidden_too", "gone/x")]
     folders = [folder for folder in folders_above(hidden) if folder.startswith(str(tmp_path))]
     assert [os.path.relpath(folder, tmp_path) for folder in folders] == [".", "a", "a/b", "gone"]
     assert folders_above(hidden)[0] == "/"

@@ -123,9 +123,10 @@ class Confinement:
 
 
 def folders_above(hidden: list[str]) -> list[str]:
-    """Of absolute paths, from the root down."""
+    """Of absolute paths, from the root down. What is hidden as a whole has no entries to be allowed."""
     parts = [path.split("/") for path in hidden]
-    return sorted({"/".join(path[:count]) or "/" for path in parts for count in range(1, len(path))})
+    above = {"/".join(path[:count]) or "/" for path in parts for count in range(1, len(path))}
+    return sorted(folder for folder in above if not any(f"{folder}/".startswith(f"{path}/") for path in hidden))
 
 
 def entries_beside(folder: str, hidden: list[str]) -> Iterator[tuple[str, int, bool]]:
