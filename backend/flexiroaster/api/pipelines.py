@@ -220,6 +220,7 @@ def execute_pipeline(
         data=run.data,
         version=run.version,
         priority=run.priority,
+        use_cache=run.use_cache is not False,
         idempotency_key=idempotency_key,
         trigger="manual",
         actor=user.email,
@@ -240,6 +241,7 @@ def _execute_again(
         idempotency_key=idempotency_key,
         actor=user.email,
         priority=run.priority or None,
+        use_cache=run.use_cache,
     )
     return started_body(started, plan)
 

@@ -71,6 +71,7 @@ class Run:
     priority: int
     data: Any
     again: Again | None = None
+    use_cache: bool | None = None
 
 
 async def definition(request: Request) -> Source:
@@ -93,6 +94,7 @@ async def run(request: Request) -> Run:
 
 def _run(given: dict[str, Any]) -> Run:
     again = _again(given)
+    use_cache = given.pop("use_cache", None)
     inputs, version, priority = given.pop("inputs", {}), given.pop("version", None), given.pop("priority", 0)
     if not isinstance(inputs, dict):
         raise InvalidRequest(f'`inputs` is {named(inputs)}: it must be an object, such as {{"day": "2026-03-04"}}.')
@@ -100,7 +102,10 @@ def _run(given: dict[str, Any]) -> Run:
         raise InvalidRequest("`version` must be a whole number from 1, or left out for the newest version.")
     if type(priority) is not int or abs(priority) > MOST_PRIORITY:
         raise InvalidRequest(f"`priority` must be a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}.")
-    return Run(inputs, version, priority, given["data"] if given.keys() == {"data"} else given or None, again)
+    if use_cache is not None and type(use_cache) is not bool:
+        raise InvalidRequest("`use_cache` must be true or false, or left out.")
+    data = given["data"] if given.keys() == {"data"} else given or None
+    return Run(inputs, version, priority, data, again, use_cache)
 
 
 def _again(given: dict[str, Any]) -> Again | None:

@@ -182,6 +182,9 @@ class ExecuteRequest(BaseModel):
     )
     from_stage: str | None = Field(None, description="with `rerun_of`: it and all that needs it run")
     only_stage: str | None = Field(None, description="with `rerun_of`: nothing else runs")
+    use_cache: bool | None = Field(
+        None, description="false: no stage takes a cached result. True when left out, unless a stage is to run again"
+    )
     data: Any = Field(None, description="what `execution.data` is, when no other key is given")
 
 

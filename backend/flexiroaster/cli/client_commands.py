@@ -79,6 +79,7 @@ def execute(
     priority: Annotated[
         int, typer.Option("--priority", "-p", min=-1000, max=1000, help="Higher ones go first where workers are short.")
     ] = 0,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Whether stages may take cached results.")] = True,
     as_json: JsonOption = False,
     folder: FolderOption = None,
 ) -> None:
@@ -92,7 +93,9 @@ def execute(
         path = f"/api/pipelines/{_part(pipeline)}"
         schema = server.get(path)["inputs_schema"] if inputs else {}
         given = typed_inputs(inputs or [], schema.get("properties", {}))
-        body = {"inputs": given, "priority": priority} | ({} if start_with is None else {"data": start_with})
+        body = {"inputs": given, "priority": priority, "use_cache": cache}
+        if start_with is not None:
+            body["data"] = start_with
         started = server.post(f"{path}/execute", body, {"idempotency-key": key} if key else None)
         if not as_json:
             typer.echo(f"Started {pipeline} #{started['number']}: {started['execution_id']}")

@@ -80,7 +80,14 @@ class StageCache:
 
 
 def keep(
-    tx: Transaction, pipeline_id: str, stage: str, entry: Entry, execution_id: str, run: Key, attempt: int, now: datetime
+    tx: Transaction,
+    pipeline_id: str,
+    stage: str,
+    entry: Entry,
+    execution_id: str,
+    run: Key,
+    attempt: int,
+    now: datetime,
 ) -> None:
     """What a stage run has just made."""
     store.put(

@@ -50,13 +50,24 @@ class Executions:
         trigger: str = "manual",
         actor: str | None = None,
         priority: int = 0,
+        use_cache: bool = True,
     ) -> Started:
         """Accept an execution; once this returns it survives anything, a power cut included.
 
         Raises NotFound, or InvalidInputs with a problem per input.
         """
         return self.accept(
-            Wanted(pipeline_id, inputs or {}, data, version, idempotency_key, trigger, actor, priority=priority)
+            Wanted(
+                pipeline_id,
+                inputs or {},
+                data,
+                version,
+                idempotency_key,
+                trigger,
+                actor,
+                priority=priority,
+                use_cache=use_cache,
+            )
         )
 
     def accept(self, wanted: Wanted) -> Started:

@@ -100,11 +100,13 @@ class Reruns:
         idempotency_key: str | None = None,
         actor: str | None = None,
         priority: int | None = None,
+        use_cache: bool | None = None,
     ) -> tuple[Started, RerunPlan | None]:
         """`inputs` replace those of before, one by one where the others are kept; `data` replaces all of it.
 
-        The plan is None when the idempotency key had started it before. `pipeline_id`, where given, must be that of
-        the earlier execution. Raises as `plan` does, and InvalidInputs.
+        With `use_cache` None a stage that is to run again really does. The plan is None when the idempotency key had
+        started it before. `pipeline_id`, where given, must be that of the earlier execution. Raises as `plan` does,
+        and InvalidInputs.
         """
         take_over, number, version = self._prepare(execution_id, asked, pipeline_id)
         source = take_over.source
@@ -119,6 +121,7 @@ class Reruns:
                 idempotency_key=idempotency_key,
                 actor=actor,
                 priority=source.priority if priority is None else priority,
+                use_cache=asked.stage is None if use_cache is None else use_cache,
                 take_over=take_over,
             )
         )

@@ -20,8 +20,8 @@ from flexiroaster.engine.summary import summarise
 from flexiroaster.services import signals
 from flexiroaster.services.cache import Entry, keep
 from flexiroaster.services.changes import Changes, Tally
-from flexiroaster.services.gates import Gates, Room
 from flexiroaster.services.children import Children, Order
+from flexiroaster.services.gates import Gates, Room
 from flexiroaster.services.handing_out import hand_out
 from flexiroaster.services.live import Live, Spilled, Version, stage_id
 from flexiroaster.store import progress
