@@ -12,8 +12,8 @@ from flexiroaster.cli.options import FolderOption, JsonOption
 if TYPE_CHECKING:
     from flexiroaster.cli.client import Client
 
-ExecutionArgument = Annotated[str, typer.Argument(help="The execution's id.")]
-StageArgument = Annotated[str, typer.Argument(help="The stage that asks.")]
+ExecutionArgument = Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")]
+StageArgument = Annotated[str, typer.Argument(metavar="STAGE", help="The stage that asks.")]
 IndexOption = Annotated[int, typer.Option("--index", min=0, help="The item, where the stage runs once for each.")]
 CommentOption = Annotated[str, typer.Option("--comment", "-m", help="Why; it is kept with the decision.")]
 

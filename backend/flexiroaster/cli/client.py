@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flexiroaster.config import Settings
 
 PATIENCE_SECONDS = 30.0
+PAGE = 500
 
 
 class CommandFailed(FlexiRoasterError):
@@ -28,6 +29,10 @@ class Refused(CommandFailed):
     """The server found what was given wrong: exit status 2."""
 
     code = "refused"
+
+    def __init__(self, message: str, problems: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.problems = problems
 
 
 class Client:
@@ -43,16 +48,55 @@ class Client:
     def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         return self._answer("POST", path, json=body, headers=headers)
 
+    def find(self, path: str) -> Any:
+        """None where there is nothing."""
+        response = self._response("GET", path)
+        return None if response.status_code == 404 else _content(response)
+
+    def pages(self, path: str) -> Iterator[list[Any]]:
+        """A list as the server cuts it."""
+        cursor = None
+        while True:
+            response = self._response("GET", path, params={"limit": PAGE} | ({"cursor": cursor} if cursor else {}))
+            yield _content(response)
+            cursor = response.headers.get("x-next-cursor")
+            if cursor is None:
+                return
+
+    def send(self, method: str, path: str, text: str, media_type: str, **parameters: str) -> Any:
+        """A text of another type than JSON."""
+        headers = {"content-type": media_type}
+        return self._answer(method, path, content=text.encode(), headers=headers, params=parameters)
+
+    def delete(self, path: str) -> Any:
+        return self._answer("DELETE", path)
+
     def _answer(self, method: str, path: str, **options: Any) -> Any:
+        return _content(self._response(method, path, **options))
+
+    def _response(self, method: str, path: str, **options: Any) -> httpx.Response:
         import httpx
 
         try:
-            response = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise unreachable(str(self._http.base_url), error) from None
-        if not response.is_success:
-            raise (Refused if response.status_code == 422 else CommandFailed)(sentence(response))
-        return response.json()
+
+
+def _content(response: httpx.Response) -> Any:
+    if response.status_code == 422:
+        raise Refused(sentence(response), _problems(response))
+    if not response.is_success:
+        raise CommandFailed(sentence(response))
+    return response.json()
+
+
+def _problems(response: httpx.Response) -> list[dict[str, Any]]:
+    try:
+        found = response.json().get("problems")
+    except (ValueError, AttributeError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def unreachable(url: str, error: Exception) -> CommandFailed:

@@ -46,7 +46,9 @@ def login(
 
 
 def list_(
-    pipeline: Annotated[str | None, typer.Argument(help="List the executions of this pipeline.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Argument(metavar="PIPELINE", help="List the executions of this pipeline.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 50,
     as_json: JsonOption = False,
     folder: FolderOption = None,
@@ -66,7 +68,7 @@ def list_(
 
 
 def execute(
-    pipeline: Annotated[str, typer.Argument(help="The pipeline's id.")],
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's id.")],
     inputs: InputsOption = None,
     data: StartDataOption = None,
     wait: Annotated[
@@ -77,7 +79,7 @@ def execute(
         typer.Option("--idempotency-key", help="The same key starts one execution, however often it is sent."),
     ] = None,
     priority: Annotated[
-        int, typer.Option("--priority", "-p", min=-1000, max=1000, help="Higher ones go first where workers are short.")
+        int, typer.Option("--priority", min=-1000, max=1000, help="Higher ones go first where workers are short.")
     ] = 0,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Whether stages may take cached results.")] = True,
     as_json: JsonOption = False,
@@ -109,7 +111,9 @@ def execute(
 
 
 def logs(
-    execution: Annotated[str | None, typer.Argument(help="Only the lines of this execution.")] = None,
+    execution: Annotated[
+        str | None, typer.Argument(metavar="EXECUTION", help="Only the lines of this execution.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
     level: Annotated[
         str | None, typer.Option(help="This level and the graver ones: debug, info, warning, error.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from flexiroaster.cli.help_text import WholeSentences
 from flexiroaster.cli.options import FolderOption
 
-app = typer.Typer(help="The database's tables.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(cls=WholeSentences, help="The database's tables.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -14,10 +14,14 @@ from flexiroaster.engine.plurals import counted
 if TYPE_CHECKING:
     from flexiroaster.cli.client import Client
 
-ExecutionArgument = Annotated[str | None, typer.Argument(help="The execution's id; leave it out with --all.")]
+ExecutionArgument = Annotated[
+    str | None, typer.Argument(metavar="EXECUTION", help="The execution's id; leave it out with --all.")
+]
 AllOption = Annotated[bool, typer.Option("--all", help="All that fit the options below.")]
 PipelineOption = Annotated[str | None, typer.Option("--pipeline", "-p", help="With --all: of this pipeline.")]
-StatusOption = Annotated[list[str] | None, typer.Option("--status", "-s", help="With --all: in this state; repeat it.")]
+StatusOption = Annotated[
+    list[str] | None, typer.Option("--status", "-s", metavar="STATE", help="With --all: in this state; repeat it.")
+]
 SinceOption = Annotated[
     str | None, typer.Option("--since", help="With --all: created since then, such as 1h, 2d or 2026-03-04T12:00.")
 ]
@@ -60,7 +64,9 @@ def retry(
 
 
 def rerun(
-    execution: Annotated[str, typer.Argument(help="The execution's id, or that of a pipeline for its latest.")],
+    execution: Annotated[
+        str, typer.Argument(metavar="EXECUTION", help="The execution's id, or that of a pipeline for its latest.")
+    ],
     from_stage: Annotated[
         str | None, typer.Option("--from", metavar="STAGE", help="Reuse what is before this stage.")
     ] = None,
@@ -125,7 +131,7 @@ def cancel(
 
 
 def pause(
-    execution: Annotated[str, typer.Argument(help="The execution's id.")],
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")],
     as_json: JsonOption = False,
     folder: FolderOption = None,
 ) -> None:
@@ -134,7 +140,7 @@ def pause(
 
 
 def resume(
-    execution: Annotated[str, typer.Argument(help="The execution's id.")],
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")],
     as_json: JsonOption = False,
     folder: FolderOption = None,
 ) -> None:

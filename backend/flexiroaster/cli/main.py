@@ -10,9 +10,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-from flexiroaster.cli import approvals, client_commands, db, executions, run, signal, up, user, validate, version
+from flexiroaster.cli import (
+    approvals,
+    client_commands,
+    db,
+    definitions,
+    executions,
+    run,
+    signal,
+    up,
+    user,
+    validate,
+    version,
+)
+from flexiroaster.cli.help_text import WholeSentences
 
 FAILED = 1
 WRONG = 2
@@ -23,6 +35,9 @@ SECTIONS = {
     "Without a server": ("run", "validate", "version"),
     "With a running server": (
         "list",
+        "import",
+        "export",
+        "delete",
         "execute",
         "retry",
         "rerun",
@@ -39,13 +54,12 @@ SECTIONS = {
 }
 
 
-class Sections(TyperGroup):
-    """Help with the commands in groups. Plain text: drawing it with rich takes longer than all the rest together."""
+class Sections(WholeSentences):
+    """The commands in groups."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for heading, names in SECTIONS.items():
-            with formatter.section(heading):
-                formatter.write_dl([(name, self.commands[name].get_short_help_str(80)) for name in names])
+            self.list_under(heading, names, formatter)
 
 
 app = typer.Typer(
@@ -66,6 +80,9 @@ app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("version")(version.version)
 app.command("list")(client_commands.list_)
+app.command("import")(definitions.import_)
+app.command("export")(definitions.export)
+app.command("delete")(definitions.delete)
 app.command("execute")(client_commands.execute)
 app.command("retry")(executions.retry)
 app.command("rerun")(executions.rerun)
@@ -83,7 +100,7 @@ app.command("signal")(signal.signal)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit status."""
     try:
-        app(args=None if arguments is None else list(arguments))
+        app(args=None if arguments is None else list(arguments), prog_name="flexiroaster")
     except BrokenPipeError:  # `flexiroaster list | head`
         sys.stderr.close()
         sys.exit(FAILED)

@@ -9,7 +9,9 @@ import typer
 
 FolderOption = Annotated[
     Path | None,
-    typer.Option("--data-folder", help="The data folder (FLEXIROASTER_DATA_FOLDER).", show_default=False),
+    typer.Option(
+        "--data-folder", metavar="FOLDER", help="The data folder (FLEXIROASTER_DATA_FOLDER).", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 InputsOption = Annotated[

@@ -18,8 +18,8 @@ def cause(error: Mapping[str, Any], stage: str | None) -> list[str]:
     """The block that is shown for a failure: sentence, place, suggestion."""
     place = where(error.get("location") or {})
     lines = [f"✗ {stage}: {error['message']}" if stage else f"✗ {error['message']}"]
-    lines += [f"{INDENT}at  {place}"] if place else []
-    lines += [f"{INDENT}try {error['suggestion']}"] if error.get("suggestion") else []
+    lines += [f"{INDENT}at    {place}"] if place else []
+    lines += [f"{INDENT}cure  {error['suggestion']}"] if error.get("suggestion") else []
     trace = error.get("traceback")
     return lines + ([""] + [INDENT + line for line in trace.rstrip().splitlines()] if trace else [])
 

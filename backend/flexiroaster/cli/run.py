@@ -23,7 +23,9 @@ WRONG = 2
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The definition: YAML, JSON or Python; - reads standard input.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The definition: YAML, JSON or Python; - reads standard input.")
+    ],
     inputs: InputsOption = None,
     data: StartDataOption = None,
     as_json: Annotated[
@@ -31,11 +33,19 @@ def run(
     ] = False,
     data_dirs: Annotated[
         list[Path] | None,
-        typer.Option("--data-dir", help="A folder that file stages may use, besides the file's own and this one."),
+        typer.Option(
+            "--data-dir",
+            metavar="FOLDER",
+            help="A folder that file stages may use, besides the file's own and this one.",
+        ),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--data-folder", help="Keep the history and the tables in this folder; else they are removed."),
+        typer.Option(
+            "--data-folder",
+            metavar="FOLDER",
+            help="Keep the history and the tables in this folder; else they are removed.",
+        ),
     ] = None,
     code: Annotated[bool, typer.Option("--code/--no-code", help="Whether `python` and `shell` stages may run.")] = True,
     http_allow: Annotated[

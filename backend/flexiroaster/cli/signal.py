@@ -11,8 +11,8 @@ from flexiroaster.cli.options import FolderOption, JsonOption
 
 
 def signal(
-    execution: Annotated[str, typer.Argument(help="The execution's id.")],
-    name: Annotated[str, typer.Argument(help="The event that its stages wait for.")],
+    execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The event that its stages wait for.")],
     value: Annotated[str | None, typer.Option("--value", help="What comes with it: JSON, or text.")] = None,
     as_json: JsonOption = False,
     folder: FolderOption = None,

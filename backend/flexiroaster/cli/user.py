@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flexiroaster.cli.help_text import WholeSentences
 from flexiroaster.cli.options import FolderOption
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
     from flexiroaster.services.accounts import Accounts
 
-app = typer.Typer(help="Accounts, on the machine that keeps them.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=WholeSentences, help="Accounts, on the machine that keeps them.", no_args_is_help=True, rich_markup_mode=None
+)
 
-EmailArgument = Annotated[str, typer.Argument(help="The account's e-mail address.")]
+EmailArgument = Annotated[str, typer.Argument(metavar="E-MAIL", help="The account's e-mail address.")]
 StdinOption = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 GenerateOption = Annotated[bool, typer.Option("--generate", help="Make a password and print it once.")]
 
@@ -50,7 +53,7 @@ def create(
     from flexiroaster.auth.permissions import Role
 
     password = _password(stdin=password_stdin, generate=generate)
-    with _accounts(folder) as accounts:
+    with _accounts(folder, make=True) as accounts:
         made = accounts.create_user(email, password, Role(role.value))
     typer.echo(f"Made the account {made.email} ({made.role}).")
     _show(password, generate)
@@ -75,7 +78,7 @@ def reset_password(
 @app.command()
 def groups(
     email: EmailArgument,
-    names: Annotated[list[str] | None, typer.Argument(help="The groups, and no others.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="GROUP", help="The groups, and no others.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Take the account out of every group.")] = False,
     folder: FolderOption = None,
 ) -> None:
@@ -112,11 +115,19 @@ def list_(folder: FolderOption = None) -> None:
     )
 
 
-def _accounts(folder: Path | None) -> AbstractContextManager[Accounts]:
+def _accounts(folder: Path | None, *, make: bool = False) -> AbstractContextManager[Accounts]:
+    """`make` begins a new folder: otherwise a mistyped one would look like one without accounts."""
     from flexiroaster.cli.local_accounts import local_accounts
     from flexiroaster.config import Settings
+    from flexiroaster.engine.errors import ConfigurationError
 
-    return local_accounts(Settings.load(data_folder=folder))
+    settings = Settings.load(data_folder=folder)
+    if not make and not settings.data_folder.exists():
+        raise ConfigurationError(
+            f"There is no data folder {settings.data_folder}: name the server's with --data-folder, start a server, or "
+            "make the first account with `flexiroaster user create`."
+        )
+    return local_accounts(settings)
 
 
 def _password(*, stdin: bool, generate: bool) -> str:

@@ -19,7 +19,9 @@ LONGEST_LINE = 100
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Definitions: YAML, JSON or Python; - reads standard input.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Definitions: YAML, JSON or Python; - reads standard input.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Check definitions without running them: text, stage types, graph, expressions.

@@ -163,7 +163,10 @@ class Accounts:
             users = store.all_users(connection)
         user = next((user for user in users if user.role == Role.ADMIN.value and not user.disabled), None)
         if user is None:
-            raise Unauthenticated("There is no administrator yet: follow the one-time link that the server printed.")
+            raise Unauthenticated(
+                "There is no administrator yet: follow the one-time link that the server printed, or run "
+                "`flexiroaster user create E-MAIL --role admin`."
+            )
         return self._open_session(user.id, user.password_hash)
 
     def refresh(self, refresh_token: str) -> SignedIn:

@@ -70,8 +70,16 @@ def test_version() -> None:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = flexi(tmp_path, "--help").stdout
-    for command in ("up", "run", "validate", "list", "execute", "logs", "login", "db", "user", "version"):
+    for command in ("up", "run", "validate", "list", "import", "export", "delete", "execute", "logs", "login", "db"):
         assert f"\n  {command} " in text
+    for group in ((), ("db",), ("user",)):
+        assert "..." not in flexi(tmp_path, *group, "--help").stdout.partition("Options:")[2].replace("[ARGS]...", "")
+
+
+def test_reading_accounts_makes_no_folder(tmp_path: Path) -> None:
+    done = flexi(tmp_path, "user", "list", "--data-folder", "typo")
+    assert (done.returncode, (tmp_path / "typo").exists()) == (2, False)
+    assert done.stderr.startswith(f"There is no data folder {tmp_path / 'typo'}: ")
 
 
 def test_valid_file_is_said_to_be_valid(folder: Path) -> None:
@@ -253,6 +261,36 @@ def test_nobody_at_the_address_is_one_sentence(tmp_path: Path) -> None:
     done = flexi(tmp_path, "list", FLEXIROASTER_URL="http://127.0.0.1:9", FLEXIROASTER_TOKEN="x")
     assert done.returncode == 1
     assert done.stderr.startswith("No FlexiRoaster answers at http://127.0.0.1:9")
+
+
+def test_definitions_are_brought_to_a_server_and_back(server: ServerProcess, folder: Path) -> None:
+    (folder / "built.py").write_text(
+        "from flexiroaster import Pipeline\npipeline = Pipeline('built')\npipeline.stage('a', 'noop')\n"
+    )
+    brought = flexi(folder, "import", "good.yaml", "built.py", *at(server))
+    assert brought.stdout == "good.yaml: made sums v1\nbuilt.py: made built v1\n"
+    assert flexi(folder, "export", "sums", *at(server)).stdout == GOOD
+    assert flexi(folder, "import", "good.yaml", *at(server)).stdout == "good.yaml: sums is like this already (v1)\n"
+    changed = flexi(folder, "import", "-", "-m", "more", *at(server), stdin=GOOD.replace("default: 0", "default: 1"))
+    assert changed.stdout == "<stdin>: changed sums from v1 to v2\n"
+    assert flexi(folder, "export", "sums", "--version", "1", *at(server)).stdout == GOOD
+    written = flexi(folder, "export", "--to", "kept", *at(server)).stdout.splitlines()
+    assert {"kept/sums.yaml", "kept/built.json", "kept/flights.yaml"} <= set(written)
+    assert all((folder / name).is_file() for name in written)
+    assert flexi(folder, "export", *at(server)).returncode == 2
+    for id in ("sums", "built"):
+        assert flexi(folder, "delete", id, "--yes", *at(server)).stdout == f"{id} is deleted.\n"
+    assert flexi(folder, "delete", "sums", *at(server)).returncode == 2
+    assert flexi(folder, "delete", "sums", "--yes", *at(server)).stderr == "There is no pipeline 'sums'.\n"
+
+
+def test_a_wrong_definition_is_explained_where_it_is_wrong(server: ServerProcess, folder: Path) -> None:
+    done = flexi(folder, "import", "bad.yaml", *at(server))
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("bad.yaml:5:22: unknown_stage_type: ")
+    assert lines[1] == "     5 |   - {id: load, type: inpt}"
+    assert any(line.startswith("bad.yaml:6:") and "lod" in line for line in lines)
 
 
 def test_accounts_are_made_and_listed_beside_the_server(server: ServerProcess, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ def test_cause_names_place_value_and_cure() -> None:
     }
     assert cause(error, "check") == [
         "✗ check: Column amount holds 'x', which is no number.",
-        "  at  orders.csv, row 3, column amount, value 'x'",
-        "  try Correct the row, or allow a share of bad rows with max_invalid.",
+        "  at    orders.csv, row 3, column amount, value 'x'",
+        "  cure  Correct the row, or allow a share of bad rows with max_invalid.",
     ]
 
 
