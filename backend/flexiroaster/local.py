@@ -152,8 +152,10 @@ def _engine_in(path: Path, allowed: Allowed) -> Iterator[Engine]:
         folder.close()
 
 
-def as_source(pipeline: PipelineBuilder | Mapping[str, Any] | str | Path) -> Source:
+def as_source(pipeline: PipelineBuilder | Mapping[str, Any] | str | Path | Source) -> Source:
     """The definition as text, whichever way it was given."""
+    if isinstance(pipeline, Source):
+        return pipeline
     if isinstance(pipeline, Path):
         return Source(pipeline.read_text(encoding="utf-8"), "json" if pipeline.suffix == ".json" else "yaml")
     if isinstance(pipeline, str):

@@ -19,6 +19,7 @@ from flexiroaster.cli import (
     executions,
     run,
     signal,
+    test,
     up,
     user,
     validate,
@@ -32,7 +33,7 @@ INTERRUPTED = 130
 
 SECTIONS = {
     "Server": ("up", "db", "user"),
-    "Without a server": ("run", "validate", "version"),
+    "Without a server": ("run", "test", "validate", "version"),
     "With a running server": (
         "list",
         "import",
@@ -77,6 +78,7 @@ app.command("up")(up.up)
 app.add_typer(db.app, name="db")
 app.add_typer(user.app, name="user")
 app.command("run")(run.run)
+app.command("test")(test.test)
 app.command("validate")(validate.validate)
 app.command("version")(version.version)
 app.command("list")(client_commands.list_)

@@ -21,6 +21,7 @@ from flexiroaster.engine.field_types import (
     Items,
     Name,
     PipelineId,
+    PoolName,
     PositiveDuration,
     Share,
     StageId,
@@ -167,7 +168,7 @@ class StageSpec(Part):
         None, description="How long it may be ready without starting: for want of a worker, a slot or a rate."
     )
     deadline: Deadline | None = None
-    pool: Word | None = None
+    pool: PoolName | None = Field(None, description="Whose slots it takes while it runs, one at a time.")
     priority: int = Field(0, ge=-MOST_PRIORITY, le=MOST_PRIORITY)
     rate_limit: RateLimit | None = None
     cache: Cache | None = None
@@ -249,7 +250,7 @@ Trigger = Annotated[
 
 
 class Mock(Part):
-    """What a stage answers in a test: exactly one of the three."""
+    """What a stage answers in a test: one of the three. Nothing given is a result of null."""
 
     data: Any = None
     file: Word | None = None

@@ -38,7 +38,6 @@ def test_a_test_may_name_stages_handlers_compensations_and_outputs() -> None:
         ("expect: {stages: {lod: success}}", "unknown_stage", "tests[0].expect.stages.lod", "load"),
         ("expect: {outputs: {row: 2}}", "unknown_output", "tests[0].expect.outputs.row", "rows"),
         ("expect: {}", "invalid_value", "tests[0].expect", "status: success"),
-        ("mock: {read: {}}, expect: {at: load}", "invalid_value", "tests[0].mock.read", "data: {rows: 3}"),
         (
             "mock: {read: {data: 1, error: no}}, expect: {at: load}",
             "invalid_value",
@@ -51,6 +50,13 @@ def test_what_a_test_names_wrongly_is_said(test: str, code: str, path: str, sugg
     report = check(HEAD + f"  - {{name: t, {test}}}\n")
     assert codes(report) == [code]
     assert (report.problems[0].path, report.problems[0].suggestion) == (path, suggestion)
+
+
+def test_a_result_of_null_stands_in_for_a_stage_too() -> None:
+    report = check(HEAD + "  - {name: t, mock: {read: {data: null}}, expect: {status: success}}\n")
+    assert report.ok
+    assert report.document is not None
+    assert check(report.document).ok
 
 
 def test_two_tests_of_one_name_are_refused() -> None:

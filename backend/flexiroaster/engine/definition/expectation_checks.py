@@ -45,10 +45,10 @@ def _check_name(name: object, path: Path, seen: set[str], findings: Findings) ->
 def _check_mocks(mocks: dict[str, Any], path: Path, stages: Collection[str], findings: Findings) -> None:
     for stage, mock in mocks.items():
         _check_stage(stage, (*path, stage), stages, findings, at_key=True)
-        if isinstance(mock, dict) and sum(key in mock for key in MOCK_KEYS) != 1:
+        if isinstance(mock, dict) and sum(key in mock for key in MOCK_KEYS) > 1:
             findings.add(
                 "invalid_value",
-                "What stands in for a stage is one of `data`, `file` and `error`.",
+                "What stands in for a stage is one of `data`, `file` and `error`, not several.",
                 (*path, stage),
                 suggestion="data: {rows: 3}",
             )
