@@ -222,7 +222,7 @@ def _live(server: Server, url: str) -> LiveServer:
     services = server.services
 
     def history(execution_id: str, after: int, limit: int) -> Sequence[Event]:
-        rows = services.history.events(execution_id, after=after, limit=limit)
+        rows = services.history.events(execution_id, after=after, limit=limit, items=False)
         return [_event(row) for row in rows]
 
     def exists(kind: str, id: str) -> bool:

@@ -213,9 +213,10 @@ class History:
             raise NotFound("artifact", result.artifact_id)
         return self._start_of(spilled), True
 
-    def events(self, id: str, *, after: int, limit: int) -> list[EventRow]:
+    def events(self, id: str, *, after: int, limit: int, items: bool = True) -> list[EventRow]:
+        """`items`: those of foreach items too."""
         with self._database.read() as connection:
-            events = store.event_page(connection, id, after=after, limit=limit)
+            events = store.event_page(connection, id, after=after, limit=limit, items=items)
             if not events:
                 _found(connection, id)
         return events

@@ -332,8 +332,10 @@ def result(connection: sa.Connection, execution_id: str, position: int, index: i
     return None if row is None else ResultRow(**row)
 
 
-def event_page(connection: sa.Connection, execution_id: str, *, after: int = 0, limit: int) -> list[EventRow]:
-    """Those with a `seq` above `after`, in order."""
+def event_page(
+    connection: sa.Connection, execution_id: str, *, after: int = 0, limit: int, items: bool = True
+) -> list[EventRow]:
+    """Those with a `seq` above `after`, in order; of foreach items only where `items` are wanted."""
     query = (
         sa.select(
             events.c.seq,
@@ -350,6 +352,8 @@ def event_page(connection: sa.Connection, execution_id: str, *, after: int = 0, 
         .order_by(events.c.seq)
         .limit(limit)
     )
+    if not items:
+        query = query.where(sa.func.coalesce(events.c.idx, 0) == 0)
     return [EventRow(**{**row, "payload": row["payload"] or {}}) for row in connection.execute(query).mappings()]
 
 

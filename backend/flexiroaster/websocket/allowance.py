@@ -5,6 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from flexiroaster.engine.events import Event, EventType
+
+LINES_PER_EVENT = 10
+
+
+class ItemRation:
+    """Lets through so many events of foreach items in a second and execution, ten times as many of their log lines,
+    and every other event.
+
+    Asked where events are published, so that a hundred thousand items do not even wake the event loop.
+    """
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._second = 0
+        self._used: dict[tuple[str, bool], int] = {}
+
+    def lets(self, event: Event, now: float) -> bool:
+        """`now` is in seconds of a monotonic clock."""
+        if not event.index:
+            return True
+        if int(now) != self._second:
+            self._second, self._used = int(now), {}
+        is_line = event.type is EventType.LOG
+        used = self._used[event.execution_id, is_line] = self._used.get((event.execution_id, is_line), 0) + 1
+        return used <= (self._per_second * LINES_PER_EVENT if is_line else self._per_second)
+
 
 class Allowance:
     """`omitted` is called once a second at most, with how many were left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -10,6 +11,7 @@ import structlog
 
 from flexiroaster.bus.port import Bus, Unsubscribe
 from flexiroaster.engine.events import Event
+from flexiroaster.websocket.allowance import ItemRation
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +27,9 @@ Omitted = Callable[[int], Awaitable[None]]
 class Bridge:
     """Between `start` and `stop` it listens to the bus; both may be called twice. All but `_take` on the loop."""
 
-    def __init__(self, bus: Bus, deliver: Deliver, omitted: Omitted) -> None:
+    def __init__(self, bus: Bus, deliver: Deliver, omitted: Omitted, items: ItemRation) -> None:
         self._bus = bus
+        self._items = items
         self._deliver = deliver
         self._omitted = omitted
         self._backlog: deque[Event] = deque()
@@ -50,6 +53,11 @@ class Bridge:
 
     def _take(self, events: Sequence[Event]) -> None:
         """In a publisher's thread. A wake-up costs a system call, so many events share one."""
+        if any(event.index for event in events):
+            now = time.monotonic()
+            events = [event for event in events if self._items.lets(event, now)]
+            if not events:
+                return
         if len(self._backlog) + len(events) > BACKLOG_LIMIT:
             self._dropped += len(events)
         else:

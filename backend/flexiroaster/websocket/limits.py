@@ -16,6 +16,8 @@ class SocketLimits:
     """For one client. One that reads slower than events come is sent away; it comes back and asks what it missed."""
     dashboard_stage_events_per_second: int = 100
     dashboard_execution_events_per_second: int = 500
+    item_events_per_second: int = 20
+    """Of the items of one execution's foreach stages. The others show in its `stage_progress`."""
     history_events: int = 1_000
     """In one answer; there is `more` after it."""
     history_bytes: int = 256_000

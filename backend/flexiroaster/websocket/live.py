@@ -19,7 +19,7 @@ from flexiroaster.auth.tokens import Clock
 from flexiroaster.bus.port import Bus
 from flexiroaster.engine.events import Event
 from flexiroaster.services.accounts import Accounts
-from flexiroaster.websocket.allowance import Allowance
+from flexiroaster.websocket.allowance import Allowance, ItemRation
 from flexiroaster.websocket.bridge import Bridge
 from flexiroaster.websocket.limits import SocketLimits
 from flexiroaster.websocket.packets import event_packet, payload_of
@@ -58,7 +58,8 @@ class Live:
         self._limits = limits
         self._rooms = Rooms()
         self._subscriptions = Subscriptions(self._rooms, history, exists, limits)
-        self._bridge = Bridge(bus, self._deliver, self._tell_all_omitted)
+        items = ItemRation(limits.item_events_per_second)
+        self._bridge = Bridge(bus, self._deliver, self._tell_all_omitted, items)
         self._stage_events = Allowance(limits.dashboard_stage_events_per_second, self._tell_dashboard_omitted)
         self._execution_events = Allowance(limits.dashboard_execution_events_per_second, self._tell_dashboard_omitted)
         self._connections: dict[str, Connection] = {}

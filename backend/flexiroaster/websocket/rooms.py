@@ -152,12 +152,12 @@ _NOBODY: set[Connection] = set()
 
 
 def is_for_dashboard(event: Event) -> bool:
-    return event.type in DASHBOARD_STAGE_EVENTS or event.type.startswith("execution_")
+    return not event.index and (event.type in DASHBOARD_STAGE_EVENTS or event.type.startswith("execution_"))
 
 
 def _rooms_of(event: Event, *, dashboard: bool) -> Iterable[str]:
     yield f"execution:{event.execution_id}"
-    if event.type != EventType.LOG:
+    if event.type != EventType.LOG and not event.index:  # of items only their execution is told
         yield f"pipeline:{event.pipeline_id}"
     if dashboard and is_for_dashboard(event):
         yield DASHBOARD

@@ -35,10 +35,11 @@ def event(
     type: EventType = EventType.STAGE_STARTED,
     execution: str = "e1",
     pipeline: str = "p1",
+    index: int = 0,
     **payload: Any,
 ) -> Event:
     stage = None if type.startswith("execution_") else "load"
-    return Event(type, execution, pipeline, seq, AT, stage, None if stage is None else 0, payload)
+    return Event(type, execution, pipeline, seq, AT, stage, None if stage is None else index, payload)
 
 
 class Journal:

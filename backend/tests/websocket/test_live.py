@@ -19,6 +19,7 @@ from flexiroaster.auth.tokens import Tokens, utc_now
 from flexiroaster.engine.events import EventType
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
+from flexiroaster.websocket.allowance import ItemRation
 from flexiroaster.websocket.limits import SocketLimits
 from flexiroaster.websocket.rooms import ROOM_OPERATIONS
 from tests.api.auth_app import KEYS, PASSWORD, make_accounts
@@ -330,6 +331,39 @@ async def test_the_dashboard_gets_so_many_stage_events_a_second(accounts: Accoun
             assert allowed <= heard <= allowed * (1 + int(time.monotonic() - began))
             assert heard + omitted == sent
             assert len(await page.all_until(MARK)) == sent
+
+
+async def test_of_foreach_items_only_the_execution_is_told_and_not_of_all(accounts: Accounts, token: str) -> None:
+    allowed, sent = 5, 2_000
+    with running(accounts, SocketLimits(item_events_per_second=allowed)) as server:
+        async with (
+            connected(server, token) as dashboard,
+            connected(server, token) as page,
+            connected(server, token) as pipeline,
+        ):
+            await page.subscribe("execution:e1", 0)
+            await pipeline.subscribe("pipeline:p1")
+            began = time.monotonic()
+            server.journal.record(*(event(seq, index=seq) for seq in range(1, sent + 1)))
+            server.journal.record(event(0, EventType.STAGE_PROGRESS, items={"count": sent, "left": 0}, through=sent))
+            server.journal.record(event(sent + 1, MARK))
+            heard = await page.all_until(MARK)
+            items = [payload for name, payload in heard if name == "stage_started"]
+            assert 1 <= len(items) <= allowed * (1 + int(time.monotonic() - began))
+            (progress,) = [payload for name, payload in heard if name == "stage_progress"]
+            assert (progress["items"], progress["through"]) == ({"count": sent, "left": 0}, sent)
+            assert await dashboard.all_until(MARK) == []
+            assert [name for name, _ in await pipeline.all_until(MARK)] == ["stage_progress"]
+
+
+def test_log_lines_of_items_are_rationed_apart() -> None:
+    ration = ItemRation(2)
+    lines = [ration.lets(event(0, EventType.LOG, index=1), 10.0) for _ in range(30)]
+    assert lines.count(True) == 20
+    assert [ration.lets(event(1, index=1), 10.5) for _ in range(3)] == [True, True, False]
+    assert ration.lets(event(1, index=1, execution="e2"), 10.5)
+    assert ration.lets(event(1), 10.5)
+    assert ration.lets(event(1, index=1), 11.0)
 
 
 async def test_connections_of_a_user_are_limited(accounts: Accounts, token: str) -> None:
