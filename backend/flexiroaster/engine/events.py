@@ -30,6 +30,7 @@ class EventType(StrEnum):
     STAGE_CANCELLED = "stage_cancelled"
     EXECUTION_COMPLETED = "execution_completed"
     EXECUTION_FAILED = "execution_failed"
+    DEADLINE_MISSED = "deadline_missed"
     EXECUTION_SIGNALLED = "execution_signalled"
     EXECUTION_CANCELLING = "execution_cancelling"
     EXECUTION_CANCELLED = "execution_cancelled"

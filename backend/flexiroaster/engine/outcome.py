@@ -23,8 +23,9 @@ class WaitsFor(StrEnum):
 class Succeeded:
     """`result` is a JSON value; `rows` and `bytes` count what the stage handed on, None where it has no table.
 
-    `cached_from` is the execution whose result was taken instead of making it, and `reason` says so. `not_chosen` are the stages that a switch has decided against. `again`: the stage is one that repeats, and its
-    `until` does not hold yet.
+    `cached_from` is the execution whose result was taken instead of making one, and `reason` says so. `not_chosen` are
+    the stages that a switch has decided against. `again`: the stage is one that repeats, and its `until` does not hold
+    yet.
     """
 
     result: Any = None

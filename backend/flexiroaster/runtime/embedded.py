@@ -28,6 +28,7 @@ from flexiroaster.services.bulk import Bulk
 from flexiroaster.services.cache import StageCache
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.children import Children
+from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.gates import Gates
 from flexiroaster.services.items import Items
@@ -89,8 +90,9 @@ class Embedded:
             clock=conditions.clock,
         )
         self.admission = Admission(changes)
-        starting = Starting(changes, self.admission)
-        self.executions = Executions(changes, starting, self.admission)
+        deadlines = Deadlines(changes)
+        starting = Starting(changes, self.admission, deadlines)
+        self.executions = Executions(changes, starting, self.admission, deadlines)
         self.bulk = Bulk(changes, self.executions, starting)
         self.reruns = Reruns(changes, self.executions, starting, artifacts)
         self.approvals = Approvals(changes)

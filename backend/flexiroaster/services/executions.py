@@ -17,6 +17,7 @@ from flexiroaster.engine.runs import Execution, ExecutionState
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
 from flexiroaster.services.admission import Admission
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.live import Live, Version
 from flexiroaster.services.starting import Started, Starting, Wanted
 from flexiroaster.store import places, progress
@@ -34,8 +35,9 @@ class Retried:
 
 
 class Executions:
-    def __init__(self, changes: Changes, starting: Starting, admission: Admission) -> None:
+    def __init__(self, changes: Changes, starting: Starting, admission: Admission, deadlines: Deadlines) -> None:
         self._changes = changes
+        self._deadlines = deadlines
         self._starting = starting
         self._admission = admission
 
@@ -143,6 +145,8 @@ class Executions:
     def try_again(self, tx: Transaction, live: Live, draft: Draft) -> None:
         """Decide a retry of one that may be retried, in the caller's transaction, who saves the draft."""
         planner.retry(draft, self._admission.waiting_to_retry(tx, live))
+        if live.version.deadlines:
+            self._deadlines.set_again(tx, draft.execution.id)
         live.forget_results(key for key, run in draft.runs.items() if run.status is not StageStatus.SUCCESS)
 
     def recover(self) -> int:
@@ -164,6 +168,7 @@ class Executions:
                 self._give_up(execution_id, failure)
         for execution_id, timeout_at in waiting:
             self._changes.timers.at(timeout_at, partial(self._changes.time_out, execution_id))
+        self._deadlines.recover()
         self._admission.recover()
         return len(found)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.expressions import Template
-from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.pipeline import Deadline, Pipeline, StageSpec
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import ExecutionState, Key
 from flexiroaster.engine.state import StageStatus
@@ -23,6 +23,7 @@ from flexiroaster.services.outlook import Outlook
 from flexiroaster.store import items as item_rows
 from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
+from flexiroaster.store.deadlines import WHOLE_EXECUTION
 from flexiroaster.store.progress import Parent
 from flexiroaster.store.tables import executions, pipeline_versions
 
@@ -44,6 +45,7 @@ class Version:
     untils: dict[int, Template]
     iterations: dict[int, Iteration]
     caches: dict[int, CacheRule]
+    deadlines: dict[int, Deadline]
     outputs: dict[str, Template]
     outlook: Outlook
 
@@ -73,6 +75,7 @@ class Version:
                 for position, stage in enumerate(stages)
                 if stage.cache is not None
             },
+            deadlines=_deadlines(pipeline, stages),
             outputs={name: Template.parse(value) for name, value in pipeline.outputs.items()},
             outlook=Outlook(plan),
         )
@@ -80,6 +83,12 @@ class Version:
     def is_instant(self, key: Key) -> bool:
         """Whether it takes microseconds. A foreach stage itself does not, its items may."""
         return self.iterations[key.position].instant if key.index else self.instant[key.position]
+
+
+def _deadlines(pipeline: Pipeline, stages: list[StageSpec]) -> dict[int, Deadline]:
+    """By position."""
+    found = {position: stage.deadline for position, stage in enumerate(stages) if stage.deadline is not None}
+    return found if pipeline.deadline is None else {WHOLE_EXECUTION: pipeline.deadline, **found}
 
 
 @dataclass(slots=True)

@@ -98,6 +98,12 @@ def _signalled(event: Event) -> tuple[str, str]:
     return "info", f"told of {payload['name']}{by}{heard}"
 
 
+def _deadline_missed(event: Event) -> tuple[str, str]:
+    payload = event.payload
+    who = f"execution #{payload['number']}" if event.stage is None else event.stage
+    return "warning", f"{who} is late: it was to have ended by {payload['by']} {payload['timezone']}"
+
+
 def _stage_skipped(event: Event) -> tuple[str, str]:
     return "info", f"not run: {event.payload.get('reason', '')}"
 
@@ -151,6 +157,7 @@ _TELLERS = {
     EventType.APPROVAL_REQUESTED: _approval_requested,
     EventType.APPROVAL_DECIDED: _approval_decided,
     EventType.EXECUTION_SIGNALLED: _signalled,
+    EventType.DEADLINE_MISSED: _deadline_missed,
     EventType.STAGE_SKIPPED: _stage_skipped,
     EventType.STAGE_CANCELLED: _stage_cancelled,
     EventType.STAGE_ITEMS_CANCELLED: _items_cancelled,

@@ -20,6 +20,7 @@ from flexiroaster.engine.runs import Execution, ExecutionState
 from flexiroaster.engine.state import ExecutionStatus
 from flexiroaster.services.admission import Admission, Place, concurrency_key
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.live import Live, Version
 from flexiroaster.store import places, progress
 from flexiroaster.store.database import Transaction
@@ -99,8 +100,9 @@ class Checked(NamedTuple):
 class Starting:
     """Shared by everything that starts executions: a person, a trigger, another execution."""
 
-    def __init__(self, changes: Changes, admission: Admission) -> None:
+    def __init__(self, changes: Changes, admission: Admission, deadlines: Deadlines) -> None:
         self._changes = changes
+        self._deadlines = deadlines
         self._admission = admission
 
     def check(self, wanted: Wanted) -> Checked:
@@ -190,6 +192,8 @@ class Starting:
         tally.executions.append(new.id)
         self._changes.live.keep(live)
         self._changes.settle(tx, live, draft, is_new=True)
+        if checked.version.deadlines:
+            self._deadlines.set(tx, new.id, checked.version.deadlines, checked.at)
         if take_over is not None:
             take_over.bring(tx, live)
             if place.waiting_since is None:

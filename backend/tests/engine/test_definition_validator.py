@@ -321,11 +321,8 @@ def test_a_compensation_is_checked_like_a_stage() -> None:
 
 UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
     ("triggers", {"triggers": [{"id": "t", "type": "schedule", "cron": "@daily"}]}),
-    ("deadline", {"deadline": {"by": "06:00"}}),
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
-    ("stage.deadline", {"deadline": {"by": "06:00"}}),
-    ("stage.cache", {"cache": {"key": "a", "ttl": "1d"}}),
     ("stage.output", {"output": {"preview_rows": 5}}),
     ("config.connection", {"type": "any", "config": {"connection": "shop"}}),
     ("namespace.secrets", {"type": "any", "config": {"x": "${{ secrets.token }}"}}),

@@ -12,9 +12,6 @@ from flexiroaster.engine.definition.stage_view import compensation_views, stage_
 
 NOT_YET: Mapping[str, str] = {
     "triggers": "Triggers are",
-    "deadline": "A deadline is",
-    "stage.deadline": "A deadline of a stage is",
-    "stage.cache": "Caching a stage is",
     "stage.output": "Choosing how a stage's table is kept is",
     "config.connection": "Stored connections are",
     "namespace.secrets": "Stored secrets are",

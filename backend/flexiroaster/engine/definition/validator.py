@@ -20,6 +20,7 @@ from flexiroaster.engine.definition.limits import Refused, check_text, plain_doc
 from flexiroaster.engine.definition.model_problems import read_model
 from flexiroaster.engine.definition.nodes import Node, Path, Source, plain_value
 from flexiroaster.engine.definition.normalise import STAGE_LISTS, normalise
+from flexiroaster.engine.definition.promise_checks import check_promises
 from flexiroaster.engine.definition.report import Report, StageTypes
 from flexiroaster.engine.definition.routing_checks import check_routing
 from flexiroaster.engine.definition.stage_checks import check_stages
@@ -76,6 +77,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     check_stages(graph, stage_types, findings)
     check_input_schemas(document, findings)
     check_forms(graph.views, findings)
+    check_promises(document, graph.views, findings, check_support=check_support)
     check_triggers(document, findings)
     check_tests(document, graph.views, findings)
     ExpressionChecks(document, graph, findings, check_support=check_support).run()
