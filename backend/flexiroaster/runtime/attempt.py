@@ -18,6 +18,9 @@ from uuid import uuid4
 import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.engine.pipeline import compensation_id
+from flexiroaster.engine.runs import Key
+from flexiroaster.engine.state import Phase
 from flexiroaster.services.cache import Entry, StageCache
 from flexiroaster.services.children import Children, Order
 from flexiroaster.services.live import Live, Spilled
@@ -73,7 +76,7 @@ class Attempt:
         self.attempt = run.attempt
         self.now = world.clock()
         self.deadline = None if claimed.timeout is None or run.started_at is None else run.started_at + claimed.timeout
-        self.idempotency_key = f"{self.execution_id}:{self.stage_id}:{self.index}"
+        self.idempotency_key = f"{self.execution_id}:{self.stage_id}:{self.index}{_time(claimed)}"
         self.inputs: Mapping[str, Any] = live.inputs
         self.data = live.data
         self.state: Mapping[str, Any] = run.state or {}
@@ -244,6 +247,21 @@ class Attempt:
             callback()
         except Exception:  # a stage's callback must not keep others from being told
             log.exception("attempt.on_cancel_failed", execution=self.execution_id, stage=self.stage_id)
+
+
+def _time(claimed: Claimed) -> str:
+    """What tells one time that a stage does its work from another. Attempts are to do the same work; another iteration
+    is not, nor is what is done again after it was undone.
+    """
+    run, plan = claimed.run, claimed.live.version.plan
+    if run.iterations:
+        return f":{run.iterations + 1}"
+    if Phase.COMPENSATION not in plan.phases:
+        return ""
+    stage, runs = plan.stages[run.key.position], claimed.live.state.runs
+    other = plan.positions.get(compensation_id(stage.id)) if stage.undoes is None else stage.undoes
+    before = None if other is None else runs.get(Key(other))
+    return "" if before is None or not before.attempt else f":{before.attempt}"
 
 
 def encodable(text: str) -> str:

@@ -39,7 +39,9 @@ class StageContext(Protocol):
     now: datetime
     deadline: datetime | None
     idempotency_key: str
-    """`execution:stage:index`, the same for every attempt: hand it to services that can deduplicate."""
+    """`execution:stage:index`, the same for every attempt: hand it to services that can deduplicate. Where the stage
+    repeats, or runs again because it was undone, a number follows.
+    """
 
     @property
     def cancelled(self) -> threading.Event:

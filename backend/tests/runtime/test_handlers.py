@@ -126,6 +126,28 @@ def test_compensation_reads_what_it_undoes(engine: TestEngine) -> None:
     assert begun == ["flight", "hotel", "pay", "hotel:compensate", "flight:compensate"]
 
 
+def test_what_is_done_again_after_it_was_undone_has_a_key_of_its_own(engine: TestEngine) -> None:
+    """A service that deduplicates must not take the second booking for the first one, which was given back."""
+    keys: dict[str, list[str]] = {"book": [], "give_back": []}
+
+    def note(which: str) -> dict[str, str]:
+        return engine.act(lambda context: keys[which].append(context.idempotency_key.partition(":")[2]))
+
+    execution = engine.execute(
+        {
+            "book": act(note("book"), compensate={"type": "act", "config": note("give_back")}),
+            "pay": act(engine.act(fail), ["book"]),
+        }
+    )
+    engine.wait_end(execution)
+    engine.executions.retry(execution)
+    engine.wait_end(execution, times=2)
+    assert keys == {
+        "book": ["book:0", "book:0:1"],
+        "give_back": ["book:compensate:0:1", "book:compensate:0:2"],
+    }
+
+
 def test_log_tells_the_phases(engine: TestEngine) -> None:
     execution = engine.execute({"a": act(engine.act(fail))}, on_failure=[{"id": "tell", "type": "noop"}])
     engine.wait_end(execution)

@@ -104,6 +104,20 @@ def test_repeat_goes_on_until_its_condition_holds(engine: TestEngine) -> None:
     assert "run 2 of at most 5: its `until` does not hold yet, again in 0.0 s" in engine.messages(execution)
 
 
+def test_each_repetition_has_an_idempotency_key_of_its_own(engine: TestEngine) -> None:
+    keys: list[str] = []
+
+    def send(context: StageContext) -> dict[str, int]:
+        keys.append(context.idempotency_key.partition(":")[2])
+        return {"sent": len(keys)}
+
+    execution = engine.execute(
+        {"send": act(engine.act(send), repeat={"until": "${{ results.send.sent == 3 }}", "max": 3})}
+    )
+    assert engine.wait_end(execution) == "success"
+    assert keys == ["send:0", "send:0:2", "send:0:3"]
+
+
 def test_repeat_in_vain_fails_and_shows_the_last_result(engine: TestEngine) -> None:
     execution = engine.execute(
         {"poll": act(engine.act(poll(["a", "b"])), repeat={"until": UNTIL, "max": 2})},
