@@ -43,6 +43,7 @@ COLOURS = {
 }
 UNCHANGED = frozenset({"pending", "queued"})
 LINES_OUTSIDE_THE_TABLE = 6
+MOST_ITEM_LINES = 20
 
 
 @dataclass(slots=True)
@@ -93,19 +94,39 @@ class Board:
         self._lines = {(stage, 0): StageLine(stage, type) for stage, type in stages}
 
     def hear(self, event: Event) -> StageLine | None:
-        """The line that changed, None where the event is about no stage."""
-        if event.stage is None or "status" not in event.payload:
+        """The line that changed, None where the event is about no stage.
+
+        Items of foreach stages get lines only when they fail, and of these the first few.
+        """
+        if event.stage is None:
             return None
         key = (event.stage, event.index or 0)
         line = self._lines.get(key)
+        if "items" in event.payload and line is not None and line.status == "running":
+            line.note = items_text(event.payload["items"])
+            return None
+        if "status" not in event.payload or (event.index and line is None and not self._takes_item(event)):
+            return None
         if line is None:
             line = self._lines[key] = StageLine(event.stage, self._types.get(event.stage, ""), key[1])
         line.changed(event.payload, time.monotonic())
         return line
 
+    def _takes_item(self, event: Event) -> bool:
+        of_items = sum(index > 0 for _, index in self._lines)
+        return event.payload["status"] in ("failed", "timed_out") and of_items < MOST_ITEM_LINES
+
     @property
     def lines(self) -> list[StageLine]:
         return list(self._lines.values())
+
+
+def items_text(items: Any) -> str:
+    """How far the items of a foreach stage are; empty for what is no progress."""
+    if not isinstance(items, dict):
+        return ""
+    done = f"{items['count'] - items['left']:,} of {items['count']:,} items"
+    return f"{done}, {items['failed']:,} failed" if items.get("failed") else done
 
 
 class Quiet:

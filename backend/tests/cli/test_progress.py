@@ -67,7 +67,20 @@ def test_long_table_keeps_what_matters_in_sight() -> None:
     assert "and 186 more" in text
 
 
-def test_foreach_runs_get_lines_of_their_own() -> None:
+def test_items_of_a_foreach_stage_are_counted_in_its_line() -> None:
     board = Board([("each", "noop")])
+    board.hear(event(EventType.STAGE_STARTED, "each", status="running", attempt=1))
     board.hear(event(EventType.STAGE_STARTED, "each", 2, status="running", attempt=1))
-    assert [line.name for line in board.lines] == ["each", "each[2]"]
+    board.hear(event(EventType.STAGE_COMPLETED, "each", 2, status="success", attempt=1))
+    counts = {"count": 1_000, "left": 660, "succeeded": 338, "failed": 2}
+    board.hear(event(EventType.STAGE_PROGRESS, "each", items=counts, through=9))
+    assert [(line.name, line.note) for line in board.lines] == [("each", "340 of 1,000 items, 2 failed")]
+
+
+def test_the_first_failed_items_get_lines_of_their_own() -> None:
+    board = Board([("each", "noop")])
+    for index in range(1, 100):
+        board.hear(event(EventType.STAGE_FAILED, "each", index, status="failed", error={"message": "bad"}))
+    assert [line.name for line in board.lines] == ["each", *(f"each[{index}]" for index in range(1, 21))]
+    board.hear(event(EventType.STAGE_STARTED, "each", 3, status="running", attempt=2))
+    assert board.lines[3].status == "running"
