@@ -17,6 +17,8 @@ from flexiroaster.engine.quoting import quoted
 STAGE_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 """No dashes: `results.flip-coin` would be a subtraction."""
 PIPELINE_ID_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$"
+POOL_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$"
+POOL_RULE = "use letters, digits, _, - and ., beginning with a letter, digit or _, at most 80"
 NAME_MAX_LENGTH = 200
 TEXT_MAX_LENGTH = 10_000
 
@@ -73,6 +75,7 @@ _PIPELINE_RULE = "use letters, digits, _, - and ., beginning with a letter, digi
 
 StageId = Annotated[str, _identifier(STAGE_ID_PATTERN, "stage id", _STAGE_RULE), Field(pattern=STAGE_ID_PATTERN)]
 InputName = Annotated[str, _identifier(STAGE_ID_PATTERN, "name", _STAGE_RULE), Field(pattern=STAGE_ID_PATTERN)]
+PoolName = Annotated[str, _identifier(POOL_PATTERN, "name of a pool", POOL_RULE), Field(pattern=POOL_PATTERN)]
 PipelineId = Annotated[
     str, _identifier(PIPELINE_ID_PATTERN, "pipeline id", _PIPELINE_RULE), Field(pattern=PIPELINE_ID_PATTERN)
 ]

@@ -32,6 +32,7 @@ from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.gates import Gates
 from flexiroaster.services.items import Items
+from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.signals import Signals
@@ -98,8 +99,9 @@ class Embedded:
         self.approvals = Approvals(changes)
         self.signals = Signals(changes)
         self.children = Children(changes, starting, self.executions)
-        self.gates = Gates(changes)
-        self.stage_runs = StageRuns(changes, self.children, self.gates, owner=str(uuid4()), chance=conditions.chance)
+        gates = Gates(changes)
+        self.pools = Pools(database, gates)
+        self.stage_runs = StageRuns(changes, self.children, gates, owner=str(uuid4()), chance=conditions.chance)
         world = World(
             artifacts=artifacts,
             artifact_dir=limits.artifact_dir,

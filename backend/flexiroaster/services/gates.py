@@ -19,7 +19,7 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.duration import format_duration
 from flexiroaster.engine.pipeline import RateLimit
 from flexiroaster.engine.plan import Plan
-from flexiroaster.engine.rates import Passed, interval, passes
+from flexiroaster.engine.rates import TooSoon, interval, passes
 from flexiroaster.engine.runs import Key
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.live import Live
@@ -84,11 +84,12 @@ class Gates:
                 self._hold_back(room, live, draft, key, Gate("pool", stage.pool), _no_slot(stage.pool, slots))
                 return False
         if stage.rate_limit is not None and not planner.goes_on_with_attempt(run):
-            until = _take(room, stage.rate_limit, draft.now)
-            if until is not None:
+            passed, next_at = _take(room, stage.rate_limit, draft.now)
+            if not passed:
                 gate = Gate("rate", stage.rate_limit.key)
                 self._hold_back(room, live, draft, key, gate, _too_soon(stage.rate_limit))
-                room.tx.after_commit(partial(self._look_at_rate, stage.rate_limit, until))
+            room.tx.after_commit(partial(self._look_at_rate, stage.rate_limit, next_at))
+            if not passed:
                 return False
         if slots is not None:
             slots.used += 1
@@ -108,9 +109,11 @@ class Gates:
         if gate.kind == "pool":
             self._arm(gate, LOOK_AGAIN, 1)
 
-    def _look_at_rate(self, rate: RateLimit, until: datetime) -> None:
-        pause = max(until - self._changes.clock(), SHORTEST_PAUSE)
-        self._arm(Gate("rate", rate.key), pause, int(SHORTEST_PAUSE / interval(rate)) + 1)
+    def _look_at_rate(self, rate: RateLimit, next_at: datetime) -> None:
+        gate = Gate("rate", rate.key)
+        if self._parking.waiting(gate):
+            pause = max(next_at - self._changes.clock(), SHORTEST_PAUSE)
+            self._arm(gate, pause, int(SHORTEST_PAUSE / interval(rate)) + 1)
 
     def _arm(self, gate: Gate, pause: timedelta, count: int) -> None:
         """Look once more after this time. Who finds the gate closed then arms it again."""
@@ -146,16 +149,17 @@ def _slots(room: Room, pool: str) -> Slots:
     return found
 
 
-def _take(room: Room, rate: RateLimit, now: datetime) -> datetime | None:
-    """One more start; None when there may be one, otherwise when there may."""
+def _take(room: Room, rate: RateLimit, now: datetime) -> tuple[bool, datetime]:
+    """One more start: whether there may be one, and when the next one may be."""
     if rate.key not in room.rates:
         room.rates[rate.key] = rows.rate(room.tx, rate.key)
     found = passes(rate, room.rates[rate.key], now)
-    if not isinstance(found, Passed):
-        return found.until
+    if isinstance(found, TooSoon):
+        return False, found.until
     room.rates[rate.key] = found.full_at
     rows.put_rate(room.tx, rate.key, found.full_at)
-    return None
+    following = passes(rate, found.full_at, now)
+    return True, following.until if isinstance(following, TooSoon) else now
 
 
 def _no_slot(pool: str, slots: Slots) -> str:

@@ -169,7 +169,7 @@ def test_who_waits_too_long_ends_as_timed_out() -> None:
     run = waiting(queue_timeout="5m", timeout="1h", **{"finally": [{"id": "z", "type": "noop", "needs": []}]})
     run.time_out()
     assert run.status == "timed_out"
-    reason = "ot run: its queue_timeout of 300 s passed while waiting for a place: 1/1 run"
+    reason = "ot run: its queue_timeout of 5m passed while waiting for a place: 1/1 run"
     assert run.execution.reason == f"n{reason}"
     assert run.execution.error == StageError(f"N{reason}.", code="queue_timeout", kind="timeout")
     assert run.statuses() == {"a": "cancelled", "b": "cancelled"}

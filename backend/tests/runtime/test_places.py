@@ -186,7 +186,7 @@ def test_who_waits_longer_than_the_queue_timeout_is_timed_out(engine: TestEngine
     assert engine.wait_end(second) == "timed_out"
     row = engine.row(second.execution_id)
     assert row["error"]["message"] == (
-        "Not run: its queue_timeout of 0.02 s passed while waiting for a place: 1/1 run."
+        "Not run: its queue_timeout of 20ms passed while waiting for a place: 1/1 run."
     )
     gate.open.set()
     assert engine.wait_end(first) == "success"  # it had begun: the queue timeout is no longer its own
@@ -296,4 +296,4 @@ def test_a_queue_timeout_that_passed_meanwhile_ends_it_at_the_start(database: Da
     database.write(lambda tx: tx.sa.execute(row.values(timeout_at=past)))
     with running(database, tmp_path) as after:
         assert after.wait_end(started) == "timed_out"
-        assert state(after, started)[1] == "not run: its queue_timeout of 3600 s passed while the pipeline is paused"
+        assert state(after, started)[1] == "not run: its queue_timeout of 1h passed while the pipeline is paused"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.duration import format_duration
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.planner.finishing import finish_if_done
-from flexiroaster.engine.planner.moves import Ending, end, spoken
+from flexiroaster.engine.planner.moves import Ending, end
 from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import ExecutionStatus, StageStatus
 
@@ -66,6 +67,6 @@ def expire(draft: Draft, key: Key) -> None:
     if run.status is not S.QUEUED or draft.execution.status is E.PAUSED or timeout is None:
         return
     reason = run.reason or "waiting for a worker"
-    message = f"It did not start within its queue_timeout of {spoken(timeout)}: it was {reason}."
+    message = f"It did not start within its queue_timeout of {format_duration(timeout)}: it was {reason}."
     end(draft, Ending(run, S.TIMED_OUT, StageError(message, code="queue_timeout", kind="timeout"), reason=reason))
     finish_if_done(draft)

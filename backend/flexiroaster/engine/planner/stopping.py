@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flexiroaster.engine.draft import Draft
+from flexiroaster.engine.duration import format_duration
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.outcome import Stopped
@@ -42,10 +43,12 @@ def time_out(draft: Draft) -> None:
     if execution.phase is not Phase.MAIN or execution.status in (*EXECUTION_FINAL, E.CANCELLING, E.PAUSED):
         return
     if execution.waiting_since is not None:
-        reason = f"not run: its queue_timeout of {_seconds(draft.plan.queue_timeout)} passed while {execution.reason}"
+        timeout = format_duration(draft.plan.queue_timeout or timedelta(0))
+        reason = f"not run: its queue_timeout of {timeout} passed while {execution.reason}"
         error = StageError(f"N{reason[1:]}.", code="queue_timeout", kind="timeout")
     else:
-        reason = f"the execution's timeout of {_seconds(draft.plan.timeout)} has passed"
+        seconds = draft.plan.timeout.total_seconds() if draft.plan.timeout else 0
+        reason = f"the execution's timeout of {seconds:g} s has passed"
         error = StageError(f"T{reason[1:]}.", code="execution_timeout", kind="timeout")
     stop(draft, reason, stopping_as=E.TIMED_OUT, reason=reason, error=error)
 
@@ -67,10 +70,6 @@ def stop_early(draft: Draft, run: StageRun, outcome: Stopped) -> None:
     why = f"{stage} ended the execution"
     if _halt(draft, why, not_begun=S.SKIPPED if outcome.status == "success" else S.CANCELLED):
         draft.emit(EventType.EXECUTION_CANCELLING, status=E.CANCELLING.value, reason=why)
-
-
-def _seconds(timeout: timedelta | None) -> str:
-    return f"{timeout.total_seconds() if timeout else 0:g} s"
 
 
 def stop(draft: Draft, why: str, **changes: Any) -> None:
