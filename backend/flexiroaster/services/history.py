@@ -238,7 +238,7 @@ class History:
         items = item_store.counts(connection, execution.id) if _any_foreach(outlines, runs) else {}
         index = runs[0].index if len(runs) == 1 else 0
         kept: dict[tuple[str, str, int], list[ArtifactRow]] = {}
-        for made_by in {execution.id, *(run.reused_from for run in runs if run.reused_from)}:
+        for made_by in {execution.id, *filter(None, map(_taken_from, runs))}:
             for artifact in artifact_store.of_execution(connection, made_by, stage=stage, index=index):
                 kept.setdefault((made_by, artifact.stage, artifact.index), []).append(artifact)
         return [
@@ -246,7 +246,7 @@ class History:
                 row=run,
                 outline=outlines.get(run.stage) or StageOutline(run.stage, [], {}, 1),
                 usual_seconds=usual.get(run.stage),
-                artifacts=kept.get((run.reused_from or execution.id, run.stage, run.index), []),
+                artifacts=kept.get((_taken_from(run) or execution.id, run.stage, run.index), []),
                 items=items.get(run.position, {}) if _is_foreach(outlines, run) else None,
             )
             for run in runs
@@ -300,6 +300,11 @@ def _is_foreach(outlines: Mapping[str, StageOutline], run: StageRunRow) -> bool:
 
 def _any_foreach(outlines: Mapping[str, StageOutline], runs: Sequence[StageRunRow]) -> bool:
     return any(_is_foreach(outlines, run) for run in runs)
+
+
+def _taken_from(run: StageRunRow) -> str | None:
+    """The execution that made what a stage run shows, where that was another; an item may have had another index."""
+    return run.reused_from or (None if run.index else run.cached_from)
 
 
 def _found(connection: sa.Connection, id: str) -> FullExecutionRow:
