@@ -25,9 +25,10 @@ class Case(StageConfig):
 
 class SwitchConfig(StageConfig):
     value: Any = Field(None, description="What the names of the cases are compared with, as text.")
-    cases: Annotated[dict[str, Targets], Field(min_length=1, max_length=MOST_CASES)] | Annotated[
-        list[Case], Field(min_length=1, max_length=MOST_CASES)
-    ] = Field(description="The stages to run, by value; or a list of conditions, of which the first that holds counts.")
+    cases: (
+        Annotated[dict[str, Targets], Field(min_length=1, max_length=MOST_CASES)]
+        | Annotated[list[Case], Field(min_length=1, max_length=MOST_CASES)]
+    ) = Field(description="The stages to run, by value; or a list of conditions, of which the first that holds counts.")
     default: Targets = Field([], description="What runs when no case fits; nothing, where it is left out.")
 
     @model_validator(mode="after")

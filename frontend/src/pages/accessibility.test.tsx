@@ -29,7 +29,7 @@ const pages: [address: string, text: string][] = [
 ]
 
 const failed = executionSummary({ status: 'failed', failed_stage: 'check', error: stageError() })
-const stages = [{ id: 'load', name: 'load', type: 'input', needs: [] }]
+const stages = [{ id: 'load', name: 'load', type: 'input', needs: [], phase: 'main' as const }]
 const recent = [runBar({ status: 'failed' })]
 
 describe('axe finds nothing wrong', () => {

@@ -100,7 +100,7 @@ it('checks a new definition while it is written and leads to each problem', asyn
             valid: true,
             definition: {},
             problems: [],
-            stages: [{ id: 'a', name: 'a', type: 'noop', needs: [] }],
+            stages: [{ id: 'a', name: 'a', type: 'noop', needs: [], phase: 'main' }],
           }
     }),
     answer('POST /api/pipelines', pipelineDetail()),

@@ -20,6 +20,9 @@ export function stageRun(
     name: stage,
     type: 'noop',
     needs: [],
+    phase: 'main',
+    iterations: 0,
+    late: false,
     status: 'pending',
     attempt: 0,
     max_attempts: 1,
@@ -92,8 +95,12 @@ export function executionSummary(
     error: null,
     reason: null,
     rerun_of: null,
+    from_stage: null,
+    alone: false,
     retries: 0,
     idle_seconds: 0,
+    phase: 'main',
+    late: false,
     ...values,
   }
 }
@@ -111,6 +118,8 @@ export function executionDetail(
     last_seq: 0,
     retry: null,
     timeout_at: null,
+    use_cache: true,
+    children: [],
     ...values,
   }
 }

@@ -26,9 +26,7 @@ def resume(draft: Draft, reason: str) -> None:
     status = E.QUEUED if execution.started_at is None else E.RUNNING
     timeout_at = None if execution.timeout_at is None else execution.timeout_at + paused
     draft.change_execution(status=status, timeout_at=timeout_at, **unpaused(draft))
-    draft.emit(
-        EventType.EXECUTION_RESUMED, status=status.value, reason=reason, paused_seconds=paused.total_seconds()
-    )
+    draft.emit(EventType.EXECUTION_RESUMED, status=status.value, reason=reason, paused_seconds=paused.total_seconds())
     for run in draft.every_run():
         if run.status is S.QUEUED:
             if run.due_at is not None:

@@ -40,7 +40,8 @@ def repeat(draft: Draft, run: StageRun, outcome: Succeeded) -> None:
         details["due_at"] = due.isoformat()
     else:
         make_ready(draft, run)
-    draft.emit(EventType.STAGE_REPEATING, run.key, attempt=run.attempt, status=draft.run(run.key).status.value, **details)
+    status = draft.run(run.key).status.value
+    draft.emit(EventType.STAGE_REPEATING, run.key, attempt=run.attempt, status=status, **details)
 
 
 def _in_vain(done: int, outcome: Succeeded) -> StageError:
