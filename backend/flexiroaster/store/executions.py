@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from flexiroaster.store.expressions import execution_seconds, seconds_between
 from flexiroaster.store.deadlines import WHOLE_EXECUTION
+from flexiroaster.store.expressions import execution_seconds, seconds_between
 from flexiroaster.store.tables import attempts, deadlines, events, executions, pipelines, results, stage_runs
 
 Query = TypeVar("Query", bound=sa.Select[Any])

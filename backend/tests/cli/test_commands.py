@@ -70,7 +70,7 @@ def test_version() -> None:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = flexi(tmp_path, "--help").stdout
-    for command in ("up", "run", "validate", "list", "import", "export", "delete", "execute", "logs", "login", "db"):
+    for command in ("up", "run", "test", "validate", "list", "import", "export", "execute", "logs", "login", "db"):
         assert f"\n  {command} " in text
     for group in ((), ("db",), ("user",)):
         assert "..." not in flexi(tmp_path, *group, "--help").stdout.partition("Options:")[2].replace("[ARGS]...", "")
@@ -216,6 +216,49 @@ def test_python_file_that_builds_a_pipeline_runs(folder: Path) -> None:
     )
     done = flexi(folder, "run", "built.py")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+TESTED = """
+id: tested
+name: Tested
+stages:
+  - {id: read, type: noop, retry: {max_attempts: 2, delay: 1h}}
+  - {id: ask, type: approval, config: {message: "Go on?"}}
+outputs: {rows: "${{ results.read.rows }}"}
+tests:
+  - name: it asks
+    mock: {read: {data: {rows: 3}}}
+    expect: {status: paused, at: ask}
+  - name: it fails
+    mock: {read: {error: no luck}}
+    expect: {status: %s, at: read}
+"""
+
+
+def test_the_tests_of_a_definition_are_run(folder: Path) -> None:
+    (folder / "tested.yaml").write_text(TESTED % "failed")
+    done = flexi(folder, "test", "tested.yaml", "good.yaml")
+    assert done.returncode == 0, done.stderr
+    lines = [line.rsplit("  ", 1)[0] for line in done.stdout.splitlines()]
+    assert lines == [
+        "tested.yaml: 2 tests",
+        "  ✓ it asks",
+        "  ✓ it fails",
+        "good.yaml: 0 tests",
+        "2 passed, 0 failed",
+    ]
+
+
+def test_a_test_that_fails_tells_the_difference_and_ends_with_1(folder: Path) -> None:
+    (folder / "tested.yaml").write_text(TESTED % "success")
+    done = flexi(folder, "test", "tested.yaml", "-k", "FAILS")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "      status: expected success, got failed (read: no luck)" in done.stdout.splitlines()
+    assert done.stdout.splitlines()[-1] == "0 passed, 1 failed"
+    told = json.loads(flexi(folder, "test", "tested.yaml", "--json").stdout)
+    assert [(one["test"], one["passed"]) for one in told] == [("it asks", True), ("it fails", False)]
+    assert told[1]["differences"][0]["where"] == "status"
+    assert flexi(folder, "test", "bad.yaml").returncode == 2
 
 
 @pytest.fixture(scope="module")

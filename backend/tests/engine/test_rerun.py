@@ -90,7 +90,7 @@ def test_one_stage_alone_leaves_out_the_rest() -> None:
 
 
 def test_one_stage_alone_needs_what_it_needs() -> None:
-    with pytest.raises(Conflict, match="Stage d cannot run alone: it needs c, and it failed then. Run again from c"):
+    with pytest.raises(Conflict, match=r"Stage d cannot run alone: it needs c, and it failed then\. Run again from c"):
         planned(DIAMOND, earlier(a="success", b="success", c="failed", d="skipped"), "d", alone=True)
 
 
