@@ -308,7 +308,8 @@ class Accounts:
         for name in names:
             if not GROUP_NAME.fullmatch(name):
                 raise InvalidRequest(
-                    f"{quoted(name)} is no name of a group: use letters, digits, _, - and ., at most 80.", "invalid_group"
+                    f"{quoted(name)} is no name of a group: use letters, digits, _, - and ., at most 80.",
+                    "invalid_group",
                 )
         self.user(user_id)
         self._database.write(lambda tx: groups.set_groups(tx.sa, user_id, names), durable=True)
@@ -419,9 +420,7 @@ class Accounts:
 
 
 def _account(user: store.UserRow, groups: Sequence[str] = ()) -> Account:
-    return Account(
-        user.id, user.email, user.role, user.disabled, user.created_at, user.last_login_at, tuple(groups)
-    )
+    return Account(user.id, user.email, user.role, user.disabled, user.created_at, user.last_login_at, tuple(groups))
 
 
 def _caller(user: store.UserRow, claims: AccessClaims) -> Caller:

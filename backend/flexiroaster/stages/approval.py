@@ -59,8 +59,8 @@ class ApprovalStage(Stage):
         "Operators and higher roles may decide; where there are `assignees`, only those and administrators.\n\n"
         "The stage's `timeout` says how long it waits; without one it waits for ever, and the pipeline's "
         "`defaults.timeout` does not count. The result is `{approved, by, comment, values, at}`, where `values` are "
-        "the fields of the form. A rejected approval has *failed*, with the code `rejected`: what needs it does not run. "
-        "With `on_timeout: fail` it has timed out instead."
+        "the fields of the form. A rejected approval has *failed*, with the code `rejected`: what needs it does not "
+        "run. With `on_timeout: fail` it has timed out instead."
     )
     Config = ApprovalConfig
     examples = (

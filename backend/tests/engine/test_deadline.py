@@ -35,7 +35,9 @@ def test_the_next_time_of_day(after: str, by: str, zone: str, expected: str) -> 
 @given(
     st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),
     st.times(),
-    st.sampled_from(["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"]),
+    st.sampled_from(
+        ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Cairo"]
+    ),
 )
 def test_it_lies_ahead_and_less_than_two_days(after: datetime, by: object, zone: str) -> None:
     assert 0 < (next_time(f"{by:%H:%M}", zone, after) - after).total_seconds() < 2 * 86_400
