@@ -88,9 +88,10 @@ class Progress(Protocol):
 class Board:
     """The stage runs of one execution, kept up to date by its events."""
 
-    def __init__(self, stages: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, stages: Sequence[tuple[str, str]], later: Mapping[str, str] | None = None) -> None:
+        """`later` has the types of stages that are shown once they begin."""
         self.lock = threading.Lock()
-        self._types = dict(stages)
+        self._types = {**(later or {}), **dict(stages)}
         self._lines = {(stage, 0): StageLine(stage, type) for stage, type in stages}
 
     def hear(self, event: Event) -> StageLine | None:

@@ -141,12 +141,17 @@ def _progress(pipeline: Pipeline, as_json: bool) -> Progress:
 
     if as_json:
         return Quiet()
-    board = Board([(stage.id, stage.type) for stage in pipeline.stages])
+    board = Board([(stage.id, stage.type) for stage in pipeline.stages], _later_types(pipeline))
     if not sys.stdout.isatty():
         return PlainLines(board)
     from rich.console import Console
 
     return LiveTable(board, Console(), pipeline.name)
+
+
+def _later_types(pipeline: Pipeline) -> dict[str, str]:
+    """Of handlers and compensations, which get their lines when they begin."""
+    return {stage.id: stage.type for _, stage in pipeline.in_phases()}
 
 
 def _print_end(engine: Engine, ended: LocalExecution) -> None:

@@ -84,3 +84,10 @@ def test_the_first_failed_items_get_lines_of_their_own() -> None:
     assert [line.name for line in board.lines] == ["each", *(f"each[{index}]" for index in range(1, 21))]
     board.hear(event(EventType.STAGE_STARTED, "each", 3, status="running", attempt=2))
     assert board.lines[3].status == "running"
+
+
+def test_handler_gets_its_line_when_it_begins() -> None:
+    board = Board([("load", "input")], {"load": "input", "tidy": "noop"})
+    assert [line.stage for line in board.lines] == ["load"]
+    board.hear(event(EventType.STAGE_STARTED, "tidy", status="running", attempt=1))
+    assert [(line.stage, line.type) for line in board.lines] == [("load", "input"), ("tidy", "noop")]
