@@ -26,8 +26,12 @@ from tests.runtime.engine import PATIENCE, Gate, TestEngine, running
 
 def each(engine: TestEngine, act: Any, items: Any, **keys: Any) -> dict[str, Any]:
     """A foreach stage whose items do this."""
-    stage = {name: keys.pop(name) for name in ("needs", "when", "retry", "timeout", "join") if name in keys}
-    return {"needs": [], "type": "act", "config": engine.act(act), "foreach": {"items": items, **keys}, **stage}
+    own: dict[str, Any] = {name: keys.pop(name) for name in list(keys) if name in STAGE_KEYS}
+    stage: dict[str, Any] = {"needs": [], "type": "act", "config": engine.act(act), "foreach": {"items": items, **keys}}
+    return stage | own
+
+
+STAGE_KEYS = ("needs", "when", "retry", "timeout", "join")
 
 
 def says(value: str, items: Any, *, needs: Sequence[str] = (), **keys: Any) -> dict[str, Any]:
@@ -497,10 +501,10 @@ def test_killed_while_a_retry_opens_items_again(
     claimed = first.claim_by_hand()
     reopen = item_rows.reopen
 
-    def dies(tx: Any, *place: Any, indexes: range, **rest: Any) -> None:
+    def dies(tx: Any, *, indexes: range, **rest: Any) -> None:
         if indexes.start > 4:
             raise KeyboardInterrupt
-        reopen(tx, *place, indexes=indexes, **rest)
+        reopen(tx, indexes=indexes, **rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(item_rows, "reopen", dies)
@@ -540,3 +544,36 @@ def _check_history(engine: TestEngine, execution_id: str) -> None:
     assert all(row["lease_owner"] is None for row in engine.rows(stage_runs, execution_id))
     kept = engine.rows(results, execution_id)
     assert len(kept) == len({(row["position"], row["idx"]) for row in kept})
+
+
+# ── tables ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tables_of_all_items_are_one_table_for_the_next_stage(engine: TestEngine) -> None:
+    for name in ("eu", "us"):
+        (engine.folder / f"{name}.csv").write_text("id,amount\n1,10\n2,20\n")
+    stages = {
+        "read": {
+            "needs": [],
+            "type": "input",
+            "config": {"path": "${{ item }}.csv"},
+            "foreach": {"items": ["eu", "us"]},
+        },
+        "clean": {
+            "needs": ["read"],
+            "type": "processing",
+            "foreach": {"items": [0, 1]},
+            "config": {
+                "data": "${{ results.read.items[item].data }}",
+                "operations": [{"op": "filter", "expr": "id > 1"}],
+            },
+        },
+        "all": {"needs": ["clean"], "type": "processing", "config": {"operations": [{"op": "dedupe"}]}},
+    }
+    execution_id = engine.execute(stages)
+    assert engine.wait_end(execution_id) == "success", engine.row(execution_id)["error"]
+    assert "data" not in result(engine, execution_id, 0)  # two CSV files are not put together by reference
+    together = result(engine, execution_id, 1)["data"]
+    assert together["rows"] == 2
+    assert len(together["options"]["paths"]) == 2
+    assert own(engine, execution_id, "all")["rows"] == 1
