@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from flexiroaster.stages.base import StageContext
@@ -32,12 +32,15 @@ def confinement(context: StageContext) -> dict[str, list[str]] | None:
     """What code can reach of the folders that are hidden from it, beside its scratch folder; None where none are."""
     if not context.hidden_from_code:
         return None
+    library = Path(os.__file__).parent
     return {
         "hidden": _real(context.hidden_from_code),
-        "readable": _real([*context.code_dirs, context.artifact_dir, Path(os.__file__).parent]),
+        "readable": _real((*context.code_dirs, context.artifact_dir, library)),
         "writable": _real(context.data_dirs),
     }
 
 
-def _real(paths: Sequence[Path]) -> list[str]:
+@lru_cache(maxsize=100)
+def _real(paths: tuple[Path, ...]) -> list[str]:
+    """Looked up once: these folders are settings of the server."""
     return [os.path.realpath(path) for path in paths]

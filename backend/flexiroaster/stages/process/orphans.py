@@ -7,6 +7,7 @@ import secrets
 import select
 import signal
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def new_marker(scratch_root: Path) -> str:
     return marker
 
 
+@lru_cache(maxsize=100)
 def tag(scratch_root: Path) -> str:
     return sha256(str(scratch_root.resolve()).encode()).hexdigest()[:16]
 

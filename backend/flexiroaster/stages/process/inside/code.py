@@ -15,15 +15,16 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from . import MARKER, MARKER_BYTES, runner
-from .confine import Confinement
+from .confine import Confinement, give_up_powers, landlock_version
 from .frames import read_body, read_frame, receive, write_frame
-from .kernel import PR_SET_PDEATHSIG, prctl, rewrite_environment
+from .kernel import PR_SET_PDEATHSIG, StartVariable, prctl
 from .limits import go_first_when_memory_is_out, limit
 
 START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 AT_THE_START = ("LD_", "GLIBC_", "MALLOC_")
 """Variables that the loader and the C library read once, when a program starts."""
 
+marker = StartVariable(MARKER)
 _preloaded: frozenset[str] = frozenset()
 
 
@@ -43,12 +44,15 @@ def wait_for_work(supervisor: int, orders: socket.socket, prepared: Confinement 
     if os.getppid() != supervisor:  # it died before the line above took effect
         os._exit(1)
     go_first_when_memory_is_out()
+    os.environ.clear()
+    if prepared is not None:
+        give_up_powers()
     _warm_up()
-    marker, descriptors = receive(orders, MARKER_BYTES)
+    mark, descriptors = receive(orders, MARKER_BYTES)
     orders.close()
-    if not marker:
+    if not mark:
         os._exit(1)
-    rewrite_environment(MARKER, marker.decode())
+    marker.write(mark.decode())
     work, *standard = descriptors
     for number, fd in enumerate(standard):
         os.dup2(fd, number)
@@ -58,7 +62,7 @@ def wait_for_work(supervisor: int, orders: socket.socket, prepared: Confinement 
         os._exit(1)
     job = json.loads(body)
     try:
-        _become(job["process"], marker.decode(), prepared)
+        _become(job["process"], mark.decode(), prepared)
     except OSError as error:
         _leave(work, f"The stage's process could not be prepared: {error}.")
     if "command" in job:
@@ -75,6 +79,7 @@ def _warm_up() -> None:
     exec(compile("def run(n):\n    return n\nresult = 1", "<warm-up>", "exec"), names)  # noqa: S102 - our own text
     runner.outcome(names["run"], {"n": 1})
     json.loads(json.dumps({"warm": [1, 2.5, None, "up"]}))
+    landlock_version()
 
 
 def afresh(job: int, work: int) -> NoReturn:
@@ -86,10 +91,9 @@ def afresh(job: int, work: int) -> NoReturn:
     _python(read, work)
 
 
-def _become(process: dict[str, Any], marker: str, prepared: Confinement | None) -> None:
-    os.environ.clear()
+def _become(process: dict[str, Any], mark: str, prepared: Confinement | None) -> None:
     os.environ.update(process["env"])
-    os.environ[MARKER] = marker
+    os.environ[MARKER] = mark
     time.tzset()
     os.chdir(process["folder"])
     limit(process["limits"])

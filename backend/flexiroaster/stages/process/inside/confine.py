@@ -17,7 +17,7 @@ import os
 import struct
 from collections.abc import Iterator
 
-from .kernel import LINUX, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, prctl, system_call
+from .kernel import LINUX, PR_SET_NO_NEW_PRIVS, drop_capabilities, prctl, system_call
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _QUERY_VERSION = 1
@@ -37,7 +37,6 @@ POWERS = (
     _MAC_OVERRIDE, _MAC_ADMIN, _PERFMON, _BPF, _CHECKPOINT_RESTORE,
 )  # fmt: skip
 """Capabilities that read other processes, go round Landlock, lift limits, or change the system itself."""
-_CAPABILITY_VERSION = 0x20080522
 
 
 def landlock_version() -> int:
@@ -88,16 +87,12 @@ class Confinement:
 
     def enter(self, writable: list[str]) -> None:
         """For this process and what it starts, for good; `writable` in addition."""
-        if not LINUX:
-            return
-        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        give_up_powers()
         if self.version:
             for path in writable:
                 self._allow(path, _inode(path), self.every)
             system_call(_RESTRICT_SELF, ctypes.c_int(self.ruleset), ctypes.c_uint(0))
         self.close()
-        if os.geteuid() == 0:
-            _give_up(POWERS)
 
     def close(self) -> None:
         if self.ruleset >= 0:
@@ -159,16 +154,15 @@ def _inode(path: str) -> int:
         return 0
 
 
-def _give_up(powers: tuple[int, ...]) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    for power in powers:
-        prctl(PR_CAPBSET_DROP, power)  # or the next program that root starts had them again
-    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
-    held = ctypes.create_string_buffer(24)
-    if libc.capget(header, held) != 0:
+def give_up_powers() -> None:
+    """For good. Called again it does nothing."""
+    global _given_up
+    if _given_up or not LINUX:
         return
-    words = list(struct.unpack("=6I", held.raw))  # low and high words of effective, permitted, inheritable
-    for power in powers:
-        for kind in range(3):
-            words[3 * (power // 32) + kind] &= ~(1 << power % 32)
-    libc.capset(header, struct.pack("=6I", *words))
+    _given_up = True
+    if os.geteuid() == 0:
+        drop_capabilities(POWERS)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+_given_up = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import sys
 
 LINUX = sys.platform == "linux"
@@ -12,6 +13,7 @@ PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,13 +32,35 @@ def system_call(number: int, *arguments: object) -> int:
     return answer
 
 
-def rewrite_environment(name: str, value: str) -> None:
-    """Change a variable where `/proc/<pid>/environ` reads it: in the memory that the process was started with.
+def drop_capabilities(numbers: tuple[int, ...]) -> None:
+    """For good, also for programs that are started later."""
+    for number in numbers:
+        prctl(PR_CAPBSET_DROP, number)  # or the next program that root starts had them again
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    held = ctypes.create_string_buffer(24)
+    if _libc.capget(header, held) != 0:
+        return
+    words = list(struct.unpack("=6I", held.raw))  # effective, permitted, inheritable: of the low and of the high ones
+    for number in numbers:
+        for kind in range(3):
+            words[3 * (number // 32) + kind] &= ~(1 << number % 32)
+    _libc.capset(header, struct.pack("=6I", *words))
 
-    `value` must be as long as the present one. A forked process cannot be told from its parent otherwise.
+
+class StartVariable:
+    """A variable where `/proc/<pid>/environ` reads it: in the memory that the process was started with.
+
+    To be made before anybody changes the environment, which moves it elsewhere. Forks have it in the same place; they
+    could not be told from each other otherwise.
     """
-    find = _libc.getenv
-    find.restype = ctypes.c_void_p
-    address = find(name.encode())
-    if address and len(ctypes.string_at(address)) == len(value):
-        ctypes.memmove(address, value.encode(), len(value))
+
+    def __init__(self, name: str) -> None:
+        find = _libc.getenv
+        find.restype = ctypes.c_void_p
+        self._address: int | None = find(name.encode())
+        self._length = len(ctypes.string_at(self._address)) if self._address else 0
+
+    def write(self, value: str) -> None:
+        """`value` must be as long as the first one."""
+        if self._address and len(value) == self._length:
+            ctypes.memmove(self._address, value.encode(), self._length)

@@ -23,10 +23,10 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from . import MARKER, MARKER_BYTES, code, proc
+from . import MARKER_BYTES, code, proc
 from .confine import Confinement
 from .frames import read_body, read_frame, receive, write_frame
-from .kernel import PR_SET_CHILD_SUBREAPER, prctl, rewrite_environment
+from .kernel import PR_SET_CHILD_SUBREAPER, prctl
 from .limits import take_second_place
 
 FIRST_SAMPLE_SECONDS = 0.02
@@ -58,9 +58,9 @@ def serve(orders: socket.socket, expected: bytes) -> None:
         if os.waitpid(child, os.WNOHANG)[0]:  # somebody has killed it
             to_code.close()
             child, to_code = fork_code(orders, prepared)
-        rewrite_environment(MARKER, marker.decode())
+        code.marker.write(marker.decode())
         attempt(child, to_code, marker, *descriptors)
-        rewrite_environment(MARKER, NO_MARKER)
+        code.marker.write(NO_MARKER)
 
 
 def made_ready(old: Confinement | None, wanted: dict[str, list[str]] | None, *, renew: bool) -> Confinement | None:
