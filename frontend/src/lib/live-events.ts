@@ -11,6 +11,7 @@ export const EVENT_TYPES = [
   'stage_skipped',
   'stage_waiting',
   'stage_cancelled',
+  'stage_progress',
   'execution_completed',
   'execution_failed',
   'execution_cancelling',
@@ -20,6 +21,16 @@ export const EVENT_TYPES = [
 ] as const
 
 export type EventType = (typeof EVENT_TYPES)[number]
+
+/** How many items of a foreach stage have ended, and how; `left` have not. */
+export type ItemProgress = {
+  count: number
+  left: number
+  succeeded?: number
+  failed?: number
+  skipped?: number
+  cancelled?: number
+}
 
 /** What an event tells beyond where it belongs; each type fills some of it. */
 export type EventDetails = {
@@ -33,6 +44,9 @@ export type EventDetails = {
   rows?: number
   bytes?: number
   duration_seconds?: number
+  /** Of `stage_progress`, whose own `seq` is 0: the counts include every event up to this number. */
+  through?: number
+  items?: ItemProgress
   /** Of a log line, which has its own id and `seq` 0. */
   id?: number
   level?: Schemas['LogLine']['level']

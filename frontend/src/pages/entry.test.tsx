@@ -21,7 +21,7 @@ it('asks to sign in and comes back to the same address', async () => {
         : HttpResponse.json({ detail: 'The password is wrong.', code: 'wrong' }, { status: 401 })
     }),
   )
-  const { user, location } = renderApp('/executions?state=failed', { anonymous: true })
+  const { user, location } = renderApp('/executions?status=failed', { anonymous: true })
   await user.type(await screen.findByLabelText('Email'), 'ada@example.com')
   await user.type(screen.getByLabelText('Password'), 'wrong')
   await user.click(screen.getByRole('button', { name: 'Sign in' }))
@@ -32,7 +32,7 @@ it('asks to sign in and comes back to the same address', async () => {
   await user.type(screen.getByLabelText('Password'), 'right')
   await user.click(screen.getByRole('button', { name: 'Sign in' }))
   expect(await screen.findByRole('heading', { name: 'Executions' })).toBeVisible()
-  expect(location()).toBe('/executions?state=failed')
+  expect(location()).toBe('/executions?status=failed')
 })
 
 it('says what is missing instead of sending an empty form', async () => {

@@ -46,7 +46,9 @@ export function ExecutionsPage() {
   useLiveRefresh('dashboard', [executionKeys.lists()], REFRESH_MS)
   const now = useNow(CLOCK_MS)
   const [search, setSearch] = useSearchParams()
-  const state = STATES.find(({ value }) => value === search.get('state'))?.value ?? 'all'
+  const state =
+    STATES.find(({ value }) => value === (search.get('status') ?? search.get('state')))?.value ??
+    'all'
   const pipelineId = search.get('pipeline') ?? ''
   const [text, setText] = useState(search.get('q') ?? '')
   const settledText = useDebounced(text.trim(), SEARCH_DELAY_MS)
@@ -87,7 +89,7 @@ export function ExecutionsPage() {
               label="State"
               options={STATES}
               value={state}
-              onChange={(value) => change('state', value === 'all' ? '' : value)}
+              onChange={(value) => change('status', value === 'all' ? '' : value)}
             />
             <Select
               aria-label="Pipeline"

@@ -7,7 +7,7 @@ import {
 } from '@tanstack/react-query'
 import { explain } from '@/components/feedback'
 import { api, type Schemas, unwrap, unwrapPage } from '@/lib/api'
-import type { ExecutionStatus } from '@/lib/status'
+import type { ExecutionStatus, StageStatus } from '@/lib/status'
 import { toast } from '@/store/toasts'
 
 export type ExecutionFilter = {
@@ -34,6 +34,9 @@ export const executionKeys = {
     [...executionKeys.all, 'logs', id, filter, anchor] as const,
   preview: (artifact: string, offset: number, limit: number) =>
     ['artifacts', artifact, 'preview', offset, limit] as const,
+  items: (id: string, stage: string, status: StageStatus | null) =>
+    [...executionKeys.all, 'items', id, stage, status] as const,
+  approvals: ['approvals'] as const,
   profile: (artifact: string) => ['artifacts', artifact, 'profile'] as const,
 }
 
@@ -200,5 +203,75 @@ export function useCancel(id: string) {
       ),
     onError: (error) => toast('failed', explain(error)),
     onSettled: () => client.invalidateQueries({ queryKey: executionKeys.detail(id) }),
+  })
+}
+
+/** Between stages: what runs is let finish, nothing new starts until it is resumed. */
+export function usePause(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (action: 'pause' | 'resume') =>
+      unwrap(
+        api.POST(`/api/executions/{execution_id}/${action}`, {
+          params: { path: { execution_id: id } },
+        }),
+      ),
+    onError: (error) => toast('failed', explain(error)),
+    onSettled: () => client.invalidateQueries({ queryKey: executionKeys.detail(id) }),
+  })
+}
+
+const ITEMS_PAGE = 50
+
+/** The items of a foreach stage, a page at a time. */
+export function itemsQuery(id: string, stage: string, status: StageStatus | null) {
+  return infiniteQueryOptions({
+    queryKey: executionKeys.items(id, stage, status),
+    queryFn: ({ pageParam }) =>
+      unwrapPage(
+        api.GET('/api/executions/{execution_id}/stages/{stage}/items', {
+          params: {
+            path: { execution_id: id, stage },
+            query: { ...(status && { status: [status] }), cursor: pageParam, limit: ITEMS_PAGE },
+          },
+        }),
+      ),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.nextCursor ?? undefined,
+    placeholderData: keepPreviousData,
+  })
+}
+
+/** What waits for somebody's decision; of one execution where it is named. */
+export function approvalsQuery() {
+  return queryOptions({
+    queryKey: executionKeys.approvals,
+    queryFn: () => unwrap(api.GET('/api/approvals')),
+  })
+}
+
+type Decision = {
+  decision: 'approve' | 'reject'
+  stage: string
+  index: number
+  comment: string
+  values: Record<string, unknown>
+}
+
+export function useDecide(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ decision, stage, ...body }: Decision) =>
+      unwrap(
+        api.POST(`/api/executions/{execution_id}/stages/{stage}/${decision}`, {
+          params: { path: { execution_id: id, stage } },
+          body,
+        }),
+      ),
+    onSuccess: (made) => toast('success', made.approved ? 'Approved.' : 'Rejected.'),
+    onSettled: () => {
+      void client.invalidateQueries({ queryKey: executionKeys.approvals })
+      return client.invalidateQueries({ queryKey: executionKeys.detail(id) })
+    },
   })
 }

@@ -5,7 +5,7 @@ import type { Schemas } from '@/lib/api'
 /** No stage may be called so: it stands for the execution as a whole. */
 const WHOLE = '*'
 
-export type InspectorTab = 'logs' | 'data' | 'input' | 'config' | 'attempts'
+export type InspectorTab = 'logs' | 'items' | 'data' | 'input' | 'config' | 'attempts'
 
 type StageRun = Schemas['StageRunBody']
 

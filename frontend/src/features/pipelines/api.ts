@@ -133,21 +133,58 @@ export function useSaveVersion(id: string) {
  * Start an execution. While no answer comes the key stays the same, so that pressing again finds the execution that
  * the lost answer was about instead of starting another.
  */
-export function useExecute(pipelineId: string) {
+/** An earlier execution to run again, from a stage on or that stage alone. */
+export type Again = { executionId: string; stage: string; alone: boolean }
+
+export function useExecute(pipelineId: string, again?: Again) {
   const key = useRef(randomKey())
   return useMutation({
-    mutationFn: (body: { inputs: Record<string, unknown>; data?: unknown }) =>
-      unwrap(
+    mutationFn: (body: { inputs: Record<string, unknown>; data?: unknown }) => {
+      if (again) return rerun(again, body, key.current)
+      return unwrap(
         api.POST('/api/pipelines/{pipeline_id}/execute', {
           params: { path: { pipeline_id: pipelineId } },
           headers: { 'Idempotency-Key': key.current },
           body,
         }),
-      ),
+      )
+    },
     onSettled: (_answer, error) => {
       if (!(error instanceof TypeError)) key.current = randomKey()
     },
   })
+}
+
+/** What a re-run would take over and what it would run, before it starts. */
+export function rerunPlanQuery(again: Again) {
+  return queryOptions({
+    queryKey: ['executions', 'rerun', again],
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/executions/{execution_id}/rerun', {
+          params: { path: { execution_id: again.executionId }, query: startOf(again) },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  })
+}
+
+function startOf({ stage, alone }: Again) {
+  return alone ? { only_stage: stage } : { from_stage: stage }
+}
+
+function rerun(
+  again: Again,
+  body: { inputs: Record<string, unknown>; data?: unknown },
+  key: string,
+) {
+  return unwrap(
+    api.POST('/api/executions/{execution_id}/rerun', {
+      params: { path: { execution_id: again.executionId } },
+      headers: { 'Idempotency-Key': key },
+      body: { ...body, ...startOf(again) },
+    }),
+  )
 }
 
 /** `crypto.randomUUID` is missing where the dashboard is served over plain HTTP in a local network. */

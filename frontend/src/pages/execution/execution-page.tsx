@@ -9,7 +9,8 @@ import { Prose } from '@/components/prose'
 import { Button } from '@/components/ui/button'
 import { Card } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
-import { executionQuery, useCancel, useRetry } from '@/features/executions/api'
+import { executionQuery, useCancel, usePause, useRetry } from '@/features/executions/api'
+import { ApprovalCard } from '@/features/executions/components/approval-card'
 import { CauseCard } from '@/features/executions/components/cause-card'
 import { ExecutionFacts } from '@/features/executions/components/execution-facts'
 import { ExecutionGraph } from '@/features/executions/components/execution-graph'
@@ -81,6 +82,7 @@ function Loaded({ execution }: { execution: Execution }) {
       </PageHeader>
       <PageBody className="pt-3.5">
         <ExecutionFacts execution={execution} />
+        <ApprovalCard execution={execution} />
         {cause?.error ? (
           <CauseCard execution={execution} run={cause} selection={selection} />
         ) : (
@@ -133,6 +135,7 @@ function Actions({ execution }: { execution: Execution }) {
   const mayRun = useHasRole('operator')
   const retry = useRetry(execution.id)
   const cancel = useCancel(execution.id)
+  const pause = usePause(execution.id)
   if (!mayRun) return null
   if (execution.retry) {
     const from = execution.failed_stage
@@ -149,14 +152,26 @@ function Actions({ execution }: { execution: Execution }) {
   }
   if (hasEnded(execution.status)) return <RunAgainButton execution={execution} />
   const cancelling = execution.status === 'cancelling'
+  const paused = execution.status === 'paused'
   return (
-    <Button
-      variant="danger"
-      disabled={cancel.isPending || cancelling}
-      onClick={() => cancel.mutate()}
-    >
-      <Icon name="stop" />
-      {cancelling ? 'Cancelling…' : 'Cancel'}
-    </Button>
+    <>
+      {!cancelling && (
+        <Button
+          disabled={pause.isPending}
+          onClick={() => pause.mutate(paused ? 'resume' : 'pause')}
+        >
+          <Icon name={paused ? 'executions' : 'hand'} />
+          {paused ? 'Resume' : 'Pause'}
+        </Button>
+      )}
+      <Button
+        variant="danger"
+        disabled={cancel.isPending || cancelling}
+        onClick={() => cancel.mutate()}
+      >
+        <Icon name="stop" />
+        {cancelling ? 'Cancelling…' : 'Cancel'}
+      </Button>
+    </>
   )
 }

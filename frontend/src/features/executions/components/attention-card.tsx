@@ -49,7 +49,7 @@ export function AttentionCard({ execution, others, now }: AttentionCardProps) {
         </p>
         {others > 0 && (
           <p className="mt-1.5 text-small">
-            <Link to="/executions?state=failed" className="text-link hover:underline">
+            <Link to="/executions?status=failed" className="text-link hover:underline">
               {plural(others, 'other pipeline')} failed too
             </Link>
           </p>

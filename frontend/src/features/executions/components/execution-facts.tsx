@@ -1,4 +1,5 @@
 import type { ReactNode } from 'react'
+import { Link } from 'react-router'
 import { describeCounts } from '@/components/stage-graph/model'
 import { StateBadge } from '@/components/state-badge'
 import { useNow } from '@/hooks/use-now'
@@ -38,11 +39,43 @@ export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDet
       {execution.actor && <Fact name="by">{execution.actor}</Fact>}
       <Fact name="version">v{execution.version}</Fact>
       {execution.retries > 0 && <Fact name="retried">{execution.retries}×</Fact>}
+      {execution.rerun_of && (
+        <Fact
+          name={execution.from_stage ? `run again from ${execution.from_stage} of` : 're-run of'}
+        >
+          <ExecutionLink id={execution.rerun_of}>an earlier execution</ExecutionLink>
+        </Fact>
+      )}
+      {execution.parent && (
+        <Fact name="started by">
+          <ExecutionLink id={execution.parent.execution_id}>
+            {execution.parent.pipeline_id} #{execution.parent.number}
+          </ExecutionLink>
+        </Fact>
+      )}
+      {execution.phase !== 'main' && !ended && <Fact name="now">{PHASES[execution.phase]}</Fact>}
+      {execution.late && <Fact name="deadline">missed</Fact>}
       {execution.reason && <span>{execution.reason}</span>}
       <span className="ml-auto max-tablet:ml-0">
         {describeCounts(execution.stages.map((run) => run.status))}
       </span>
     </div>
+  )
+}
+
+const PHASES: Record<Schemas['ExecutionDetail']['phase'], string> = {
+  main: 'stages',
+  compensation: 'undoing what was done',
+  on_failure: 'stages for a failure',
+  on_success: 'stages for a success',
+  finally: 'closing stages',
+}
+
+function ExecutionLink({ id, children }: { id: string; children: ReactNode }) {
+  return (
+    <Link to={`/executions/${id}`} className="text-link hover:underline">
+      {children}
+    </Link>
   )
 }
 

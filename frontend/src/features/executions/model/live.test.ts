@@ -80,6 +80,24 @@ describe('applyEvents', () => {
     )
   })
 
+  it('counts the items of a foreach stage by its progress, not by their events', () => {
+    const { execution, stale } = applyEvents(running, [
+      liveEvent('stage_started', { seq: 9, stage: 'check', index: 3 }),
+      liveEvent('stage_progress', {
+        seq: 0,
+        stage: 'check',
+        details: { items: { count: 100, left: 60, succeeded: 37, failed: 3 }, through: 90 },
+      }),
+      liveEvent('stage_started', { seq: 91, stage: 'check' }),
+    ])
+    expect(stale).toBe(false)
+    expect(execution.last_seq).toBe(91)
+    expect(execution.stages.find((run) => run.stage === 'check')?.items).toEqual({
+      count: 100,
+      states: { success: 37, failed: 3, queued: 60 },
+    })
+  })
+
   it('ends the execution and asks for what the event does not carry', () => {
     const { execution, stale } = applyEvents(running, [
       liveEvent('execution_failed', {

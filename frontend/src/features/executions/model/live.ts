@@ -1,5 +1,10 @@
 import type { Schemas } from '@/lib/api'
-import { type EventType, executionStatusAfter, type LiveEvent } from '@/lib/live-events'
+import {
+  type EventType,
+  executionStatusAfter,
+  type ItemProgress,
+  type LiveEvent,
+} from '@/lib/live-events'
 import type { StageStatus } from '@/lib/status'
 
 type ExecutionDetail = Schemas['ExecutionDetail']
@@ -11,7 +16,10 @@ export type Patched = {
   stale: boolean
 }
 
-/** What the events make of an execution. Those it has seen change nothing; a hole in `seq` makes it stale. */
+/**
+ * What the events make of an execution. Those it has seen change nothing; a hole in `seq` makes it stale. Items of
+ * foreach stages are listed by themselves, and not all of their events are sent: what counts is the progress.
+ */
 export function applyEvents(execution: ExecutionDetail, events: readonly LiveEvent[]): Patched {
   let lastSeq = execution.last_seq
   let stale = false
@@ -20,8 +28,20 @@ export function applyEvents(execution: ExecutionDetail, events: readonly LiveEve
   const runs = new Map(execution.stages.map((run) => [runKey(run.stage, run.index), run]))
 
   for (const event of events) {
-    if (event.type === 'log' || event.execution_id !== execution.id || event.seq <= lastSeq)
+    if (event.type === 'log' || event.execution_id !== execution.id) continue
+    if (event.type === 'stage_progress' && event.stage !== null) {
+      const key = runKey(event.stage, 0)
+      const run = changed.get(key) ?? runs.get(key)
+      if (run && event.details.items)
+        changed.set(key, { ...run, items: countItems(event.details.items) })
+      lastSeq = Math.max(lastSeq, event.details.through ?? 0)
       continue
+    }
+    if (event.seq <= lastSeq) continue
+    if (event.index > 0) {
+      lastSeq = event.seq
+      continue
+    }
     if (event.seq !== lastSeq + 1) stale = true
     lastSeq = event.seq
     if (event.stage === null) {
@@ -34,7 +54,7 @@ export function applyEvents(execution: ExecutionDetail, events: readonly LiveEve
     if (run) changed.set(key, applyToStage(run, event))
     else stale = true
   }
-  if (lastSeq === execution.last_seq) return { execution, stale: false }
+  if (lastSeq === execution.last_seq && changed.size === 0) return { execution, stale: false }
 
   const stages =
     changed.size > 0
@@ -128,6 +148,20 @@ function applyToStage(run: StageRun, event: LiveEvent): StageRun {
         rows: rows ?? run.rows,
         bytes: bytes ?? run.bytes,
       }
+  }
+}
+
+function countItems(items: ItemProgress): Schemas['ItemCounts'] {
+  const states = {
+    success: items.succeeded ?? 0,
+    failed: items.failed ?? 0,
+    skipped: items.skipped ?? 0,
+    cancelled: items.cancelled ?? 0,
+    queued: items.left,
+  }
+  return {
+    count: items.count,
+    states: Object.fromEntries(Object.entries(states).filter(([, count]) => count > 0)),
   }
 }
 

@@ -10,12 +10,18 @@ import type { Schemas } from '@/lib/api'
 import { useHasRole } from '@/store/session'
 
 // The form is only needed by who presses the button.
-const RunForm = lazy(async () => ({
-  default: (await import('@/features/pipelines/components/run-form')).RunForm,
+const RunAgainForm = lazy(async () => ({
+  default: (await import('@/features/pipelines/components/run-again-form')).RunAgainForm,
 }))
 
+type RunAgainButtonProps = {
+  execution: Schemas['ExecutionDetail']
+  /** Run this stage alone, on what was recorded. */
+  only?: string
+}
+
 /** Another execution of the same pipeline, with the same inputs unless they are changed. */
-export function RunAgainButton({ execution }: { execution: Schemas['ExecutionDetail'] }) {
+export function RunAgainButton({ execution, only }: RunAgainButtonProps) {
   const [open, setOpen] = useState(false)
   const pipeline = useQuery({ ...pipelineQuery(execution.pipeline_id), enabled: open })
   const mayRun = useHasRole('operator')
@@ -23,14 +29,17 @@ export function RunAgainButton({ execution }: { execution: Schemas['ExecutionDet
   const loading = <SkeletonRows rows={3} label="Loading the inputs" />
   return (
     <>
-      <Button onClick={() => setOpen(true)}>
-        <Icon name="executions" />
-        Run again
+      <Button
+        {...(only && { variant: 'ghost' as const, size: 'small' as const })}
+        onClick={() => setOpen(true)}
+      >
+        <Icon name="executions" className={only ? 'size-3.5' : undefined} />
+        {only ? 'Run only this' : 'Run again'}
       </Button>
       <Dialog
         open={open}
         onOpenChange={setOpen}
-        title={`Run ${execution.pipeline_name} again`}
+        title={only ? `Run ${only} again` : `Run ${execution.pipeline_name} again`}
         description={
           pipeline.data ? `Version ${pipeline.data.version}, inputs of #${execution.number}` : ''
         }
@@ -45,7 +54,7 @@ export function RunAgainButton({ execution }: { execution: Schemas['ExecutionDet
         )}
         {pipeline.data && (
           <Suspense fallback={loading}>
-            <RunForm pipeline={pipeline.data} given={execution} />
+            <RunAgainForm pipeline={pipeline.data} execution={execution} only={only ?? null} />
           </Suspense>
         )}
       </Dialog>

@@ -1,10 +1,10 @@
-import { type FieldErrors, useForm } from 'react-hook-form'
+import { useForm } from 'react-hook-form'
 import { useNavigate } from 'react-router'
 import { explain, InlineError } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { Button } from '@/components/ui/button'
-import { Field, Input, Select, Textarea } from '@/components/ui/field'
-import { useExecute } from '@/features/pipelines/api'
+import { type Again, useExecute } from '@/features/pipelines/api'
+import { RunControl } from '@/features/pipelines/components/run-control'
 import {
   DATA_FIELD,
   fieldOfProblem,
@@ -21,14 +21,16 @@ type RunFormProps = {
   pipeline: Schemas['PipelineDetail']
   /** An earlier execution to start from, instead of the defaults. */
   given?: { inputs: Record<string, unknown>; data: unknown }
+  /** Run again from a stage of it, taking over what came before. */
+  again?: Again
 }
 
 /** Made from the schema of the inputs; leads to the execution it starts. */
-export function RunForm({ pipeline, given }: RunFormProps) {
+export function RunForm({ pipeline, given, again }: RunFormProps) {
   const fields = startingWith(fieldsOf(pipeline.inputs_schema), given?.inputs ?? {})
   const data = given?.data ?? null
   const navigate = useNavigate()
-  const execute = useExecute(pipeline.id)
+  const execute = useExecute(pipeline.id, again)
   const form = useForm<RunValues>({
     defaultValues: {
       ...Object.fromEntries(fields.map((field) => [field.name, field.initial])),
@@ -94,73 +96,4 @@ function unplacedMessage(error: Error, fields: readonly RunField[]): string | nu
     fields.some((field) => field.name === fieldOfProblem(problem.path)),
   )
   return error.problems.length > 0 && placed.length === error.problems.length ? null : error.message
-}
-
-type RunControlProps = {
-  field: RunField
-  form: ReturnType<typeof useForm<RunValues>>
-  errors: FieldErrors<RunValues>
-}
-
-const INPUT_TYPES: Partial<Record<RunField['kind'], string>> = {
-  date: 'date',
-  datetime: 'datetime-local',
-}
-
-function RunControl({ field, form, errors }: RunControlProps) {
-  const error = errors[field.name]?.message
-  const registered = form.register(field.name)
-  if (field.kind === 'boolean') {
-    return (
-      <label className="flex items-start gap-2.5 py-1">
-        <input type="checkbox" className="mt-0.5 size-4 accent-foreground" {...registered} />
-        <span>
-          <span className="font-medium">{field.label}</span>
-          {field.hint && (
-            <span className="block text-small text-muted-foreground">{field.hint}</span>
-          )}
-        </span>
-      </label>
-    )
-  }
-  return (
-    <Field label={field.label} hint={hintOf(field)} error={error} optional={!field.required}>
-      {(control) => {
-        if (field.kind === 'choice') {
-          return (
-            <Select {...control} {...registered} className="w-full">
-              {field.initial === '' && <option value="">Choose…</option>}
-              {field.options.map((option) => (
-                <option key={option} value={option}>
-                  {String(JSON.parse(option))}
-                </option>
-              ))}
-            </Select>
-          )
-        }
-        if (field.kind === 'list' || field.kind === 'json') {
-          return <Textarea rows={3} spellCheck={false} {...control} {...registered} />
-        }
-        const numeric = field.kind === 'number' || field.kind === 'integer'
-        return (
-          <Input
-            type={INPUT_TYPES[field.kind] ?? 'text'}
-            inputMode={numeric ? 'decimal' : undefined}
-            {...control}
-            {...registered}
-          />
-        )
-      }}
-    </Field>
-  )
-}
-
-function hintOf(field: RunField) {
-  const parts = [
-    field.hint && `${field.hint.replace(/\.$/, '')}.`,
-    field.kind === 'list' && 'One a line.',
-    field.kind === 'json' && 'As JSON.',
-    field.initial === '' && field.fallback && `Left empty: ${field.fallback}`,
-  ].filter(Boolean)
-  return parts.length > 0 ? parts.join(' ') : undefined
 }

@@ -1,3 +1,4 @@
+import { Link } from 'react-router'
 import { Icon } from '@/components/icon'
 import { StateBadge } from '@/components/state-badge'
 import { Button } from '@/components/ui/button'
@@ -8,9 +9,12 @@ import { ConfigPanel } from '@/features/executions/components/inspector/config-p
 import { DataPanel } from '@/features/executions/components/inspector/data-panel'
 import { FailingRow } from '@/features/executions/components/inspector/failing-row'
 import { InputPanel } from '@/features/executions/components/inspector/input-panel'
+import { ItemsPanel } from '@/features/executions/components/inspector/items-panel'
 import { JsonBlock } from '@/features/executions/components/inspector/json-block'
 import { LogPanel } from '@/features/executions/components/inspector/log-panel'
+import { ItemBar } from '@/features/executions/components/item-bar'
 import type { Selection } from '@/features/executions/use-selection'
+import { RunAgainButton } from '@/features/pipelines/components/run-again-button'
 import type { Schemas } from '@/lib/api'
 
 type Execution = Schemas['ExecutionDetail']
@@ -42,6 +46,9 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
         end={
           <>
             {run.type}
+            {execution.ended_at !== null && run.phase === 'main' && (
+              <RunAgainButton execution={execution} only={run.stage} />
+            )}
             <Button variant="ghost" size="small" onClick={selection.selectWhole}>
               <Icon name="close" className="size-3.5" />
               All stages
@@ -51,9 +58,11 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
       >
         <StateBadge status={run.status} />
       </Heading>
+      <StageNotes run={run} />
       <Tabs value={selection.tab} onValueChange={selection.selectTab} activationMode="manual">
         <TabList aria-label="About the stage">
           <Tab value="logs">Logs</Tab>
+          {run.items && <Tab value="items">Items</Tab>}
           <Tab value="data">Data</Tab>
           <Tab value="input">Input</Tab>
           <Tab value="config">Config</Tab>
@@ -69,6 +78,11 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
             <FailingRow stages={execution.stages} run={run} row={failingRow} />
           )}
         </TabPanel>
+        {run.items && (
+          <TabPanel value="items" className={PANEL}>
+            <ItemsPanel executionId={execution.id} run={run} />
+          </TabPanel>
+        )}
         <TabPanel value="data" className={PANEL}>
           <DataPanel executionId={execution.id} run={run} />
         </TabPanel>
@@ -87,6 +101,40 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
           <AttemptsPanel executionId={execution.id} run={run} />
         </TabPanel>
       </Tabs>
+    </>
+  )
+}
+
+/** Why it waits, where its result comes from, and what else is out of the ordinary. */
+function StageNotes({ run }: { run: StageRun }) {
+  const notes: Record<string, React.ReactNode> = {
+    reason: run.reason,
+    cached: run.cached_from && <ExecutionNote text="result taken from" id={run.cached_from} />,
+    reused: run.reused_from && <ExecutionNote text="result reused from" id={run.reused_from} />,
+    iterations: run.iterations > 1 && `${run.iterations} iterations`,
+    late: run.late && 'late: its deadline has passed',
+  }
+  const shown = Object.entries(notes).filter(([, note]) => note)
+  if (shown.length === 0 && !run.items) return null
+  return (
+    <div className="flex flex-col gap-1 border-b border-border-soft px-4 py-2 text-small">
+      {shown.map(([name, note]) => (
+        <p key={name} className="wrap-text text-secondary-foreground">
+          {note}
+        </p>
+      ))}
+      {run.items && <ItemBar items={run.items} />}
+    </div>
+  )
+}
+
+function ExecutionNote({ text, id }: { text: string; id: string }) {
+  return (
+    <>
+      {text}{' '}
+      <Link to={`/executions/${id}`} className="text-link hover:underline">
+        an earlier execution
+      </Link>
     </>
   )
 }

@@ -1,0 +1,73 @@
+import type { FieldErrors, useForm } from 'react-hook-form'
+import { Field, Input, Select, Textarea } from '@/components/ui/field'
+import type { RunField, RunValues } from '@/features/pipelines/run-fields'
+
+type RunControlProps = {
+  field: RunField
+  form: ReturnType<typeof useForm<RunValues>>
+  errors: FieldErrors<RunValues>
+}
+
+const INPUT_TYPES: Partial<Record<RunField['kind'], string>> = {
+  date: 'date',
+  datetime: 'datetime-local',
+}
+
+/** One field of a form that is made from a schema. */
+export function RunControl({ field, form, errors }: RunControlProps) {
+  const error = errors[field.name]?.message
+  const registered = form.register(field.name)
+  if (field.kind === 'boolean') {
+    return (
+      <label className="flex items-start gap-2.5 py-1">
+        <input type="checkbox" className="mt-0.5 size-4 accent-foreground" {...registered} />
+        <span>
+          <span className="font-medium">{field.label}</span>
+          {field.hint && (
+            <span className="block text-small text-muted-foreground">{field.hint}</span>
+          )}
+        </span>
+      </label>
+    )
+  }
+  return (
+    <Field label={field.label} hint={hintOf(field)} error={error} optional={!field.required}>
+      {(control) => {
+        if (field.kind === 'choice') {
+          return (
+            <Select {...control} {...registered} className="w-full">
+              {field.initial === '' && <option value="">Choose…</option>}
+              {field.options.map((option) => (
+                <option key={option} value={option}>
+                  {String(JSON.parse(option))}
+                </option>
+              ))}
+            </Select>
+          )
+        }
+        if (field.kind === 'list' || field.kind === 'json') {
+          return <Textarea rows={3} spellCheck={false} {...control} {...registered} />
+        }
+        const numeric = field.kind === 'number' || field.kind === 'integer'
+        return (
+          <Input
+            type={INPUT_TYPES[field.kind] ?? 'text'}
+            inputMode={numeric ? 'decimal' : undefined}
+            {...control}
+            {...registered}
+          />
+        )
+      }}
+    </Field>
+  )
+}
+
+function hintOf(field: RunField) {
+  const parts = [
+    field.hint && `${field.hint.replace(/\.$/, '')}.`,
+    field.kind === 'list' && 'One a line.',
+    field.kind === 'json' && 'As JSON.',
+    field.initial === '' && field.fallback && `Left empty: ${field.fallback}`,
+  ].filter(Boolean)
+  return parts.length > 0 ? parts.join(' ') : undefined
+}
