@@ -34,7 +34,7 @@ class PythonConfig(ProcessConfig):
     entrypoint: str | None = Field(
         None,
         pattern=ENTRYPOINT,
-        description="The function to call, as module:function; the module lies in the project folder or is installed.",
+        description="The function to call, as module:function; the module lies in a code folder or is installed.",
         examples=["stages.enrich:run"],
     )
     code: str | None = Field(
@@ -72,10 +72,10 @@ class PythonStage(Stage):
         "`scratch_dir`, `log(level, message)`, `progress(done, total)`, `table(reference_or_stage_id)` (the path of a "
         "table, to be read with Polars, pandas or DuckDB), `write_table(rows)` (gives a reference to return as "
         "`data`), `keep_file(path)` and `fail(message, retry=False)`.\n\n"
-        "The process starts in an empty folder, with a clean environment and without the server's variables. What it "
-        "prints becomes log lines. It may not use more memory than `memory_mb`; on cancel and timeout it is asked to "
-        "end, then killed after `grace`, with everything it started. An exception fails the stage for good, except "
-        "ConnectionError and TimeoutError, which count as `transient` for `retry`.\n\n"
+        "The process is a new one for each attempt and starts in an empty folder, with a clean environment. What it "
+        "prints becomes log lines. Its limits hold for everything it starts; on cancel and timeout it is asked to end, "
+        "then killed after `grace`, with all of that. An exception fails the stage for good, except ConnectionError "
+        "and TimeoutError, which count as `transient` for `retry`.\n\n"
         "An administrator must switch code stages on: `FLEXIROASTER_CODE_STAGES=on`."
     )
     Config = PythonConfig
