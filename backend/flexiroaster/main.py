@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from flexiroaster.log_output import configure_logs
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
+from flexiroaster.services.drain import Drain
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.store.executions import EventRow
@@ -58,7 +58,6 @@ class Server:
     engine: Engine
     services: Services
     stopped: bool = False
-    _last_work: threading.Thread | None = None
 
     def start(self) -> None:
         if self.settings.examples:
@@ -73,21 +72,14 @@ class Server:
 
     def take_no_more_work(self) -> None:
         """Let running stages finish within the grace, and begin no other. Returns at once; `stop` waits for it."""
-        if self._last_work is None:
-            running = self.engine.embedded.worker.running
-            log.info("server.stopping", running_stages=running, grace_seconds=self.settings.grace_seconds)
-            self._last_work = threading.Thread(
-                target=self.engine.embedded.worker.stop, args=(self.settings.grace_seconds,), name="last-work"
-            )
-            self._last_work.start()
+        self.services.drain.begin()
 
     def stop(self) -> None:
         if self.stopped:
             return
         self.stopped = True
         self.take_no_more_work()
-        assert self._last_work is not None
-        self._last_work.join()
+        self.services.drain.wait()
         self.engine.embedded.stop()
         self.engine.close()
         self.folder.close()
@@ -144,6 +136,11 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         bulk=engine.embedded.bulk,
         approvals=engine.embedded.approvals,
         signals=engine.embedded.signals,
+        admission=engine.embedded.admission,
+        pools=engine.embedded.pools,
+        drain=Drain(
+            engine.embedded.worker.stop, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds
+        ),
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
         logs=Logs(engine.database, engine.embedded.journal.flush),

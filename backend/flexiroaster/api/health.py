@@ -49,6 +49,11 @@ async def get_health(use: Use, response: Response) -> schemas.Health:
     """Without a credential."""
     trouble = use.database.trouble if await answers(use.database) else "The database does not answer."
     if trouble is None:
+        drain = use.drain.now
+        if drain.state != "working":  # 200: it is well, and whoever restarts what is not must leave it alone
+            return schemas.Health(
+                status="draining", version=use.facts.version, instance=use.facts.instance, detail=drain.message
+            )
         return schemas.Health(status="healthy", version=use.facts.version, instance=use.facts.instance)
     response.status_code = 503
     return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=trouble)

@@ -42,6 +42,7 @@ router = APIRouter(prefix="/api/pipelines", tags=["Pipelines"], route_class=Guar
 
 Reader = Depends(permit("pipelines:read"))
 Editor = Annotated[Caller, Depends(permit("pipelines:write"))]
+Enabler = Annotated[Caller, Depends(permit("pipelines:enable"))]
 ETAG = {"ETag": {"description": "The newest version, for `If-Match`.", "schema": {"type": "string"}}}
 Note = Annotated[str, Query(max_length=500, pattern=NO_NUL, description="Kept with the version: why it was changed.")]
 Labels = Annotated[
@@ -244,6 +245,22 @@ def _execute_again(
         use_cache=run.use_cache,
     )
     return started_body(started, plan)
+
+
+@router.post("/{pipeline_id}/pause", operation_id="pausePipeline", summary="Pause a pipeline", responses=errors(404))
+def pause_pipeline(pipeline_id: PipelineId, user: Enabler, use: Use, response: Response) -> schemas.PipelineDetail:
+    """No execution of it begins any more: new ones wait. Those under way go on. Asking again does no harm."""
+    use.admission.pause(pipeline_id, user.email)
+    return detail(use.pipelines.get(pipeline_id), use, response)
+
+
+@router.post(
+    "/{pipeline_id}/resume", operation_id="resumePipeline", summary="Resume a paused pipeline", responses=errors(404)
+)
+def resume_pipeline(pipeline_id: PipelineId, user: Enabler, use: Use, response: Response) -> schemas.PipelineDetail:
+    """What waited begins, by priority and age, as far as `concurrency` allows. Asking again does no harm."""
+    use.admission.resume(pipeline_id, user.email)
+    return detail(use.pipelines.get(pipeline_id), use, response)
 
 
 @router.get(

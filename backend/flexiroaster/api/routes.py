@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from flexiroaster.api import (
+    admin,
     approvals,
     artifacts,
     bulk,
@@ -15,6 +16,7 @@ from flexiroaster.api import (
     logs,
     metrics,
     pipelines,
+    pools,
     reruns,
     signals,
 )
@@ -24,6 +26,7 @@ TAGS = [
     {"name": "Pipelines", "description": "Definitions, their versions, and starting them."},
     {"name": "Executions", "description": "What ran, stage by stage."},
     {"name": "Approvals", "description": "Questions that wait for a person."},
+    {"name": "Pools", "description": "What stages share, and how many may use it at a time."},
     {"name": "Artifacts", "description": "Tables and files that stages kept."},
     {"name": "Logs", "description": "Log lines, kept and live."},
     {"name": "Metrics", "description": "Numbers over many executions."},
@@ -33,6 +36,23 @@ TAGS = [
 ]
 
 
+ROOMS = (
+    pipelines,
+    executions,
+    reruns,
+    bulk,
+    approvals,
+    signals,
+    pools,
+    artifacts,
+    logs,
+    metrics,
+    catalog,
+    admin,
+    health,
+)
+
+
 def operation_id(route: APIRoute) -> str:
     """For routes that name none: short and stable, since generated clients call their functions by it."""
     first, *rest = route.name.split("_")
@@ -40,7 +60,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def include_routes(app: FastAPI) -> None:
-    for room in (pipelines, executions, reruns, bulk, approvals, signals, artifacts, logs, metrics, catalog, health):
+    for room in ROOMS:
         app.include_router(room.router)
 
 

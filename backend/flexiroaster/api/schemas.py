@@ -502,7 +502,7 @@ class Message(BaseModel):
 
 
 class Health(BaseModel):
-    status: Literal["healthy", "degraded"]
+    status: Literal["healthy", "draining", "degraded"]
     version: str
     instance: str = Field(description="chosen anew by every server process")
-    detail: str | None = Field(None, description="what is wrong while degraded")
+    detail: str | None = Field(None, description="what is wrong while degraded, what still runs while draining")

@@ -48,6 +48,9 @@ class Client:
     def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         return self._answer("POST", path, json=body, headers=headers)
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._answer("PUT", path, json=body)
+
     def find(self, path: str) -> Any:
         """None where there is nothing."""
         response = self._response("GET", path)

@@ -16,7 +16,10 @@ from flexiroaster.cli import (
     client_commands,
     db,
     definitions,
+    drain,
     executions,
+    pipeline,
+    pool,
     run,
     signal,
     test,
@@ -50,6 +53,9 @@ SECTIONS = {
         "approve",
         "reject",
         "signal",
+        "pipeline",
+        "pool",
+        "drain",
         "login",
     ),
 }
@@ -97,6 +103,9 @@ app.command("approvals")(approvals.approvals)
 app.command("approve")(approvals.approve)
 app.command("reject")(approvals.reject)
 app.command("signal")(signal.signal)
+app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(pool.app, name="pool")
+app.command("drain")(drain.drain)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

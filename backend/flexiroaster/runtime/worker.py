@@ -61,13 +61,15 @@ class Worker:
         self._deadlines = Deadlines(self._stop_late_ones)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
+        self._stopped = threading.Event()
+        self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._handing_over = threading.Lock()
         dispatch.on_stop(self._stop_attempt)
 
     def start(self) -> None:
         for _ in range(self._concurrency):
             self._add_thread()
-        self._spawn(self._beat, "heartbeat")
+        self._heartbeat.start()
         self._deadlines.start()
 
     def work_off(self) -> None:
@@ -91,6 +93,9 @@ class Worker:
             for attempt in list(self._running.values()):
                 attempt.stop("shutdown")
             self._join(KILL_AFTER.total_seconds())
+        self._stopped.set()
+        if self._heartbeat.is_alive():
+            self._heartbeat.join()
         self._deadlines.stop()
 
     @property
@@ -249,8 +254,8 @@ class Worker:
         self._stage_runs.record([Ended(attempt.claimed, Failed(timeout_error(attempt)), Produced())], go_on=False)
 
     def _beat(self) -> None:
-        """Renew the leases, from a thread that no stage can hold up."""
-        while not self._stopping.wait(LEASE.total_seconds() / 3):
+        """Renew the leases, from a thread that no stage can hold up, until the last stage has ended."""
+        while not self._stopped.wait(LEASE.total_seconds() / 3):
             try:
                 self._stage_runs.renew_leases()
             except Exception:

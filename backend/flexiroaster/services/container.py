@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flexiroaster.services.accounts import Accounts
+from flexiroaster.services.admission import Admission
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.bulk import Bulk
+from flexiroaster.services.drain import Drain
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.history import History
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.services.pipelines import Pipelines
+from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.signals import Signals
 from flexiroaster.stages.base import StageType
@@ -40,6 +43,9 @@ class Services:
     bulk: Bulk
     approvals: Approvals
     signals: Signals
+    admission: Admission
+    pools: Pools
+    drain: Drain
     history: History
     artifacts: Artifacts
     logs: Logs

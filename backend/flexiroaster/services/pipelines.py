@@ -32,6 +32,7 @@ from flexiroaster.services.version_diff import VersionDiff, compare
 from flexiroaster.stages.base import StageType
 from flexiroaster.store import pipelines as store
 from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.gates import defined
 from flexiroaster.store.pipelines import NewVersion, PipelineRow, RunRow, VersionRow, VersionText
 
 log = structlog.get_logger(__name__)
@@ -138,7 +139,7 @@ class Pipelines:
         return compare(self.version(id, old), self.version(id, new))
 
     def validate(self, source: Source) -> definition.Report:
-        return definition.validate(source.text, format=source.format, stage_types=self._stage_types())
+        return self._report(source.text, source.format)
 
     # Writing
 
@@ -222,7 +223,7 @@ class Pipelines:
         return PipelinePicture(found.row, found.runs, found.version, pipeline, problems, code_stages)
 
     def _checked(self, source: Source, author: Author, note: str, id: str | None) -> tuple[Pipeline, NewVersion]:
-        report = definition.validate(source.text, format=source.format, stage_types=self._stage_types(), id=id)
+        report = self._report(source.text, source.format, id)
         errors = [problem for problem in report.problems if problem.severity == "error"]
         if errors or report.pipeline is None or report.document is None:
             raise InvalidDefinition(errors, source.text)
@@ -248,6 +249,13 @@ class Pipelines:
         )
         return report.pipeline, new
 
+    def _report(
+        self, source: str | Mapping[str, Any], format: Literal["yaml", "json"] | None, id: str | None = None
+    ) -> definition.Report:
+        with self._database.read() as connection:
+            pools = defined(connection)
+        return definition.validate(source, format=format, stage_types=self._stage_types(), id=id, pools=pools)
+
     def _read(self, version: VersionText) -> tuple[Pipeline | None, list[Problem]]:
         """The stored document, and what is worth a warning today. A document that no longer fits still shows."""
         try:
@@ -255,7 +263,7 @@ class Pipelines:
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             return None, [Problem("unreadable", f"This release cannot read version {version.version}: {reason}.")]
-        report = definition.validate(version.document, format=None, stage_types=self._stage_types())
+        report = self._report(version.document, None)
         return pipeline, report.problems
 
     def _code_stages(self, document: Mapping[str, Any]) -> list[str]:

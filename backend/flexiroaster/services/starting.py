@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+import orjson
 import sqlalchemy as sa
 
 from flexiroaster.engine import planner
 from flexiroaster.engine.definition import check_inputs
 from flexiroaster.engine.draft import Draft
-from flexiroaster.engine.errors import InvalidInputs, NotFound
+from flexiroaster.engine.errors import InvalidInputs, InvalidRequest, NotFound
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.ids import time_ordered_id
+from flexiroaster.engine.quoting import quoted
 from flexiroaster.engine.runs import Execution, ExecutionState
 from flexiroaster.engine.state import ExecutionStatus
 from flexiroaster.services.admission import Admission, Place, concurrency_key
@@ -24,6 +27,7 @@ from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.live import Live, Version
 from flexiroaster.store import places, progress
 from flexiroaster.store.database import Transaction
+from flexiroaster.store.json import OPTIONS
 from flexiroaster.store.progress import NewExecution, Parent
 from flexiroaster.store.tables import pipelines
 
@@ -79,6 +83,18 @@ class Wanted:
     logical_date: datetime | None = None
     """None: the moment it is accepted, or that of what it takes over from."""
     take_over: TakeOver | None = None
+
+    def digest(self) -> str:
+        """Of what is asked for: the same key must not ask for something else later."""
+        again = self.take_over
+        asked = [
+            self.inputs,
+            self.data,
+            self.version,
+            self.priority,
+            None if again is None else [again.of, again.stage, again.alone],
+        ]
+        return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS | OPTIONS)).hexdigest()
 
     def date(self, accepted_at: datetime) -> datetime:
         """The logical date."""
@@ -150,7 +166,14 @@ class Starting:
         if wanted.idempotency_key is not None:
             before = progress.started_before(tx, wanted.pipeline_id, wanted.idempotency_key)
             if before is not None:
-                return Started(before[0], wanted.pipeline_id, before[1], replayed=True)
+                id, number, digest = before
+                if digest is not None and digest != wanted.digest():
+                    raise InvalidRequest(
+                        f"The idempotency key {quoted(wanted.idempotency_key)} has started execution #{number}, and "
+                        "something else was asked for then: send the same again, or choose a new key.",
+                        "idempotency_key_reused",
+                    )
+                return Started(id, wanted.pipeline_id, number, replayed=True)
         found = progress.next_number(tx, wanted.pipeline_id)
         if found is None:
             raise NotFound("pipeline", wanted.pipeline_id)
@@ -230,6 +253,7 @@ def _row(checked: Checked, count: int) -> NewExecution:
         inputs=checked.inputs,
         data=wanted.data,
         idempotency_key=wanted.idempotency_key,
+        idempotency_digest=None if wanted.idempotency_key is None else wanted.digest(),
         rerun_of=None if take_over is None else take_over.of,
         from_stage=None if take_over is None else take_over.stage,
         logical_date=wanted.date(checked.at),

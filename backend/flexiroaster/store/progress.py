@@ -65,6 +65,7 @@ class NewExecution:
     inputs: dict[str, Any]
     data: Any
     idempotency_key: str | None
+    idempotency_digest: str | None
     rerun_of: str | None
     from_stage: str | None
     logical_date: datetime
@@ -135,6 +136,7 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
                 execution.concurrency_key,
                 tx.moment(execution.waiting_since),
                 execution.reason,
+                new.idempotency_digest,
             )
         ],
     )
@@ -239,10 +241,10 @@ def next_number(tx: Transaction, pipeline_id: str) -> tuple[int, bool, int] | No
     return (int(found[0][0]), bool(found[0][1]), int(found[0][2])) if found else None
 
 
-def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> tuple[str, int] | None:
-    """Id and number of the execution that this key started."""
+def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> tuple[str, int, str | None] | None:
+    """Id and number of the execution that this key started, and the digest of what was asked for then."""
     found = tx.fetch("execution_of_key", (pipeline_id, idempotency_key))
-    return (str(found[0][0]), int(found[0][1])) if found else None
+    return (str(found[0][0]), int(found[0][1]), found[0][2]) if found else None
 
 
 def renew_leases(tx: Transaction, owner: str, until: datetime) -> None:

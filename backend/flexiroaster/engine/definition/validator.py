@@ -6,7 +6,7 @@ before left something to look at, so that an author sees all problems at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Literal
 
 from flexiroaster.engine.definition.expectation_checks import check_tests
@@ -21,6 +21,7 @@ from flexiroaster.engine.definition.model_problems import read_model
 from flexiroaster.engine.definition.nodes import Node, Path, Source, plain_value
 from flexiroaster.engine.definition.normalise import STAGE_LISTS, normalise
 from flexiroaster.engine.definition.promise_checks import check_promises
+from flexiroaster.engine.definition.queue_checks import check_queues
 from flexiroaster.engine.definition.report import Report, StageTypes
 from flexiroaster.engine.definition.routing_checks import check_routing
 from flexiroaster.engine.definition.stage_checks import check_stages
@@ -41,11 +42,12 @@ def validate(
     stage_types: StageTypes,
     check_support: bool = True,
     id: str | None = None,
+    pools: Set[str] | None = None,
 ) -> Report:
     """Never raises for what `source` holds. `format` None: told from the text.
 
-    `id` is given to a document that has none. Without `check_support`, features of the format which this version
-    does not run yet are accepted.
+    `id` is given to a document that has none. `pools` are those that are defined, None where that is not known.
+    Without `check_support`, features of the format which this version does not run yet are accepted.
     """
     findings = Findings()
     try:
@@ -59,10 +61,12 @@ def validate(
             suggestion="id: my_pipeline",
         )  # fmt: skip
         return Report(findings.sorted())
-    return _check(normalise(document, findings, id), findings, stage_types, check_support)
+    return _check(normalise(document, findings, id), findings, stage_types, check_support, pools)
 
 
-def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes, check_support: bool) -> Report:
+def _check(
+    document: dict[str, Any], findings: Findings, stage_types: StageTypes, check_support: bool, pools: Set[str] | None
+) -> Report:
     long = next((path for path, part in _parts(document) if len(part) > MAX_STAGES), None)
     if long is not None:
         _too_many(long, findings)
@@ -79,6 +83,7 @@ def _check(document: dict[str, Any], findings: Findings, stage_types: StageTypes
     check_forms(graph.views, findings)
     check_promises(document, graph.views, findings, check_support=check_support)
     check_triggers(document, findings)
+    check_queues(document, pools, findings)
     check_tests(document, graph.views, findings)
     ExpressionChecks(document, graph, findings, check_support=check_support).run()
     return Report(

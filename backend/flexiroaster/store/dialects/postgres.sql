@@ -50,15 +50,15 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 INSERT INTO executions (id, pipeline_id, version, number, status, "trigger", actor, inputs, data,
 idempotency_key, rerun_of, from_stage, alone, priority, stages_total, logical_date, created_at,
 timeout_at, parent_id, parent_position, parent_idx, depth, use_cache, concurrency_key,
-waiting_since, reason)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+waiting_since, reason, idempotency_digest)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: next_number
 UPDATE pipelines SET last_number = last_number + 1 WHERE id = %s AND deleted_at IS NULL
 RETURNING last_number, enabled, version;
 
 -- name: execution_of_key
-SELECT id, number FROM executions WHERE pipeline_id = %s AND idempotency_key = %s;
+SELECT id, number, idempotency_digest FROM executions WHERE pipeline_id = %s AND idempotency_key = %s;
 
 -- name: renew_leases
 UPDATE stage_runs SET lease_until = %s WHERE lease_owner = %s AND lease_until IS NOT NULL;

@@ -1,0 +1,38 @@
+"""`flexiroaster pipeline`: pause and resume one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.options import FolderOption, JsonOption
+
+app = typer.Typer(cls=WholeSentences, help="Pause and resume pipelines.", no_args_is_help=True, rich_markup_mode=None)
+
+IdArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's id.")]
+
+
+@app.command("pause")
+def pause(pipeline: IdArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
+    """Let no execution of a pipeline begin: new ones wait, those under way go on."""
+    _switch(pipeline, "pause", f"Pipeline {pipeline} is paused: new executions wait.", as_json, folder)
+
+
+@app.command("resume")
+def resume(pipeline: IdArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
+    """Let the executions of a paused pipeline begin again."""
+    _switch(pipeline, "resume", f"Pipeline {pipeline} is resumed: what waited begins.", as_json, folder)
+
+
+def _switch(pipeline: str, verb: str, said: str, as_json: bool, folder: Any) -> None:
+    from flexiroaster.cli.client import connected
+
+    with connected(folder) as server:
+        found = server.post(f"/api/pipelines/{_part(pipeline)}/{verb}")
+    if as_json:
+        _print_json(found)
+    else:
+        typer.echo(said)
