@@ -72,7 +72,6 @@ def test_switch_whose_cases_do_not_fit_is_refused(
     [
         {"foreach": {"items": [1]}},
         {"repeat": {"until": "${{ true }}"}},
-        {"cache": {"key": "a", "ttl": "1d"}},
         {"compensate": {"type": "noop"}},
     ],
 )
@@ -80,6 +79,18 @@ def test_what_only_decides_is_neither_repeated_nor_undone(keys: dict[str, Any]) 
     (key,) = keys
     report = routed({"value": 1, "cases": {"a": "eu"}}, **keys)
     assert [(problem.code, problem.path) for problem in report.problems] == [("invalid_value", f"stages[0].{key}")]
+
+
+@pytest.mark.parametrize("type", ["switch", "stop"])
+def test_what_only_decides_is_never_cached(type: str) -> None:
+    """A result from the cache would not say what was not chosen."""
+    config = {"value": 1, "cases": {"a": "b"}} if type == "switch" else {}
+    stages = [
+        {"id": "a", "type": type, "config": config, "cache": {"key": "a", "ttl": "1d"}},
+        {"id": "b", "type": "noop"},
+    ]
+    report = check(document(*stages), stage_types=ROUTING, check_support=False)
+    assert [(problem.code, problem.path) for problem in report.problems] == [("invalid_value", "stages[0].cache")]
 
 
 def test_stop_belongs_among_the_stages() -> None:
