@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import NEXT_CURSOR, Cursor, ExecutionId, Limit, StageName, Use, announce_next
 from flexiroaster.api.responses import errors
-from flexiroaster.api.waiting_schemas import AnswerRequest, ApprovalBody, DecisionBody
+from flexiroaster.api.waiting_schemas import ANSWER_BODY, AnswerRequest, ApprovalBody, DecisionBody
 from flexiroaster.auth.identity import Caller
 from flexiroaster.services.approvals import DECIDE, Answer, Question
 
 router = APIRouter(prefix="/api", tags=["Approvals"], route_class=GuardedRoute)
 
 Decider = Annotated[Caller, Depends(permit(DECIDE))]
-Given = Annotated[AnswerRequest, Body(examples=[{"comment": "Looks right.", "values": {"discount": 5}}])]
 NOTHING_GIVEN = AnswerRequest()
 
 
@@ -44,10 +43,11 @@ def list_approvals(
     "/executions/{execution_id}/stages/{stage}/approve",
     operation_id="approveStage",
     summary="Approve what a stage asks",
+    openapi_extra=ANSWER_BODY,
     responses=errors(404, 409),
 )
 def approve(
-    execution_id: ExecutionId, stage: StageName, user: Decider, use: Use, given: Given = NOTHING_GIVEN
+    execution_id: ExecutionId, stage: StageName, user: Decider, use: Use, given: AnswerRequest = NOTHING_GIVEN
 ) -> DecisionBody:
     """Deciding the same again answers the first decision; deciding otherwise is refused."""
     return _decide(execution_id, stage, user, use, given, approved=True)
@@ -57,10 +57,11 @@ def approve(
     "/executions/{execution_id}/stages/{stage}/reject",
     operation_id="rejectStage",
     summary="Reject what a stage asks",
+    openapi_extra=ANSWER_BODY,
     responses=errors(404, 409),
 )
 def reject(
-    execution_id: ExecutionId, stage: StageName, user: Decider, use: Use, given: Given = NOTHING_GIVEN
+    execution_id: ExecutionId, stage: StageName, user: Decider, use: Use, given: AnswerRequest = NOTHING_GIVEN
 ) -> DecisionBody:
     """The stage has then failed, and what needs it does not run. The form need not be filled in."""
     return _decide(execution_id, stage, user, use, given, approved=False)

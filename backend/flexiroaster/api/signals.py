@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import ExecutionId, Use
 from flexiroaster.api.responses import errors
-from flexiroaster.api.waiting_schemas import SignalBody, SignalledStage, SignalRequest
+from flexiroaster.api.waiting_schemas import SIGNAL_BODY, SignalBody, SignalledStage, SignalRequest
 from flexiroaster.auth.identity import Caller
 
 router = APIRouter(prefix="/api/executions", tags=["Executions"], route_class=GuardedRoute)
@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/executions", tags=["Executions"], route_class=Gu
     "/{execution_id}/signal",
     operation_id="signalExecution",
     summary="Tell an execution of an event",
+    openapi_extra=SIGNAL_BODY,
     responses=errors(404, 409),
 )
 def signal(

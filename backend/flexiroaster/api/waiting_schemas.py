@@ -12,6 +12,15 @@ from flexiroaster.api.parameters import LARGEST_INT
 LONGEST_COMMENT = 10_000
 
 
+def with_example(body: dict[str, Any]) -> dict[str, Any]:
+    """For a route's `openapi_extra`: what its body may look like."""
+    return {"requestBody": {"content": {"application/json": {"example": body}}}}
+
+
+ANSWER_BODY = with_example({"comment": "Looks right.", "values": {"discount": 5}})
+SIGNAL_BODY = with_example({"name": "payment_received", "data": {"amount": 99.5}})
+
+
 class ApprovalBody(BaseModel):
     """A question that waits for a person."""
 
@@ -31,9 +40,7 @@ class ApprovalBody(BaseModel):
 
 
 class AnswerRequest(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"comment": "Looks right.", "values": {"discount": 5}}}
-    )
+    model_config = ConfigDict(extra="forbid")
 
     comment: str = Field("", max_length=LONGEST_COMMENT)
     values: dict[str, Any] = Field({}, description="what was filled in")
@@ -52,9 +59,7 @@ class DecisionBody(BaseModel):
 
 
 class SignalRequest(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"name": "payment_received", "data": {"amount": 99.5}}}
-    )
+    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=200, description="what the stages wait for by `event`")
     data: Any = Field(None, description="at most 64 kB of JSON; it is in the result of the stages")

@@ -30,10 +30,13 @@ def test_nobody_is_notified_yet() -> None:
     ]
 
 
-@pytest.mark.parametrize("type", ["approval", "wait", "stop", "switch"])
-def test_what_is_to_happen_each_time_is_not_cached(type: str) -> None:
+@pytest.mark.parametrize(
+    ("type", "code"),
+    [("approval", "never_cached"), ("wait", "never_cached"), ("stop", "invalid_value"), ("switch", "invalid_value")],
+)
+def test_what_is_to_happen_each_time_is_not_cached(type: str, code: str) -> None:
     found = problems({"type": type, "cache": {"key": "a", "ttl": "7d"}})
-    assert ("never_cached", "error", "stages[0].cache") in found
+    assert [problem for problem in found if problem[2] == "stages[0].cache"] == [(code, "error", "stages[0].cache")]
 
 
 def test_a_deadline_in_no_known_time_zone_is_refused() -> None:

@@ -13,7 +13,7 @@ from tests.runtime.engine import Gate, TestEngine, running
 
 
 def wait(**config: Any) -> dict[str, Any]:
-    more = {name: config.pop(name) for name in ("needs", "timeout", "foreach") if name in config}
+    more: dict[str, Any] = {name: config.pop(name) for name in ("needs", "timeout", "foreach") if name in config}
     return {"type": "wait", "config": config, **more}
 
 

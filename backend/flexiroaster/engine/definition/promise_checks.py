@@ -9,8 +9,8 @@ from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.stage_view import StageView
 
-NEVER_CACHED = frozenset({"approval", "stop", "switch", "wait"})
-"""What they are for is to happen each time."""
+NEVER_CACHED = frozenset({"approval", "wait"})
+"""What they are for is to happen each time. (Stages that only decide take no `cache` either.)"""
 
 
 def check_promises(
