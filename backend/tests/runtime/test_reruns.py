@@ -14,7 +14,7 @@ from flexiroaster.services.starting import Started
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import stage_runs
-from tests.runtime.engine import TestEngine, running
+from tests.runtime.engine import Gate, TestEngine, running
 
 BIG = {"text": "x" * 100_000}
 
@@ -232,3 +232,24 @@ def test_started_says_what_it_started(engine: TestEngine) -> None:
     assert isinstance(started, Started)
     engine.wait_end(started)
     assert engine.row(started.execution_id)["actor"] == "ada@example.com"
+
+
+def test_a_re_run_waits_for_its_place_with_what_it_took_over(engine: TestEngine) -> None:
+    gate, free = Gate(), Flaky()
+    free.broken = False
+    once = engine.act(lambda context: gate(context) if context.data == "hold" else "ran")
+    pipeline = engine.add(
+        {"a": act(engine.act(free)), "b": act(once, ["a"])}, concurrency={"limit": 1, "when_full": "queue"}
+    )
+    first = engine.executions.start(pipeline).execution_id
+    assert engine.wait_end(first) == "success"
+    engine.executions.start(pipeline, data="hold")
+    gate.wait_entered()
+    started, _ = reruns(engine).start(first, Asked(from_stage="b"))
+    waiting = engine.row(started.execution_id)
+    assert (waiting["status"], waiting["reason"] is not None) == ("queued", True)
+    assert engine.stage(started.execution_id, "a")["reused_from"] == first
+    gate.open.set()
+    assert engine.wait_end(started) == "success"
+    assert free.calls == 2
+    assert engine.results(started.execution_id) == {0: "done", 1: "ran"}
