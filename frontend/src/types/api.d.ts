@@ -1073,15 +1073,7 @@ export interface components {
             /** Data Dirs */
             data_dirs: string[];
         };
-        /**
-         * AnswerRequest
-         * @example {
-         *       "comment": "Looks right.",
-         *       "values": {
-         *         "discount": 5
-         *       }
-         *     }
-         */
+        /** AnswerRequest */
         AnswerRequest: {
             /**
              * Comment
@@ -2442,15 +2434,7 @@ export interface components {
              */
             went_on: components["schemas"]["SignalledStage"][];
         };
-        /**
-         * SignalRequest
-         * @example {
-         *       "data": {
-         *         "amount": 99.5
-         *       },
-         *       "name": "payment_received"
-         *     }
-         */
+        /** SignalRequest */
         SignalRequest: {
             /**
              * Name
@@ -7433,6 +7417,14 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "comment": "Looks right.",
+                 *       "values": {
+                 *         "discount": 5
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["AnswerRequest"];
             };
         };
@@ -7581,6 +7573,14 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /**
+                 * @example {
+                 *       "comment": "Looks right.",
+                 *       "values": {
+                 *         "discount": 5
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["AnswerRequest"];
             };
         };
@@ -7727,6 +7727,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "payment_received",
+                 *       "data": {
+                 *         "amount": 99.5
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["SignalRequest"];
             };
         };
