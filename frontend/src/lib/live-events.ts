@@ -3,6 +3,7 @@ import type { ExecutionStatus, StageStatus } from '@/lib/status'
 
 export const EVENT_TYPES = [
   'execution_queued',
+  'execution_admitted',
   'execution_started',
   'stage_started',
   'stage_completed',
@@ -98,6 +99,7 @@ export function fromAck(missed: FlatEvent & { type: string }): LiveEvent | null 
 
 const EXECUTION_STATUS: Partial<Record<EventType, ExecutionStatus>> = {
   execution_queued: 'queued',
+  execution_admitted: 'queued',
   execution_started: 'running',
   execution_completed: 'success',
   execution_failed: 'failed',

@@ -38,6 +38,17 @@ describe('applyEvents', () => {
     expect(stale).toBe(false)
   })
 
+  it('forgets why it waited for a place once it has one', () => {
+    const waiting = executionDetail({
+      status: 'queued',
+      ended_at: null,
+      last_seq: 1,
+      reason: 'waiting for a place: 1/1 run',
+    })
+    const { execution } = applyEvents(waiting, [liveEvent('execution_admitted', { seq: 2 })])
+    expect(execution).toMatchObject({ status: 'queued', reason: null })
+  })
+
   it('keeps the finer status of the payload', () => {
     const event = liveEvent('stage_failed', {
       seq: 5,

@@ -81,6 +81,8 @@ function applyToExecution(execution: ExecutionDetail, event: LiveEvent): Executi
   const { duration_seconds, error, failed_stage, reason } = event.details
   const common = { ...execution, status, reason: reason ?? execution.reason }
   switch (event.type) {
+    case 'execution_admitted':
+      return { ...common, reason: null }
     case 'execution_queued':
     case 'execution_cancelling':
       return common
