@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flexiroaster.web.dashboard import find_dist
-from tests.system.server import ServerProcess
+from tests.system.server import EMAIL, PASSWORD, ServerProcess
 
 FRONTEND = Path(__file__).parents[3] / "frontend"
 PATIENCE_SECONDS = 280
@@ -20,6 +20,47 @@ PATIENCE_SECONDS = 280
 def test_first_day_from_link_to_success_and_to_a_cause(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, options=()) as server:
         play("first-run.mjs", tmp_path, SIGN_IN=server.ready["sign_in"])
+
+
+ORDERS = {
+    "id": "orders_daily",
+    "name": "Orders daily",
+    "stages": [
+        {"id": "fetch", "type": "noop", "needs": []},
+        {
+            "id": "regions",
+            "type": "noop",
+            "needs": ["fetch"],
+            "foreach": {"items": [f"region-{number}" for number in range(40)], "as": "region"},
+        },
+        {
+            "id": "review",
+            "type": "approval",
+            "needs": ["fetch"],
+            "timeout": "4h",
+            "config": {
+                "message": "12 bad rows. Publish anyway?",
+                "form": {
+                    "reason": {"type": "string", "title": "Reason"},
+                    "limit": {"type": "integer", "default": 5},
+                },
+            },
+        },
+        {"id": "publish", "type": "noop", "needs": ["review", "regions"], "compensate": {"type": "noop"}},
+        {"id": "report", "type": "stop", "needs": ["publish"], "config": {"status": "failed", "message": "No."}},
+    ],
+    "on_failure": [{"id": "tell", "type": "noop"}],
+    "finally": [{"id": "tidy", "type": "noop"}],
+}
+
+
+@pytest.mark.browser
+def test_control_of_an_execution(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, server.client() as client:
+        client.post("/api/pipelines", json=ORDERS).raise_for_status()
+        started = client.post("/api/pipelines/orders_daily/execute", json={}).raise_for_status().json()
+        address = f"{server.url}/executions/{started['execution_id']}"
+        play("control.mjs", tmp_path, EXECUTION=address, EMAIL=EMAIL, PASSWORD=PASSWORD)
 
 
 def play(script: str, folder: Path, **environment: str) -> None:
