@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     )
     code_confined: bool = Field(
         True,
-        description="Whether code stages are kept from the server's keys, database and processes, where the system can.",
+        description="Whether code stages are kept from the server's files and processes, where the system can.",
     )
     http_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         (), description="host:port entries that http stages may reach although they are private addresses."

@@ -111,7 +111,7 @@ def test_example_file_names_every_setting_with_its_default(tmp_path: Path) -> No
         text = shown[variable(name)].replace("$HOME/.local/share/flexiroaster", str(home))
         if name == "concurrency":
             assert text.isdigit()
-        elif name == "data_dirs":
+        elif name in {"data_dirs", "code_dirs"}:
             assert text == os.pathsep.join(map(str, default))
         elif isinstance(default, bool):
             assert text == str(default).lower()
