@@ -59,7 +59,8 @@ class Zygote:
         self.most_ready = min(os.cpu_count() or 1, MOST_IN_READINESS)
         self.expected = b"null"
         self.in_hand: list[int] = []
-        self.woken, self.wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.woken, self.wake = os.pipe()
+        os.set_blocking(self.wake, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wake, warn_on_full_buffer=False)
         self.poll = select.poll()
