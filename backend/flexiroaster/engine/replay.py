@@ -61,6 +61,8 @@ def replay(events: Iterable[Event]) -> Replayed:
         else:
             run = found.stages.setdefault((event.stage, event.index or 0), ReplayedStage())
             _tell_stage(run, event)
+            if event.type in (T.STAGE_EXPANDED, T.STAGE_ITEMS_CANCELLED):
+                _tell_items(found, event)
     return found
 
 
@@ -119,6 +121,27 @@ def _tell_stage(run: ReplayedStage, event: Event) -> None:
     run.attempt = payload.get("attempt", run.attempt)
     if "status" in payload:
         run.status = StageStatus(payload["status"])
+
+
+_KEPT = (StageStatus.SUCCESS, StageStatus.SKIPPED)
+_NOT_BEGUN = (StageStatus.QUEUED, StageStatus.RETRYING)
+
+
+def _tell_items(found: Replayed, event: Event) -> None:
+    """Items of a foreach stage are put, or open again for a retry; or those that have not begun are cancelled."""
+    if event.type is T.STAGE_EXPANDED:
+        count, anew = event.payload["items"], event.payload["items"] == event.payload["to_run"]
+        for stage, index in [key for key in found.stages if key[0] == event.stage and key[1] > count]:
+            del found.stages[stage, index]
+        for index in range(1, count + 1):
+            item = found.stages.setdefault((event.stage or "", index), ReplayedStage())
+            if anew or item.status not in _KEPT:
+                attempt = item.attempt
+                found.stages[event.stage or "", index] = ReplayedStage(StageStatus.QUEUED, attempt)
+        return
+    for (stage, index), item in found.stages.items():
+        if stage == event.stage and index and item.status in _NOT_BEGUN:
+            item.status, item.reason, item.ended_at = StageStatus.CANCELLED, event.payload["reason"], event.at
 
 
 def _error(payload: Mapping[str, Any]) -> StageError | None:

@@ -12,14 +12,17 @@ import pytest
 import sqlalchemy as sa
 
 from flexiroaster.engine.errors import StageFailed
+from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.foreach import ITEM_BYTES
 from flexiroaster.engine.outcome import Waiting
+from flexiroaster.engine.replay import replay
 from flexiroaster.runtime import expanding, gathering
 from flexiroaster.runtime.embedded import spilled_reader
 from flexiroaster.services import items as item_service
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store import items as item_rows
 from flexiroaster.store.database import Database
+from flexiroaster.store.executions import EventRow, event_page
 from flexiroaster.store.tables import attempts, results, stage_runs
 from tests.runtime.engine import PATIENCE, Gate, TestEngine, running
 
@@ -292,6 +295,41 @@ def test_a_count_that_cannot_be_reached_fails_before_anything_runs(engine: TestE
     execution_id = engine.execute({"a": stage})
     assert engine.wait_end(execution_id) == "failed"
     assert engine.row(execution_id)["error"]["message"] == "min_success is 3, but there are only 2 items."
+
+
+def test_what_became_of_items_can_be_told_from_the_events(engine: TestEngine) -> None:
+    bad = {3}
+
+    def act(context: StageContext) -> int:
+        if context.index in bad:
+            raise StageFailed("not yet")
+        return context.index
+
+    execution_id = engine.execute({"a": each(engine, act, list(range(9)), max_parallel=1)})
+    assert engine.wait_end(execution_id) == "failed"
+    _check_replay(engine, execution_id)
+    bad = {5}
+    engine.executions.retry(execution_id)
+    assert engine.wait_end(execution_id, times=2) == "failed"
+    assert states(engine, execution_id) == ["success"] * 4 + ["failed"] + ["cancelled"] * 4
+    _check_replay(engine, execution_id)
+
+
+def history_rows(engine: TestEngine, execution_id: str) -> list[EventRow]:
+    with engine.database.read() as connection:
+        return event_page(connection, execution_id, limit=10_000)
+
+
+def _check_replay(engine: TestEngine, execution_id: str) -> None:
+    names = ("status", "attempt", "reason", "started_at", "ended_at")
+    told = replay(
+        Event(EventType(row.type), execution_id, row.pipeline_id, row.seq, row.at, row.stage, row.index, row.payload)
+        for row in history_rows(engine, execution_id)
+    )
+    rows = {("a", row["idx"]): row for row in engine.rows(stage_runs, execution_id)}
+    assert rows.keys() == told.stages.keys()
+    for key, row in rows.items():
+        assert [getattr(told.stages[key], name) for name in names] == [row[name] for name in names], key
 
 
 # ── retry, waiting, pausing ─────────────────────────────────────────────────────────────────────────────────────
