@@ -33,8 +33,7 @@ from flexiroaster.engine.state import Phase
 API_VERSION = "flexiroaster/v1"
 MAX_STAGES = 10_000
 WAITING_TYPES = frozenset({"approval", "pipeline", "wait"})
-"""Stage types that wait instead of working: their own `timeout` says for how long, and `defaults.timeout` does not count.
-"""
+"""They wait instead of working: their own `timeout` says for how long, and `defaults.timeout` does not count."""
 MOST_PRIORITY = 1_000
 
 
