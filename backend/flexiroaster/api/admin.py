@@ -43,6 +43,7 @@ NOTHING_GIVEN = DrainRequest()
     responses=errors(),
 )
 def get_drain(use: Use) -> DrainBody:
+    """Whether it is being drained, since when, and how much still runs."""
     return _body(use.drain.now)
 
 

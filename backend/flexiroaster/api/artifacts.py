@@ -41,6 +41,7 @@ FILE: dict[int | str, dict[str, Any]] = {
 
 @router.get("/{artifact_id}", operation_id="getArtifact", summary="Get what an artifact is", responses=errors(404))
 def get_artifact(artifact_id: ArtifactId, use: Use) -> schemas.ArtifactBody:
+    """Which stage wrote it, its size, and the columns of a table."""
     return answers.artifact(use.artifacts.get(artifact_id))
 
 

@@ -67,6 +67,9 @@ def create_router(accounts: Accounts, *, public_url: str) -> APIRouter:
     async def login(
         request: Request, response: Response, form: Annotated[OAuth2PasswordRequestForm, Depends()]
     ) -> TokenResponse:
+        """A form, as OAuth 2 has it. Send the access token as `Authorization: Bearer …`; it lasts a quarter of an hour,
+        and the cookie that comes with it gets the next one.
+        """
         address = request.client.host if request.client else "unknown"
         return welcome(response, await slowly(partial(accounts.sign_in, form.username, form.password, address)))
 
@@ -93,17 +96,20 @@ def create_router(accounts: Accounts, *, public_url: str) -> APIRouter:
     @router.post("/logout", summary="End this session everywhere", responses=errors())
     @open_to_all
     async def logout(request: Request, response: Response) -> Message:
+        """By the cookie or by the access token. Its tokens open nothing any more, and its sockets end."""
         await anyio.to_thread.run_sync(_sign_out, accounts, request.cookies.get(COOKIE), bearer_token(request))
         forget(response)
         return Message(message="Signed out")
 
     @router.get("/me", summary="Who is signed in", responses=errors(401))
     async def me(caller: Annotated[Caller, Depends(current_user)]) -> UserBody:
+        """The account of the access token."""
         return UserBody(id=caller.user_id, email=caller.email, role=Role(caller.role).value)
 
     @router.get("/setup", summary="Whether the first account is still to be made")
     @open_to_all
     def setup_state() -> SetupState:
+        """Without a credential."""
         return SetupState(needed=accounts.setup_needed())
 
     @router.post(
@@ -114,6 +120,9 @@ def create_router(accounts: Accounts, *, public_url: str) -> APIRouter:
     )
     @open_to_all
     async def setup(body: SetupRequest, response: Response) -> TokenResponse:
+        """The token of the link that the server prints at its first start: good once, for a quarter of an hour. The
+        account is an administrator, signed in with the answer.
+        """
         return welcome(response, await slowly(partial(accounts.setup, body.token, body.email, body.password)))
 
     return router

@@ -39,6 +39,7 @@ def list_stage_types(use: Use) -> list[schemas.StageTypeBody]:
     responses=errors(404),
 )
 def get_stage_type(type: StageTypeName, use: Use) -> schemas.StageTypeBody:
+    """What it does, the JSON Schema of its config, and examples."""
     return answers.stage_type(found(use, type), code_stages=use.facts.code_stages)
 
 
@@ -62,6 +63,7 @@ def get_pipeline_schema(use: Use) -> dict[str, Any]:
     responses=errors(404),
 )
 def get_stage_schema(type: StageTypeName, use: Use) -> dict[str, Any]:
+    """For forms and editors."""
     return found(use, type).schema
 
 
@@ -73,6 +75,7 @@ def get_stage_schema(type: StageTypeName, use: Use) -> dict[str, Any]:
     responses=errors(),
 )
 def get_about(use: Use) -> schemas.About:
+    """Its version, its kind of database, whether code stages run, and where file stages may read and write."""
     return schemas.About(
         version=use.facts.version,
         database=use.database.dialect,

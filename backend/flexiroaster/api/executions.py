@@ -18,6 +18,7 @@ from flexiroaster.api.parameters import (
     Limit,
     LogId,
     Moment,
+    PipelineWanted,
     StageName,
     Use,
     Words,
@@ -47,7 +48,7 @@ def list_executions(
     use: Use,
     response: Response,
     status: States = [],  # noqa: B006  FastAPI copies defaults
-    pipeline_id: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    pipeline_id: PipelineWanted = None,
     parent_id: Annotated[
         str | None, Query(max_length=200, pattern=NO_NUL, description="Those that stages of this execution started.")
     ] = None,
@@ -82,6 +83,7 @@ def list_executions(
     responses=errors(404),
 )
 def get_execution(execution_id: ExecutionId, use: Use) -> schemas.ExecutionDetail:
+    """Its state, its cause where it failed, its outputs, and its first 2,000 stage runs."""
     return answers.execution_detail(use.history.execution(execution_id), use.history.now())
 
 
@@ -120,6 +122,7 @@ def get_stage_run(
     use: Use,
     index: Annotated[int, Query(ge=0, le=LARGEST_INT, description="The foreach index.")] = 0,
 ) -> schemas.StageRunDetail:
+    """The config is as it was evaluated; a result above 64 KB is cut, see its artifact for the whole."""
     return answers.stage_run_detail(use.history.stage(execution_id, stage, index), use.history.now())
 
 
@@ -235,7 +238,7 @@ def list_events(
 def list_logs(
     execution_id: ExecutionId,
     use: Use,
-    stage: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    stage: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Only of this stage.")] = None,
     level: Level = None,
     q: Words = None,
     after: Annotated[LogId, Query(description="Lines after this id.")] = None,

@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from flexiroaster.api import answers, schemas
 from flexiroaster.api.deps import GuardedRoute, permit
-from flexiroaster.api.parameters import LARGEST_ID, NO_NUL, Level, Limit, LogId, Use, Words
+from flexiroaster.api.parameters import LARGEST_ID, Level, Limit, LogId, PipelineWanted, Use, Words
 from flexiroaster.api.responses import errors
 from flexiroaster.services.logs import Logs, at_least
 from flexiroaster.store.logs import LogFilter
@@ -40,7 +40,7 @@ def list_logs(
     limit: Limit = 50,
     level: Level = None,
     q: Words = None,
-    pipeline_id: Annotated[str | None, Query(max_length=200, pattern=NO_NUL)] = None,
+    pipeline_id: PipelineWanted = None,
     after: Annotated[LogId, Query(description="The first lines after this id, instead of the last ones.")] = None,
 ) -> list[schemas.LogLine]:
     """The last lines, oldest first. Looks through the newest 500,000 lines."""

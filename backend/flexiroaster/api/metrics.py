@@ -23,6 +23,7 @@ router = APIRouter(
 
 @router.get("", operation_id="getMetrics", summary="Get the numbers of the last 24 hours")
 def get_metrics(use: Use) -> schemas.MetricsBody:
+    """Of all pipelines together, with those of the 24 hours before to compare with."""
     return answers.metrics(use.metrics.current())
 
 

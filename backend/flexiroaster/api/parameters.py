@@ -51,6 +51,9 @@ ArtifactId = Annotated[
 ]
 StageName = Annotated[str, Path(max_length=200, pattern=NO_NUL, description="The stage's id.", examples=["check"])]
 StageTypeName = Annotated[str, Path(max_length=200, pattern=NO_NUL, description="The stage type.", examples=["http"])]
+PipelineWanted = Annotated[
+    str | None, Query(max_length=200, pattern=NO_NUL, description="Only of this pipeline.", examples=["daily_orders"])
+]
 VersionNumber = Annotated[int, Path(ge=1, le=LARGEST_INT, description="The version, from 1.")]
 
 Limit = Annotated[int, Query(ge=1, le=500, description="At most this many.")]

@@ -117,6 +117,7 @@ def validate_pipeline(source: DefinitionSource, use: Use) -> schemas.ValidationR
     responses={200: {"headers": ETAG}, **errors(404)},
 )
 def get_pipeline(pipeline_id: PipelineId, use: Use, response: Response) -> schemas.PipelineDetail:
+    """With its definition, its text as it was written, and what its run form asks for."""
     return detail(use.pipelines.get(pipeline_id), use, response)
 
 
@@ -180,6 +181,7 @@ def list_versions(
     responses=errors(404),
 )
 def get_version(pipeline_id: PipelineId, version: VersionNumber, use: Use) -> schemas.PipelineVersionDetail:
+    """Also of a deleted pipeline: a version never changes."""
     return answers.pipeline_version_detail(use.pipelines.version(pipeline_id, version))
 
 

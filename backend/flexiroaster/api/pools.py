@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from flexiroaster.api.deps import GuardedRoute, permit
@@ -43,11 +43,14 @@ def list_pools(use: Use) -> list[PoolBody]:
 
 @router.get("/{name}", operation_id="getPool", summary="Get a pool", dependencies=[Reader], responses=errors(404))
 def get_pool(name: PoolName, use: Use) -> PoolBody:
+    """Its slots, how many are taken, and how many stages wait for one."""
     return _body(use.pools.get(name))
 
 
 @router.put("/{name}", operation_id="setPool", summary="Define a pool, or change it", responses=errors())
-def set_pool(name: PoolName, asked: PoolRequest, user: Writer, use: Use) -> PoolBody:
+def set_pool(
+    name: PoolName, asked: Annotated[PoolRequest, Body(examples=[{"slots": 4}])], user: Writer, use: Use
+) -> PoolBody:
     """With fewer slots than are used, what runs goes on and nothing starts before enough are free."""
     return _body(use.pools.set(name, asked.slots, user.email))
 

@@ -19,6 +19,7 @@ router = APIRouter(prefix="/api/executions", tags=["Executions"], route_class=Gu
 
 Reader = Depends(permit("executions:read"))
 StageWanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
+"""`description` is added where it is asked for."""
 Given = Annotated[RerunRequest, Body(examples=[{"from_stage": "clean", "inputs": {"day": "2026-03-04"}}])]
 EVERYTHING = RerunRequest()
 
@@ -31,6 +32,7 @@ EVERYTHING = RerunRequest()
     responses=errors(404, 409),
 )
 def plan_retry(execution_id: ExecutionId, use: Use) -> schemas.RetryPlan:
+    """Nothing is changed."""
     return answers.retry_plan(execution_id, use.executions.retry_plan(execution_id), "will run")
 
 
@@ -44,9 +46,11 @@ def plan_retry(execution_id: ExecutionId, use: Use) -> schemas.RetryPlan:
 def plan_rerun(
     execution_id: ExecutionId,
     use: Use,
-    from_stage: StageWanted = None,
-    only_stage: StageWanted = None,
-    version: Annotated[int | None, Query(ge=1, le=LARGEST_INT)] = None,
+    from_stage: Annotated[StageWanted, Query(description="What is before this stage is reused.")] = None,
+    only_stage: Annotated[StageWanted, Query(description="This stage alone runs.")] = None,
+    version: Annotated[
+        int | None, Query(ge=1, le=LARGEST_INT, description="Of the pipeline; the newest when left out.")
+    ] = None,
 ) -> RerunPlanBody:
     """Which stages would be taken over from this execution, which would run, and why those that need not."""
     return plan_body(use.reruns.plan(execution_id, Asked(from_stage, only_stage, version)), "will run")

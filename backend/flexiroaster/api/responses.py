@@ -42,16 +42,21 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
         "query.limit: Input should be greater than or equal to 1.",
     ),
     429: ("Too many requests", "too_many_requests", "Too many requests: try again in 12 seconds."),
+    503: (
+        "The database does not answer",
+        "database_unavailable",
+        "The database does not answer at this moment: try again in 5 seconds.",
+    ),
 }
 EVERYWHERE = (400, 401, 403, 422, 429)
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: the given statuses and those that every route behind the sign-in may answer with."""
-    return {status: _described(status) for status in sorted({*statuses, *EVERYWHERE})}
+    return {status: described(status) for status in sorted({*statuses, *EVERYWHERE})}
 
 
-def _described(status: int) -> dict[str, Any]:
+def described(status: int) -> dict[str, Any]:
     description, code, detail = _EXAMPLES[status]
     example = {"detail": detail, "code": code, "request_id": "5f0c2a9e", "problems": []}
     return {

@@ -20,6 +20,7 @@ from flexiroaster.api import (
     reruns,
     signals,
 )
+from flexiroaster.api.description import install_description
 from flexiroaster.services.container import Services
 
 TAGS = [
@@ -62,6 +63,7 @@ def operation_id(route: APIRoute) -> str:
 def include_routes(app: FastAPI) -> None:
     for room in ROOMS:
         app.include_router(room.router)
+    install_description(app)
 
 
 def install_services(app: FastAPI, services: Services) -> None:

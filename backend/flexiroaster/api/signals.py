@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Body, Depends
 
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import ExecutionId, Use
@@ -26,7 +26,7 @@ def signal(
     execution_id: ExecutionId,
     user: Annotated[Caller, Depends(permit("executions:signal"))],
     use: Use,
-    given: SignalRequest,
+    given: Annotated[SignalRequest, Body(examples=[{"name": "invoice_paid", "data": {"amount": 120}}])],
 ) -> SignalBody:
     """Stages of type `wait` that wait for this `event` go on, now or when they come to it."""
     sent = use.signals.send(execution_id, given.name, given.data, user.email)

@@ -27,6 +27,7 @@ def install_dashboard(app: FastAPI, dashboard: Dashboard | None, version: str) -
     @app.get("/", summary="Name and version; the dashboard for browsers", tags=["Server"])
     @open_to_all
     def root(request: Request) -> Response:
+        """JSON unless `Accept` names text/html. Without a credential."""
         if wants_page(request):
             return dashboard.page(request) if dashboard else HTMLResponse(NOT_BUILT, status_code=503)
         return JSONResponse({"message": "FlexiRoaster API", "version": version}, headers={"vary": "accept"})

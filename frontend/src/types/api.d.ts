@@ -55,7 +55,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a pipeline with its newest version */
+        /**
+         * Get a pipeline with its newest version
+         * @description With its definition, its text as it was written, and what its run form asks for.
+         */
         get: operations["getPipeline"];
         /**
          * Change a pipeline
@@ -100,7 +103,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get one version */
+        /**
+         * Get one version
+         * @description Also of a deleted pipeline: a version never changes.
+         */
         get: operations["getPipelineVersion"];
         put?: never;
         post?: never;
@@ -237,7 +243,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get an execution with its stages */
+        /**
+         * Get an execution with its stages
+         * @description Its state, its cause where it failed, its outputs, and its first 2,000 stage runs.
+         */
         get: operations["getExecution"];
         put?: never;
         post?: never;
@@ -274,7 +283,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a stage run with its config, result and attempts */
+        /**
+         * Get a stage run with its config, result and attempts
+         * @description The config is as it was evaluated; a result above 64 KB is cut, see its artifact for the whole.
+         */
         get: operations["getStageRun"];
         put?: never;
         post?: never;
@@ -373,7 +385,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Say what a retry would do */
+        /**
+         * Say what a retry would do
+         * @description Nothing is changed.
+         */
         get: operations["planRetry"];
         put?: never;
         /**
@@ -644,7 +659,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a pool */
+        /**
+         * Get a pool
+         * @description Its slots, how many are taken, and how many stages wait for one.
+         */
         get: operations["getPool"];
         /**
          * Define a pool, or change it
@@ -669,7 +687,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get what an artifact is */
+        /**
+         * Get what an artifact is
+         * @description Which stage wrote it, its size, and the columns of a table.
+         */
         get: operations["getArtifact"];
         put?: never;
         post?: never;
@@ -786,7 +807,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the numbers of the last 24 hours */
+        /**
+         * Get the numbers of the last 24 hours
+         * @description Of all pipelines together, with those of the 24 hours before to compare with.
+         */
         get: operations["getMetrics"];
         put?: never;
         post?: never;
@@ -843,7 +867,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get a stage type */
+        /**
+         * Get a stage type
+         * @description What it does, the JSON Schema of its config, and examples.
+         */
         get: operations["getStageType"];
         put?: never;
         post?: never;
@@ -880,7 +907,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get the JSON Schema of a stage type's config */
+        /**
+         * Get the JSON Schema of a stage type's config
+         * @description For forms and editors.
+         */
         get: operations["getStageSchema"];
         put?: never;
         post?: never;
@@ -897,7 +927,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get what this server is */
+        /**
+         * Get what this server is
+         * @description Its version, its kind of database, whether code stages run, and where file stages may read and write.
+         */
         get: operations["getAbout"];
         put?: never;
         post?: never;
@@ -914,7 +947,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Get whether this server takes work */
+        /**
+         * Get whether this server takes work
+         * @description Whether it is being drained, since when, and how much still runs.
+         */
         get: operations["getDrain"];
         put?: never;
         /**
@@ -958,7 +994,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sign in with e-mail address and password */
+        /**
+         * Sign in with e-mail address and password
+         * @description A form, as OAuth 2 has it. Send the access token as `Authorization: Bearer …`; it lasts a quarter of an hour,
+         *     and the cookie that comes with it gets the next one.
+         */
         post: operations["login"];
         delete?: never;
         options?: never;
@@ -995,7 +1035,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End this session everywhere */
+        /**
+         * End this session everywhere
+         * @description By the cookie or by the access token. Its tokens open nothing any more, and its sockets end.
+         */
         post: operations["logout"];
         delete?: never;
         options?: never;
@@ -1010,7 +1053,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in */
+        /**
+         * Who is signed in
+         * @description The account of the access token.
+         */
         get: operations["me"];
         put?: never;
         post?: never;
@@ -1027,10 +1073,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the first account is still to be made */
+        /**
+         * Whether the first account is still to be made
+         * @description Without a credential.
+         */
         get: operations["setupState"];
         put?: never;
-        /** Make the first account with the one-time link */
+        /**
+         * Make the first account with the one-time link
+         * @description The token of the link that the server prints at its first start: good once, for a quarter of an hour. The
+         *     account is an administrator, signed in with the answer.
+         */
         post: operations["setup"];
         delete?: never;
         options?: never;
@@ -1045,7 +1098,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Name and version; the dashboard for browsers */
+        /**
+         * Name and version; the dashboard for browsers
+         * @description JSON unless `Accept` names text/html. Without a credential.
+         */
         get: operations["root"];
         put?: never;
         post?: never;
@@ -1070,7 +1126,12 @@ export interface components {
             database: "sqlite" | "postgresql";
             /** Code Stages */
             code_stages: boolean;
-            /** Data Dirs */
+            /**
+             * Data Dirs
+             * @example [
+             *       "/srv/flexiroaster/files"
+             *     ]
+             */
             data_dirs: string[];
         };
         /** AnswerRequest */
@@ -1078,6 +1139,7 @@ export interface components {
             /**
              * Comment
              * @default
+             * @example Looks right.
              */
             comment: string;
             /**
@@ -1100,15 +1162,30 @@ export interface components {
          * @description A question that waits for a person.
          */
         ApprovalBody: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Pipeline Name */
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
             pipeline_name: string;
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /**
              * Index
@@ -1137,6 +1214,7 @@ export interface components {
             /**
              * Asked At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             asked_at: string;
             /**
@@ -1154,26 +1232,45 @@ export interface components {
         ArtifactBody: {
             /** Id */
             id: string;
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /** Index */
             index: number;
-            /** Attempt */
+            /**
+             * Attempt
+             * @example 1
+             */
             attempt: number;
             /** Name */
             name: string;
             /**
              * Kind
+             * @example table
              * @enum {string}
              */
             kind: "table" | "quarantine" | "file" | "result" | "report";
-            /** Media Type */
+            /**
+             * Media Type
+             * @example application/vnd.apache.parquet
+             */
             media_type: string;
-            /** Rows */
+            /**
+             * Rows
+             * @example 1910
+             */
             rows: number | null;
-            /** Bytes */
+            /**
+             * Bytes
+             * @example 18204
+             */
             bytes: number;
             /** Columns */
             columns: {
@@ -1182,12 +1279,16 @@ export interface components {
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
         };
         /** AttemptBody */
         AttemptBody: {
-            /** Attempt */
+            /**
+             * Attempt
+             * @example 1
+             */
             attempt: number;
             /**
              * Status
@@ -1196,11 +1297,20 @@ export interface components {
             status: "pending" | "queued" | "running" | "retrying" | "waiting" | "cancelling" | "success" | "failed" | "skipped" | "cancelled" | "timed_out";
             /** Worker */
             worker: string | null;
-            /** Started At */
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             started_at: string | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @example 2026-03-04T06:00:24.745678Z
+             */
             ended_at: string | null;
-            /** Duration Seconds */
+            /**
+             * Duration Seconds
+             * @example 12.4
+             */
             duration_seconds: number | null;
             error: components["schemas"]["StageErrorBody"] | null;
         };
@@ -1213,6 +1323,7 @@ export interface components {
             /**
              * Password
              * Format: password
+             * @example a quiet green river
              */
             password: string;
             /**
@@ -1235,12 +1346,16 @@ export interface components {
             /**
              * Version
              * @description the newest when left out
+             * @example 3
              */
             version?: number | null;
         };
         /** BulkExecuteResponse */
         BulkExecuteResponse: {
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
             /** Started */
             started: number;
@@ -1260,6 +1375,9 @@ export interface components {
             /**
              * Inputs
              * @default {}
+             * @example {
+             *       "day": "2026-03-04"
+             *     }
              */
             inputs: {
                 [key: string]: unknown;
@@ -1269,7 +1387,10 @@ export interface components {
              * @description what `execution.data` is
              */
             data?: unknown;
-            /** Idempotency Key */
+            /**
+             * Idempotency Key
+             * @example orders-2026-03-04
+             */
             idempotency_key?: string | null;
             /**
              * Priority
@@ -1282,7 +1403,10 @@ export interface components {
          * @description Which executions: every key given narrows it. Nothing given needs `all`, so that nobody means it by accident.
          */
         BulkRequest: {
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id?: string | null;
             /**
              * Status
@@ -1394,9 +1518,15 @@ export interface components {
         };
         /** DecisionBody */
         DecisionBody: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /** Index */
             index: number;
@@ -1405,9 +1535,13 @@ export interface components {
             /**
              * By
              * @description None where nobody decided in time
+             * @example ada@example.com
              */
             by: string | null;
-            /** Comment */
+            /**
+             * Comment
+             * @example Looks right.
+             */
             comment: string;
             /** Values */
             values: {
@@ -1416,6 +1550,7 @@ export interface components {
             /**
              * At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             at: string;
         };
@@ -1460,7 +1595,10 @@ export interface components {
              * @example not_found
              */
             code: string;
-            /** Request Id */
+            /**
+             * Request Id
+             * @example 5f0c2a9e81b34d67
+             */
             request_id?: string | null;
             /**
              * Problems
@@ -1470,20 +1608,33 @@ export interface components {
         };
         /** EventBody */
         EventBody: {
-            /** Seq */
+            /**
+             * Seq
+             * @example 14
+             */
             seq: number;
             /**
              * At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             at: string;
             /** Type */
             type: string;
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage?: string | null;
             /** Index */
             index?: number | null;
@@ -1497,9 +1648,15 @@ export interface components {
         };
         /** ExecuteResponse */
         ExecuteResponse: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
             /**
              * Status
@@ -1512,7 +1669,10 @@ export interface components {
              * @default Pipeline execution started
              */
             message: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
             /**
              * Replayed
@@ -1527,13 +1687,25 @@ export interface components {
         ExecutionDetail: {
             /** Id */
             id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Pipeline Name */
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
             pipeline_name: string;
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
             /**
              * Status
@@ -1542,22 +1714,36 @@ export interface components {
             status: "queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out";
             /** Trigger */
             trigger: string;
-            /** Actor */
+            /**
+             * Actor
+             * @example ada@example.com
+             */
             actor: string | null;
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
-            /** Started At */
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             started_at: string | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @example 2026-03-04T06:00:24.745678Z
+             */
             ended_at: string | null;
-            /** Queued Seconds */
+            /**
+             * Queued Seconds
+             * @example 0.004
+             */
             queued_seconds: number | null;
             /**
              * Duration Seconds
              * @description start to end, to now while it runs; without the time between an end and a retry
+             * @example 12.4
              */
             duration_seconds: number | null;
             /**
@@ -1565,7 +1751,10 @@ export interface components {
              * @description between its ends and the retries that followed, in all
              */
             idle_seconds: number;
-            /** Stages Total */
+            /**
+             * Stages Total
+             * @example 4
+             */
             stages_total: number;
             /**
              * Counts
@@ -1579,7 +1768,10 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
-            /** Failed Stage */
+            /**
+             * Failed Stage
+             * @example check
+             */
             failed_stage: string | null;
             error: components["schemas"]["StageErrorBody"] | null;
             /** Reason */
@@ -1631,13 +1823,23 @@ export interface components {
              * @default false
              */
             late: boolean;
-            /** Inputs */
+            /**
+             * Inputs
+             * @example {
+             *       "day": "2026-03-04"
+             *     }
+             */
             inputs: {
                 [key: string]: unknown;
             };
             /** Data */
             data: unknown;
-            /** Outputs */
+            /**
+             * Outputs
+             * @example {
+             *       "rows": 1910
+             *     }
+             */
             outputs: {
                 [key: string]: unknown;
             } | null;
@@ -1649,9 +1851,13 @@ export interface components {
             /**
              * Usual Seconds
              * @description median of the last 20 successes before this execution
+             * @example 11.9
              */
             usual_seconds: number | null;
-            /** Last Seq */
+            /**
+             * Last Seq
+             * @example 14
+             */
             last_seq: number;
             /** @description what a retry would do; None while it cannot be retried */
             retry: components["schemas"]["RetryPlan"] | null;
@@ -1677,18 +1883,30 @@ export interface components {
          * @description The other end of a stage of type `pipeline`: the execution, and the stage run of the parent between the two.
          */
         ExecutionLink: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
             /**
              * Status
              * @enum {string}
              */
             status: "queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out";
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /** Index */
             index: number;
@@ -1697,13 +1915,25 @@ export interface components {
         ExecutionSummary: {
             /** Id */
             id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Pipeline Name */
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
             pipeline_name: string;
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
             /**
              * Status
@@ -1712,22 +1942,36 @@ export interface components {
             status: "queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out";
             /** Trigger */
             trigger: string;
-            /** Actor */
+            /**
+             * Actor
+             * @example ada@example.com
+             */
             actor: string | null;
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
-            /** Started At */
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             started_at: string | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @example 2026-03-04T06:00:24.745678Z
+             */
             ended_at: string | null;
-            /** Queued Seconds */
+            /**
+             * Queued Seconds
+             * @example 0.004
+             */
             queued_seconds: number | null;
             /**
              * Duration Seconds
              * @description start to end, to now while it runs; without the time between an end and a retry
+             * @example 12.4
              */
             duration_seconds: number | null;
             /**
@@ -1735,7 +1979,10 @@ export interface components {
              * @description between its ends and the retries that followed, in all
              */
             idle_seconds: number;
-            /** Stages Total */
+            /**
+             * Stages Total
+             * @example 4
+             */
             stages_total: number;
             /**
              * Counts
@@ -1749,7 +1996,10 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
-            /** Failed Stage */
+            /**
+             * Failed Stage
+             * @example check
+             */
             failed_stage: string | null;
             error: components["schemas"]["StageErrorBody"] | null;
             /** Reason */
@@ -1814,6 +2064,7 @@ export interface components {
             /**
              * Instance
              * @description chosen anew by every server process
+             * @example 7c9e6679f1d84c0b9a1e2f3d4c5b6a79
              */
             instance: string;
             /**
@@ -1842,24 +2093,45 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "queued" | "running" | "retrying" | "waiting" | "cancelling" | "success" | "failed" | "skipped" | "cancelled" | "timed_out";
-            /** Attempt */
+            /**
+             * Attempt
+             * @example 1
+             */
             attempt: number;
             /** Reason */
             reason: string | null;
             error: components["schemas"]["StageErrorBody"] | null;
             /** Due At */
             due_at: string | null;
-            /** Ready At */
+            /**
+             * Ready At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             ready_at: string | null;
-            /** Started At */
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             started_at: string | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @example 2026-03-04T06:00:24.745678Z
+             */
             ended_at: string | null;
-            /** Duration Seconds */
+            /**
+             * Duration Seconds
+             * @example 12.4
+             */
             duration_seconds: number | null;
-            /** Rows */
+            /**
+             * Rows
+             * @example 1910
+             */
             rows: number | null;
-            /** Bytes */
+            /**
+             * Bytes
+             * @example 18204
+             */
             bytes: number | null;
         };
         /**
@@ -1883,13 +2155,25 @@ export interface components {
         };
         /** LocationBody */
         LocationBody: {
-            /** File */
+            /**
+             * File
+             * @example orders.csv
+             */
             file?: string | null;
-            /** Line */
+            /**
+             * Line
+             * @example 7
+             */
             line?: number | null;
-            /** Row */
+            /**
+             * Row
+             * @example 6
+             */
             row?: number | null;
-            /** Column */
+            /**
+             * Column
+             * @example amount
+             */
             column?: string | null;
             /** Value */
             value?: string | null;
@@ -1901,6 +2185,7 @@ export interface components {
             /**
              * At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             at: string;
             /**
@@ -1910,15 +2195,27 @@ export interface components {
             level: "debug" | "info" | "warning" | "error";
             /** Message */
             message: string;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string | null;
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string | null;
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string | null;
             /** Index */
             index: number | null;
-            /** Attempt */
+            /**
+             * Attempt
+             * @example 1
+             */
             attempt: number | null;
             /**
              * Fields
@@ -1940,7 +2237,10 @@ export interface components {
          *     `success_rate` is 0 to 100, durations are seconds.
          */
         MetricsBody: {
-            /** Total Pipelines */
+            /**
+             * Total Pipelines
+             * @example 12
+             */
             total_pipelines: number;
             /** Enabled Pipelines */
             enabled_pipelines: number;
@@ -1948,15 +2248,27 @@ export interface components {
             active_executions: number;
             /** Queued Executions */
             queued_executions: number;
-            /** Executions 24H */
+            /**
+             * Executions 24H
+             * @example 48
+             */
             executions_24h: number;
             /** Failed 24H */
             failed_24h: number;
-            /** Success Rate */
+            /**
+             * Success Rate
+             * @example 97.9
+             */
             success_rate: number | null;
-            /** Avg Duration */
+            /**
+             * Avg Duration
+             * @example 12.4
+             */
             avg_duration: number | null;
-            /** P95 Duration */
+            /**
+             * P95 Duration
+             * @example 31
+             */
             p95_duration: number | null;
             /**
              * Previous Success Rate
@@ -1974,6 +2286,7 @@ export interface components {
             /**
              * At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             at: string;
             /** Started */
@@ -1986,7 +2299,10 @@ export interface components {
             cancelled: number;
             /** Timed Out */
             timed_out: number;
-            /** Avg Duration */
+            /**
+             * Avg Duration
+             * @example 12.4
+             */
             avg_duration: number | null;
         };
         /** MetricsHistory */
@@ -2004,26 +2320,42 @@ export interface components {
             id: string;
             /** Name */
             name: string;
-            /** Description */
+            /**
+             * Description
+             * @example Checks the orders of the day and sums them by region
+             */
             description: string;
-            /** Labels */
+            /**
+             * Labels
+             * @example {
+             *       "team": "sales"
+             *     }
+             */
             labels: {
                 [key: string]: string;
             };
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
             /** Enabled */
             enabled: boolean;
-            /** Stages Total */
+            /**
+             * Stages Total
+             * @example 4
+             */
             stages_total: number;
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
             /**
              * Updated At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             updated_at: string;
             /**
@@ -2043,6 +2375,10 @@ export interface components {
             /**
              * Source
              * @description the text as its author wrote it
+             * @example id: daily_orders
+             *     name: Daily orders
+             *     stages:
+             *       - {id: load, type: input, path: orders.csv}
              */
             source: string;
             /**
@@ -2077,7 +2413,10 @@ export interface components {
          * @description What changed from version `old` to version `new`.
          */
         PipelineDiff: {
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
             /** Old */
             old: number;
@@ -2124,11 +2463,18 @@ export interface components {
             /**
              * Success Rate
              * @description 0 to 100
+             * @example 97.9
              */
             success_rate: number;
-            /** P50 Seconds */
+            /**
+             * P50 Seconds
+             * @example 11.9
+             */
             p50_seconds: number | null;
-            /** P95 Seconds */
+            /**
+             * P95 Seconds
+             * @example 31
+             */
             p95_seconds: number | null;
         };
         /** PipelineSummary */
@@ -2137,26 +2483,42 @@ export interface components {
             id: string;
             /** Name */
             name: string;
-            /** Description */
+            /**
+             * Description
+             * @example Checks the orders of the day and sums them by region
+             */
             description: string;
-            /** Labels */
+            /**
+             * Labels
+             * @example {
+             *       "team": "sales"
+             *     }
+             */
             labels: {
                 [key: string]: string;
             };
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
             /** Enabled */
             enabled: boolean;
-            /** Stages Total */
+            /**
+             * Stages Total
+             * @example 4
+             */
             stages_total: number;
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
             /**
              * Updated At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             updated_at: string;
             /**
@@ -2169,48 +2531,92 @@ export interface components {
         };
         /** PipelineVersion */
         PipelineVersion: {
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
-            /** Digest */
+            /**
+             * Digest
+             * @example 3b5d5c3712955042212316173ccf37be8000c30e5fd6a34b1bb1e2b1c9f0a5d2
+             */
             digest: string;
-            /** Note */
+            /**
+             * Note
+             * @example Allow one row in a hundred to be wrong
+             */
             note: string;
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
-            /** Created By */
+            /**
+             * Created By
+             * @example ada@example.com
+             */
             created_by: string | null;
-            /** Stages Total */
+            /**
+             * Stages Total
+             * @example 4
+             */
             stages_total: number;
         };
         /** PipelineVersionDetail */
         PipelineVersionDetail: {
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
-            /** Digest */
+            /**
+             * Digest
+             * @example 3b5d5c3712955042212316173ccf37be8000c30e5fd6a34b1bb1e2b1c9f0a5d2
+             */
             digest: string;
-            /** Note */
+            /**
+             * Note
+             * @example Allow one row in a hundred to be wrong
+             */
             note: string;
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
-            /** Created By */
+            /**
+             * Created By
+             * @example ada@example.com
+             */
             created_by: string | null;
-            /** Stages Total */
+            /**
+             * Stages Total
+             * @example 4
+             */
             stages_total: number;
             /** Definition */
             definition: {
                 [key: string]: unknown;
             };
-            /** Source */
+            /**
+             * Source
+             * @example id: daily_orders
+             *     name: Daily orders
+             *     stages:
+             *       - {id: load, type: input, path: orders.csv}
+             */
             source: string;
             /**
              * Source Format
@@ -2253,7 +2659,10 @@ export interface components {
          * @description One thing wrong in a definition or in inputs.
          */
         ProblemBody: {
-            /** Code */
+            /**
+             * Code
+             * @example invalid_rows
+             */
             code: string;
             /** Message */
             message: string;
@@ -2263,13 +2672,19 @@ export interface components {
              * @example stages[3].when
              */
             path: string;
-            /** Line */
+            /**
+             * Line
+             * @example 7
+             */
             line?: number | null;
             /** Column */
             column?: number | null;
             /** Found */
             found?: unknown;
-            /** Suggestion */
+            /**
+             * Suggestion
+             * @example Correct the rows at their source and retry.
+             */
             suggestion?: string | null;
             /**
              * Severity
@@ -2288,9 +2703,15 @@ export interface components {
              * @description the earlier execution
              */
             rerun_of: string;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Version */
+            /**
+             * Version
+             * @example 3
+             */
             version: number;
             /** From Stage */
             from_stage: string | null;
@@ -2299,9 +2720,19 @@ export interface components {
             /**
              * Reused
              * @description stages whose results are taken over
+             * @example [
+             *       "load"
+             *     ]
              */
             reused: string[];
-            /** To Run */
+            /**
+             * To Run
+             * @example [
+             *       "check",
+             *       "by_region",
+             *       "publish"
+             *     ]
+             */
             to_run: string[];
             /**
              * Not Run
@@ -2343,6 +2774,9 @@ export interface components {
              * Inputs
              * @description those that change; the others stay as they were
              * @default {}
+             * @example {
+             *       "day": "2026-03-04"
+             *     }
              */
             inputs: {
                 [key: string]: unknown;
@@ -2355,6 +2789,7 @@ export interface components {
             /**
              * Version
              * @description the newest when left out
+             * @example 3
              */
             version?: number | null;
         };
@@ -2363,11 +2798,26 @@ export interface components {
          * @description What a retry from the failed stages would do, or has done.
          */
         RetryPlan: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Reused */
+            /**
+             * Reused
+             * @example [
+             *       "load"
+             *     ]
+             */
             reused: string[];
-            /** To Run */
+            /**
+             * To Run
+             * @example [
+             *       "check",
+             *       "by_region",
+             *       "publish"
+             *     ]
+             */
             to_run: string[];
             /**
              * Message
@@ -2382,7 +2832,10 @@ export interface components {
         RunBar: {
             /** Id */
             id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
             /**
              * Status
@@ -2392,9 +2845,13 @@ export interface components {
             /**
              * Created At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             created_at: string;
-            /** Duration Seconds */
+            /**
+             * Duration Seconds
+             * @example 12.4
+             */
             duration_seconds: number | null;
         };
         /** SetupRequest */
@@ -2404,9 +2861,15 @@ export interface components {
              * @description from the one-time link printed at the first start
              */
             token: string;
-            /** Email */
+            /**
+             * Email
+             * @example ada@example.com
+             */
             email: string;
-            /** Password */
+            /**
+             * Password
+             * @example a quiet green river
+             */
             password: string;
         };
         /** SetupState */
@@ -2414,18 +2877,23 @@ export interface components {
             /**
              * Needed
              * @description true until the first account exists
+             * @example true
              */
             needed: boolean;
         };
         /** SignalBody */
         SignalBody: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
             /** Name */
             name: string;
             /**
              * At
              * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
              */
             at: string;
             /**
@@ -2449,7 +2917,10 @@ export interface components {
         };
         /** SignalledStage */
         SignalledStage: {
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /**
              * Index
@@ -2459,7 +2930,10 @@ export interface components {
         };
         /** StageChangeBody */
         StageChangeBody: {
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /**
              * Keys
@@ -2478,14 +2952,26 @@ export interface components {
         StageErrorBody: {
             /** Message */
             message: string;
-            /** Code */
+            /**
+             * Code
+             * @example invalid_rows
+             */
             code: string;
-            /** Kind */
+            /**
+             * Kind
+             * @example table
+             */
             kind: string;
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage?: string | null;
             location?: components["schemas"]["LocationBody"] | null;
-            /** Suggestion */
+            /**
+             * Suggestion
+             * @example Correct the rows at their source and retry.
+             */
             suggestion?: string | null;
             /** Traceback */
             traceback?: string | null;
@@ -2505,7 +2991,12 @@ export interface components {
             name: string;
             /** Type */
             type: string;
-            /** Needs */
+            /**
+             * Needs
+             * @example [
+             *       "load"
+             *     ]
+             */
             needs: string[];
             /**
              * Phase
@@ -2517,7 +3008,10 @@ export interface components {
         };
         /** StageReason */
         StageReason: {
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /**
              * Reason
@@ -2530,7 +3024,10 @@ export interface components {
          * @description One stage of an execution, or one item of a foreach stage.
          */
         StageRunBody: {
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /** Index */
             index: number;
@@ -2538,7 +3035,12 @@ export interface components {
             name: string;
             /** Type */
             type: string;
-            /** Needs */
+            /**
+             * Needs
+             * @example [
+             *       "load"
+             *     ]
+             */
             needs: string[];
             /**
              * Phase
@@ -2551,7 +3053,10 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "queued" | "running" | "retrying" | "waiting" | "cancelling" | "success" | "failed" | "skipped" | "cancelled" | "timed_out";
-            /** Attempt */
+            /**
+             * Attempt
+             * @example 1
+             */
             attempt: number;
             /** Max Attempts */
             max_attempts: number;
@@ -2569,27 +3074,47 @@ export interface components {
             error: components["schemas"]["StageErrorBody"] | null;
             /** Due At */
             due_at: string | null;
-            /** Ready At */
+            /**
+             * Ready At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             ready_at: string | null;
-            /** Started At */
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             started_at: string | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @example 2026-03-04T06:00:24.745678Z
+             */
             ended_at: string | null;
-            /** Duration Seconds */
+            /**
+             * Duration Seconds
+             * @example 12.4
+             */
             duration_seconds: number | null;
             /**
              * Wait Seconds
              * @description from ready to started
+             * @example 0.004
              */
             wait_seconds: number | null;
             /**
              * Usual Seconds
              * @description median of the last 20 successes of this stage before this execution
+             * @example 11.9
              */
             usual_seconds?: number | null;
-            /** Rows */
+            /**
+             * Rows
+             * @example 1910
+             */
             rows: number | null;
-            /** Bytes */
+            /**
+             * Bytes
+             * @example 18204
+             */
             bytes: number | null;
             /**
              * Reused From
@@ -2627,7 +3152,10 @@ export interface components {
         };
         /** StageRunDetail */
         StageRunDetail: {
-            /** Stage */
+            /**
+             * Stage
+             * @example check
+             */
             stage: string;
             /** Index */
             index: number;
@@ -2635,7 +3163,12 @@ export interface components {
             name: string;
             /** Type */
             type: string;
-            /** Needs */
+            /**
+             * Needs
+             * @example [
+             *       "load"
+             *     ]
+             */
             needs: string[];
             /**
              * Phase
@@ -2648,7 +3181,10 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "queued" | "running" | "retrying" | "waiting" | "cancelling" | "success" | "failed" | "skipped" | "cancelled" | "timed_out";
-            /** Attempt */
+            /**
+             * Attempt
+             * @example 1
+             */
             attempt: number;
             /** Max Attempts */
             max_attempts: number;
@@ -2666,27 +3202,47 @@ export interface components {
             error: components["schemas"]["StageErrorBody"] | null;
             /** Due At */
             due_at: string | null;
-            /** Ready At */
+            /**
+             * Ready At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             ready_at: string | null;
-            /** Started At */
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
             started_at: string | null;
-            /** Ended At */
+            /**
+             * Ended At
+             * @example 2026-03-04T06:00:24.745678Z
+             */
             ended_at: string | null;
-            /** Duration Seconds */
+            /**
+             * Duration Seconds
+             * @example 12.4
+             */
             duration_seconds: number | null;
             /**
              * Wait Seconds
              * @description from ready to started
+             * @example 0.004
              */
             wait_seconds: number | null;
             /**
              * Usual Seconds
              * @description median of the last 20 successes of this stage before this execution
+             * @example 11.9
              */
             usual_seconds?: number | null;
-            /** Rows */
+            /**
+             * Rows
+             * @example 1910
+             */
             rows: number | null;
-            /** Bytes */
+            /**
+             * Bytes
+             * @example 18204
+             */
             bytes: number | null;
             /**
              * Reused From
@@ -2749,7 +3305,10 @@ export interface components {
             type: string;
             /** Summary */
             summary: string;
-            /** Description */
+            /**
+             * Description
+             * @example Checks the orders of the day and sums them by region
+             */
             description: string;
             /** Config Schema */
             config_schema: {
@@ -2771,9 +3330,15 @@ export interface components {
         };
         /** StartedBody */
         StartedBody: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
             /**
              * Replayed
@@ -2791,21 +3356,33 @@ export interface components {
             rows: unknown[][];
             /** Offset */
             offset: number;
-            /** Total Rows */
+            /**
+             * Total Rows
+             * @example 1910
+             */
             total_rows: number;
         };
         /** TableProfile */
         TableProfile: {
-            /** Rows */
+            /**
+             * Rows
+             * @example 1910
+             */
             rows: number;
-            /** Bytes */
+            /**
+             * Bytes
+             * @example 18204
+             */
             bytes: number;
             /** Columns */
             columns: components["schemas"]["ColumnProfile"][];
         };
         /** TokenResponse */
         TokenResponse: {
-            /** Access Token */
+            /**
+             * Access Token
+             * @example eyJhbGciOiJIUzI1NiIsImtpZCI6IjEifQ…
+             */
             access_token: string;
             /**
              * Token Type
@@ -2816,17 +3393,27 @@ export interface components {
             /**
              * Expires In
              * @description seconds
+             * @example 900
              */
             expires_in: number;
             user: components["schemas"]["UserBody"];
         };
         /** TreatedBody */
         TreatedBody: {
-            /** Execution Id */
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
             execution_id: string;
-            /** Pipeline Id */
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
             pipeline_id: string;
-            /** Number */
+            /**
+             * Number
+             * @example 42
+             */
             number: number;
             /** Done */
             done: boolean;
@@ -2838,6 +3425,7 @@ export interface components {
             /**
              * Code
              * @description of the error, where it was not done
+             * @example invalid_rows
              */
             code: string | null;
         };
@@ -2845,7 +3433,10 @@ export interface components {
         UserBody: {
             /** Id */
             id: string;
-            /** Email */
+            /**
+             * Email
+             * @example ada@example.com
+             */
             email: string;
             /**
              * Role
@@ -2901,7 +3492,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -2997,6 +3588,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     createPipeline: {
@@ -3039,7 +3647,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Made */
             201: {
                 headers: {
                     /** @description The newest version, for `If-Match`. */
@@ -3186,6 +3794,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     validatePipeline: {
@@ -3225,7 +3850,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3353,6 +3978,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getPipeline: {
@@ -3367,7 +4009,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description The newest version, for `If-Match`. */
@@ -3480,6 +4122,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     updatePipeline: {
@@ -3528,7 +4187,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description The newest version, for `If-Match`. */
@@ -3709,6 +4368,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     deletePipeline: {
@@ -3723,7 +4399,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3851,6 +4527,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listPipelineVersions: {
@@ -3870,7 +4563,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -3983,6 +4676,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getPipelineVersion: {
@@ -3999,7 +4709,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4110,6 +4820,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     diffPipelineVersions: {
@@ -4128,7 +4855,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4239,6 +4966,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     executePipeline: {
@@ -4313,7 +5057,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Accepted: it goes on from here by itself */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -4475,6 +5219,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     pausePipeline: {
@@ -4489,7 +5250,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4593,6 +5354,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -4614,7 +5392,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4718,6 +5496,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -4746,7 +5541,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -4859,6 +5654,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listExecutions: {
@@ -4866,6 +5678,7 @@ export interface operations {
             query?: {
                 /** @description Any of these. */
                 status?: ("queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out")[];
+                /** @description Only of this pipeline. */
                 pipeline_id?: string | null;
                 /** @description Those that stages of this execution started. */
                 parent_id?: string | null;
@@ -4888,7 +5701,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -4984,6 +5797,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getExecution: {
@@ -4998,7 +5828,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5109,6 +5939,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listStageRuns: {
@@ -5130,7 +5977,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -5243,6 +6090,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getStageRun: {
@@ -5262,7 +6126,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5373,6 +6237,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listItems: {
@@ -5396,7 +6277,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -5509,6 +6390,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     cancelExecution: {
@@ -5523,7 +6421,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Accepted: it goes on from here by itself */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -5644,6 +6542,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -5665,7 +6580,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5786,6 +6701,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -5807,7 +6739,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5935,6 +6867,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     planRetry: {
@@ -5949,7 +6898,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6077,6 +7026,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     retryExecution: {
@@ -6091,7 +7057,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Accepted: it goes on from here by itself */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -6212,6 +7178,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -6238,7 +7221,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6349,11 +7332,29 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listExecutionLogs: {
         parameters: {
             query?: {
+                /** @description Only of this stage. */
                 stage?: string | null;
                 /** @description This level and the graver ones. */
                 level?: ("debug" | "info" | "warning" | "error") | null;
@@ -6375,7 +7376,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6486,6 +7487,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listArtifacts: {
@@ -6500,7 +7518,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6611,13 +7629,33 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     planRerun: {
         parameters: {
             query?: {
+                /** @description What is before this stage is reused. */
                 from_stage?: string | null;
+                /** @description This stage alone runs. */
                 only_stage?: string | null;
+                /** @description Of the pipeline; the newest when left out. */
                 version?: number | null;
             };
             header?: never;
@@ -6629,7 +7667,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6757,6 +7795,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     rerunExecution: {
@@ -6778,7 +7833,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Accepted: it goes on from here by itself */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -6872,6 +7927,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -6906,6 +7995,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     executePipelineInBulk: {
@@ -6924,7 +8030,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Accepted: it goes on from here by itself */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -7035,6 +8141,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -7062,6 +8185,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -7084,7 +8224,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7144,6 +8284,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -7171,6 +8345,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -7193,7 +8384,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7253,6 +8444,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -7280,6 +8505,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -7305,7 +8547,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
@@ -7401,6 +8643,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     approveStage: {
@@ -7429,7 +8688,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7523,6 +8782,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -7550,6 +8843,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -7585,7 +8895,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7679,6 +8989,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -7713,6 +9057,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     signalExecution: {
@@ -7739,7 +9100,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7833,6 +9194,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -7867,6 +9262,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listPools: {
@@ -7878,7 +9290,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7972,6 +9384,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getPool: {
@@ -7986,7 +9415,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8097,6 +9526,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     setPool: {
@@ -8115,7 +9561,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8175,6 +9621,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -8209,6 +9689,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     deletePool: {
@@ -8223,7 +9720,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8334,6 +9831,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getArtifact: {
@@ -8348,7 +9862,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8459,6 +9973,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     previewArtifact: {
@@ -8478,7 +10009,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8589,6 +10120,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     profileArtifact: {
@@ -8603,7 +10151,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8707,6 +10255,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -8847,6 +10412,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listLogs: {
@@ -8858,6 +10440,7 @@ export interface operations {
                 level?: ("debug" | "info" | "warning" | "error") | null;
                 /** @description Only what contains this text, in any case. */
                 q?: string | null;
+                /** @description Only of this pipeline. */
                 pipeline_id?: string | null;
                 /** @description The first lines after this id, instead of the last ones. */
                 after?: number | null;
@@ -8868,7 +10451,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8955,6 +10538,23 @@ export interface operations {
                      * @example {
                      *       "detail": "Too many requests: try again in 12 seconds.",
                      *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -9075,6 +10675,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getMetrics: {
@@ -9086,7 +10703,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9180,6 +10797,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getMetricsHistory: {
@@ -9194,7 +10828,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9288,6 +10922,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     listStageTypes: {
@@ -9299,7 +10950,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9393,6 +11044,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getStageType: {
@@ -9407,7 +11075,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9518,6 +11186,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getPipelineSchema: {
@@ -9529,7 +11214,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9625,6 +11310,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getStageSchema: {
@@ -9639,7 +11341,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9752,6 +11454,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getAbout: {
@@ -9763,7 +11482,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9857,6 +11576,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getDrain: {
@@ -9868,7 +11604,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -9962,6 +11698,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     drainServer: {
@@ -9977,7 +11730,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Accepted: it goes on from here by itself */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -10037,6 +11790,40 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
             /** @description Something in the request is wrong */
             422: {
                 headers: {
@@ -10071,6 +11858,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     getHealth: {
@@ -10082,7 +11886,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10119,11 +11923,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "username": "ada@example.com",
+                 *       "password": "a quiet green river"
+                 *     }
+                 */
                 "application/x-www-form-urlencoded": components["schemas"]["Body_login"];
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10262,7 +12072,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10367,7 +12177,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10472,7 +12282,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10566,6 +12376,23 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorResponse"];
                 };
             };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
         };
     };
     setupState: {
@@ -10577,7 +12404,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -10597,11 +12424,18 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "token": "1XGwTUphr…",
+                 *       "email": "ada@example.com",
+                 *       "password": "a quiet green river"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SetupRequest"];
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description Made */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -10757,7 +12591,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Done */
             200: {
                 headers: {
                     [name: string]: unknown;
