@@ -22,7 +22,10 @@ await inBrowser(async (page) => {
 
   await page.goto(`${address}?stage=regions&tab=items`)
   await page.getByText('region-7', { exact: true }).waitFor()
-  await page.getByText(/40 items: /).first().waitFor()
+  await page
+    .getByText(/40 items: /)
+    .first()
+    .waitFor()
   await pictures(page, 'items')
   await isAccessible(page, 'the items of a stage')
 
@@ -42,7 +45,10 @@ await inBrowser(async (page) => {
 
   await page.getByRole('button', { name: 'Run again' }).click()
   await page.getByLabel('Start').selectOption({ label: 'From publish' })
-  await page.getByText(/reused, .* will run/).waitFor()
+  await page
+    .getByRole('dialog')
+    .getByText(/reused, .* will run/)
+    .waitFor()
   await pictures(page, 'run-again')
   await isAccessible(page, 'the dialog to run again')
   await page.getByRole('dialog').getByRole('button', { name: 'Run', exact: true }).click()

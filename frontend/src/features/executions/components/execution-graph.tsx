@@ -40,7 +40,9 @@ export function ExecutionGraph({ stages, selected, onSelect }: ExecutionGraphPro
 
 function toNodes(stages: StageRun[]): GraphNode[] {
   const runsOf = new Map<string, StageRun[]>()
-  for (const run of stages) runsOf.set(run.stage, [...(runsOf.get(run.stage) ?? []), run])
+  // Handlers need nothing of the stages: they stand in the timeline.
+  for (const run of stages.filter(({ phase }) => phase === 'main'))
+    runsOf.set(run.stage, [...(runsOf.get(run.stage) ?? []), run])
   return [...runsOf].map(([id, runs]) => {
     const [first] = runs
     const statuses = runs.map((run) => run.status)

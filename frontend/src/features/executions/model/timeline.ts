@@ -34,7 +34,7 @@ export function buildTimeline(stages: readonly StageRun[], now: number): Timelin
     return {
       stage: run.stage,
       index: run.index,
-      label: many.has(run.stage) ? `${run.name} [${run.index}]` : run.name,
+      label: labelOf(run, many.has(run.stage)),
       status: run.status,
       wait: waitOf(run, work, now),
       work,
@@ -204,4 +204,16 @@ function tickLabel(ms: number, step: number): string {
   if (step < MINUTE && ms < 2 * MINUTE) return `${Math.round(ms / SECOND)} s`
   if (ms < 2 * HOUR) return `${+(ms / MINUTE).toFixed(1)} m`
   return `${+(ms / HOUR).toFixed(1)} h`
+}
+
+const HANDLERS = {
+  compensation: 'undo',
+  on_failure: 'on failure',
+  on_success: 'on success',
+  finally: 'at the end',
+}
+
+function labelOf(run: StageRun, isOneOfMany: boolean): string {
+  const name = isOneOfMany ? `${run.name} [${run.index}]` : run.name
+  return run.phase === 'main' ? name : `${name} (${HANDLERS[run.phase]})`
 }

@@ -6,7 +6,6 @@ import { StateBadge } from '@/components/state-badge'
 import { Select } from '@/components/ui/field'
 import { SkeletonRows } from '@/components/ui/skeleton'
 import { itemsQuery } from '@/features/executions/api'
-import { ItemBar } from '@/features/executions/components/item-bar'
 import type { Schemas } from '@/lib/api'
 import { formatDuration } from '@/lib/format'
 import { appearance, type StageStatus } from '@/lib/status'
@@ -22,7 +21,6 @@ export function ItemsPanel({ executionId, run }: ItemsPanelProps) {
   return (
     <div className="flex flex-col">
       <div className="flex flex-wrap items-center gap-3 border-b border-border-soft px-4 py-2.5">
-        {run.items && <ItemBar items={run.items} className="min-w-[180px] flex-1" />}
         <Select
           aria-label="State of the items"
           className="w-[170px]"
