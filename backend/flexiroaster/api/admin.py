@@ -43,7 +43,7 @@ NOTHING_GIVEN = DrainRequest()
     responses=errors(),
 )
 def get_drain(use: Use) -> DrainBody:
-    """Whether it is being drained, since when, and how much still runs."""
+    """Whether it takes work, runs out of it or has none left, and how many stages still run."""
     return _body(use.drain.now)
 
 

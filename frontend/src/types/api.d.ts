@@ -949,7 +949,7 @@ export interface paths {
         };
         /**
          * Get whether this server takes work
-         * @description Whether it is being drained, since when, and how much still runs.
+         * @description Whether it takes work, runs out of it or has none left, and how many stages still run.
          */
         get: operations["getDrain"];
         put?: never;
