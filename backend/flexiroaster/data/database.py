@@ -31,6 +31,9 @@ def connect(files: Iterable[Path], folders: Iterable[Path], spill: Path, limits:
     connection = duckdb.connect(
         config={
             "threads": limits.threads,
+            # DuckDB 2.0's own threads for writing hang now and then when a write fails (a full disk); nothing is slower
+            # without them, as files are written to the system's cache.
+            "async_threads": 0,
             "memory_limit": f"{limits.memory_bytes}B",
             "temp_directory": str(spill),
             "autoinstall_known_extensions": False,

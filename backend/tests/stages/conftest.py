@@ -36,7 +36,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.data = root / "data"
-        self.data.mkdir(parents=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         self.last: FakeContext | None = None
         self._numbers = itertools.count(1)
 
