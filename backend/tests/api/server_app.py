@@ -22,7 +22,7 @@ from flexiroaster.main import Server, make_app, make_server
 from tests.history import History
 
 URL = "http://127.0.0.1:8000"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 ROLES = ("viewer", "operator", "editor", "admin")
 
 

@@ -34,7 +34,7 @@ ACTS: dict[str, Act] = {}
 """What stages of type `act` do, by their config's `act`; a test's own names are made by `TestEngine.act`."""
 
 _numbers = itertools.count(1)
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a test that waits for a signal fails."""
 
 

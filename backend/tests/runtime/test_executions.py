@@ -36,7 +36,7 @@ def test_results_pass_from_stage_to_stage(engine: TestEngine) -> None:
 
 def test_parallel_stages_run_at_the_same_time(engine: TestEngine) -> None:
     together = threading.Barrier(3)
-    meet = engine.act(lambda _: together.wait(20) and None)
+    meet = engine.act(lambda _: together.wait(60) and None)
     assert engine.run({name: act(meet) for name in ("a", "b", "c")}) == "success"
 
 
@@ -161,7 +161,7 @@ def test_same_key_from_many_threads_starts_one_execution(engine: TestEngine) -> 
     together = threading.Barrier(8)
 
     def start() -> None:
-        together.wait(20)
+        together.wait(60)
         found.append(engine.executions.start(pipeline, idempotency_key="k").execution_id)
 
     threads = [threading.Thread(target=start) for _ in range(8)]
