@@ -19,7 +19,10 @@ Targets = Annotated[StageId | list[StageId], Field(description="A stage, or a li
 
 
 class Case(StageConfig):
-    when: StrictBool = Field(description="An expression; the first case where it holds is taken.")
+    when: StrictBool = Field(
+        description="An expression; the first case where it holds is taken.",
+        json_schema_extra={"type": ["boolean", "string"]},
+    )
     then: Targets
 
 

@@ -58,6 +58,10 @@ def test_switch_that_names_its_followers_is_accepted(config: dict[str, Any]) -> 
             "not_a_follower", "cases[0].then[1]", "needs: [eu, route]",
         ),
         ({"cases": {"a": "eu"}}, "missing_key", "", "value: ${{ inputs.… }}"),
+        (
+            {"cases": [{"when": "inputs.region == 'eu'", "then": "eu"}]},
+            "not_an_expression", "cases[0].when", "when: ${{ inputs.region == 'eu' }}",
+        ),
         ({"value": 1, "cases": [{"when": "${{ true }}", "then": "eu"}]}, "invalid_value", "value", None),
     ],
 )  # fmt: skip

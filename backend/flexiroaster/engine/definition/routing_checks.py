@@ -66,6 +66,16 @@ def _check_switch(view: StageView, graph: Graph, findings: Findings) -> None:
             (*path, "value"),
             at_key=True,
         )
+    for index, case in enumerate(cases if isinstance(cases, list) else []):
+        when = case.get("when") if isinstance(case, dict) else None
+        if isinstance(when, str) and "${{" not in when:
+            findings.add(
+                "not_an_expression",
+                "`when` is one expression, written ${{ … }}.",
+                (*path, "cases", index, "when"),
+                found=when,
+                suggestion=f"when: ${{{{ {when.strip()} }}}}",
+            )
     for below, target in _targets(view.config):
         _check_target(view, target, (*path, *below), graph, findings)
 
