@@ -39,11 +39,9 @@ def run() -> list[dict[str, Any]]:
         ours, memory = served(lambda port: server(port, data / "data"))
         bare, bare_memory = served(lambda port: [sys.executable, "-c", BARE_SERVER, str(port)])
     return [
-        row("first answer of /health", ours, "s", bare, 1.5),
-        row(
-            "flexiroaster --help", took([*command(), "--help"]), "s", took([sys.executable, "-c", "import typer"]), 0.3
-        ),
-        row("idle memory", memory, "MB", bare_memory, 150),
+        row("cold_s", ours, "s", bare, 1.0),
+        row("help_s", took([*command(), "--help"]), "s", took([sys.executable, "-c", "import typer"]), 0.3),
+        row("idle_mb", memory, "MB", bare_memory, 85),
     ]
 
 
