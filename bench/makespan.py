@@ -6,8 +6,8 @@ that no schedule can beat, as mean over the workflows.
 
 The engine orders by the past durations of a pipeline's own stages, and the data has few workflows that ran more than
 once. So each is given earlier runs: its durations, each times a ratio drawn from those that the repeated workflows in
-the data show between a task's runs (six in ten are off by more than a tenth, one in five by more than half). "never ran" is the
-first run, when the engine knows nothing but the graph; "in order of arrival" is what a plain queue does.
+the data show between a task's runs (six in ten are off by more than a tenth, one in five by more than half). "never
+ran" is the first run, when the engine knows nothing but the graph; "in order of arrival" is what a plain queue does.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Sqlite:
         return list(raw.execute(self._sql[name], parameters).fetchall())
 
     def to_driver(self, moment: datetime | None) -> str | None:
-        return _as_text(moment)
+        return None if moment is None else _as_text(moment)
 
     def lock_for_server(self, connection: sa.Connection) -> bool:
         return True  # the lock on the data folder does it
@@ -87,9 +87,9 @@ class Sqlite:
 
 
 @lru_cache(maxsize=4096)
-def _as_text(moment: datetime | None) -> str | None:
+def _as_text(moment: datetime) -> str:
     """Cached: a decision writes its own time many times over."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:
