@@ -86,9 +86,7 @@ def make_pipeline(app: ServerApp) -> None:
 def seed(app: ServerApp) -> None:
     make_pipeline(app)
     history = app.history
-    history.execution(
-        PIPELINE, 1, id=EXECUTION, status="failed", failed_stage="check", error={"message": "no"}
-    )
+    history.execution(PIPELINE, 1, id=EXECUTION, status="failed", failed_stage="check", error={"message": "no"})
     history.stage_run(EXECUTION, 0, stage="check", status="failed", error={"message": "no"})
     history.artifact(ARTIFACT, EXECUTION, stage="check")
     history.log("a line", execution_id=EXECUTION, pipeline_id=PIPELINE)

@@ -185,9 +185,7 @@ def test_who_waits_longer_than_the_queue_timeout_is_timed_out(engine: TestEngine
     first, second = engine.executions.start(pipeline), engine.executions.start(pipeline)
     assert engine.wait_end(second) == "timed_out"
     row = engine.row(second.execution_id)
-    assert row["error"]["message"] == (
-        "Not run: its queue_timeout of 20ms passed while waiting for a place: 1/1 run."
-    )
+    assert row["error"]["message"] == ("Not run: its queue_timeout of 20ms passed while waiting for a place: 1/1 run.")
     gate.open.set()
     assert engine.wait_end(first) == "success"  # it had begun: the queue timeout is no longer its own
 

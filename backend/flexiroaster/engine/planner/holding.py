@@ -106,8 +106,6 @@ def _again(draft: Draft, run: StageRun, error: StageError, reason: str, *, lost:
     """What it waited for is not forgotten (a person's decision would be lost): the next attempt goes on from there."""
     keep_attempt(draft, run, S.FAILED, error)
     attempt = run.attempt if run.state is None else run.attempt + 1
-    draft.change(
-        run, status=S.QUEUED, attempt=attempt, lost=lost, spent=run.spent + 1, ready_at=draft.now, **RELEASED
-    )
+    draft.change(run, status=S.QUEUED, attempt=attempt, lost=lost, spent=run.spent + 1, ready_at=draft.now, **RELEASED)
     draft.emit(EventType.STAGE_RETRYING, run.key, attempt=run.attempt, status=S.QUEUED.value, reason=reason)
     draft.ready.append(run.key)
