@@ -72,7 +72,7 @@ class Sections(WholeSentences):
 app = typer.Typer(
     name="flexiroaster",
     cls=Sections,
-    help="Pipelines with a durable engine, a live dashboard and local AI.",
+    help="Pipelines with a durable engine and a live dashboard.",
     epilog="Start with: flexiroaster up. Every command explains itself with --help.",
     no_args_is_help=True,
     rich_markup_mode=None,
