@@ -40,8 +40,7 @@ def _cut_text(text: str, budget: int) -> tuple[str, int]:
     size = _size(text, budget)
     if size <= budget and len(text) <= _LONGEST_TEXT:
         return text, size
-    # A character takes up to six bytes once escaped.
-    kept = text[: max(0, min(_LONGEST_TEXT, (budget - 48) // 6))]
+    kept = text[: max(0, min(_LONGEST_TEXT, (budget - 48) // _bytes_a_character(text)))]
     cut = f"{kept}… ({len(text) - len(kept)} more characters)"
     return cut, _size(cut, 1 << 30)
 
@@ -82,6 +81,11 @@ def _fitting(item: Any, left: int, depth: int) -> tuple[Any, int]:
     return _cut(item, max(left // 2, _MARKER_BYTES), depth + 1)
 
 
+def _bytes_a_character(text: str) -> int:
+    """Once escaped, at most: `\\u00e9`, or a pair of those for what lies beyond 16 bits."""
+    return 12 if max(text, default="") > "\uffff" else 6
+
+
 def _size(value: Any, limit: int) -> int:
     """An upper bound of the bytes of the value's JSON; stops counting once past `limit`."""
     total = 0
@@ -91,7 +95,8 @@ def _size(value: Any, limit: int) -> int:
         if item is None or isinstance(item, bool):
             total += 6
         elif isinstance(item, str):
-            total += 3 + (len(item) if item.isascii() and item.isprintable() else 6 * len(item))
+            plain = item.isascii() and item.isprintable()
+            total += 3 + (len(item) if plain else _bytes_a_character(item) * len(item))
             total += item.count('"') + item.count("\\")
         elif isinstance(item, Mapping):
             total += 2 + 2 * len(item)
