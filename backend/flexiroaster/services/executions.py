@@ -204,7 +204,7 @@ class Executions:
 def _take_up(live: Live, draft: Draft) -> None:
     for key, run in live.state.runs.items():
         if run.status in (StageStatus.RUNNING, StageStatus.CANCELLING):
-            planner.lose(draft, key)
+            planner.lose(draft, key, "server")
         elif run.status is StageStatus.QUEUED:
             draft.ready.append(key)
 

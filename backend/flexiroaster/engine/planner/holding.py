@@ -67,8 +67,8 @@ def is_current(draft: Draft, key: Key, attempt: int, owner: str) -> bool:
     return run is not None and run.status in _HELD and run.attempt == attempt and run.lease_owner == owner
 
 
-def lose(draft: Draft, key: Key) -> None:
-    """The worker of a running stage run is gone: try again, but not for ever."""
+def lose(draft: Draft, key: Key, who: str = "worker") -> None:
+    """`who` ran a stage run is gone: try again, but not for ever."""
     run = draft.run(key)
     if runs_items(run):
         return
@@ -86,8 +86,8 @@ def lose(draft: Draft, key: Key) -> None:
         end(draft, Ending(draft.change(run, lost=lost), S.FAILED, error))
         finish_if_done(draft)
         return
-    error = StageError("The worker stopped while running this stage.", code="worker_lost", kind="lost")
-    _again(draft, run, error, f"restarted after its worker stopped (lost {lost} of {MAX_LOST})", lost=lost)
+    error = StageError(f"The {who} stopped while running this stage.", code="worker_lost", kind="lost")
+    _again(draft, run, error, _restarted(who, run), lost=lost)
 
 
 def release(draft: Draft, key: Key) -> None:
@@ -97,9 +97,12 @@ def release(draft: Draft, key: Key) -> None:
         end(draft, Ending(run, S.CANCELLED, reason=run.reason))
         finish_if_done(draft)
     elif run.status is S.RUNNING:
-        reason = "restarted after the server stopped"
         error = StageError("The server stopped while this stage was running.", code="server_stopped", kind="lost")
-        _again(draft, run, error, reason, lost=run.lost)
+        _again(draft, run, error, _restarted("server", run), lost=run.lost)
+
+
+def _restarted(who: str, run: StageRun) -> str:
+    return f"restarted after the {who} stopped (attempt {run.attempt + 1})"
 
 
 def _again(draft: Draft, run: StageRun, error: StageError, reason: str, *, lost: int) -> None:
