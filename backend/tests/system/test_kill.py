@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import httpx
 from tests.system.server import PATIENCE_SECONDS, ServerProcess
 
 STAGES = 12
+ROUNDS = 20
 PIPELINE = {
     "id": "chain",
     "name": "Work",
@@ -33,12 +35,11 @@ def test_nothing_is_lost_when_the_server_is_killed_again_and_again(tmp_path: Pat
     with ServerProcess(tmp_path) as server:
         with server.client() as client:
             client.post("/api/pipelines", json=PIPELINE).raise_for_status()
-        for round_ in range(4):
+        for round_ in range(ROUNDS):
             with server.client() as client:
-                accepted += [start(client, f"{round_}-{n}") for n in range(15)]
-                if round_ % 2:
-                    until(lambda: state(client, accepted[-1]) != "queued")  # noqa: B023
-            server.kill()
+                accepted += [start(client, f"{round_}-{n}") for n in range(4)]
+                wait_for_moment(client, round_, accepted[-1])
+                server.kill()
             server.start()
         with server.client() as client:
             until(lambda: {state(client, execution) for execution in accepted} <= FINAL)
@@ -46,6 +47,54 @@ def test_nothing_is_lost_when_the_server_is_killed_again_and_again(tmp_path: Pat
             assert start(client, "0-0") == accepted[0], "a key of before the kills must not start another execution"
         assert server.stop() == 0
     check_records(tmp_path / "data" / "flexiroaster.db", accepted)
+
+
+def wait_for_moment(client: httpx.Client, round_: int, newest: str) -> None:
+    """At once, in the midst of work, or when some have ended."""
+    match round_ % 3:
+        case 1:
+            until(lambda: state(client, newest) != "queued")
+        case 2:
+            until(lambda: state(client, newest) in FINAL)
+
+
+SLOW = {
+    "id": "slow",
+    "name": "Slow",
+    "stages": [
+        {"id": "before", "type": "noop"},
+        {
+            "id": "work",
+            "type": "shell",
+            "config": {"command": 'if [ "$FLEXIROASTER_ATTEMPT" = 1 ]; then sleep 987654; fi; echo done'},
+        },
+    ],
+}
+
+
+def test_stage_of_a_killed_server_is_run_again_and_its_processes_are_gone(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, environment={"FLEXIROASTER_CODE_STAGES": "on"}) as server:
+        with server.client() as client:
+            client.post("/api/pipelines", json=SLOW).raise_for_status()
+            execution = start(client, "once", "slow")
+            until(lambda: len(sleeping()) > 0)
+        server.kill()
+        server.start()
+        with server.client() as client:
+            until(lambda: state(client, execution) in FINAL)
+            answer = client.get(f"/api/executions/{execution}").raise_for_status().json()
+            lines = client.get(f"/api/executions/{execution}/logs").raise_for_status().json()
+        assert (answer["status"], [stage["attempt"] for stage in answer["stages"]]) == ("success", [1, 2])
+        told = [line["message"] for line in lines]
+        assert any("restarted after the server stopped (attempt 2)" in line for line in told), told
+        until(lambda: sleeping() == [])
+        assert server.stop() == 0
+
+
+def sleeping() -> list[str]:
+    """Process ids of the stage's command."""
+    found = subprocess.run(["pgrep", "-x", "-f", "sleep 987654"], capture_output=True, text=True, check=False)
+    return found.stdout.split()
 
 
 def check_records(path: Path, accepted: list[str]) -> None:
@@ -63,8 +112,8 @@ def check_records(path: Path, accepted: list[str]) -> None:
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def start(client: httpx.Client, key: str) -> str:
-    answer = client.post("/api/pipelines/chain/execute", json={}, headers={"Idempotency-Key": key})
+def start(client: httpx.Client, key: str, pipeline: str = "chain") -> str:
+    answer = client.post(f"/api/pipelines/{pipeline}/execute", json={}, headers={"Idempotency-Key": key})
     return str(answer.raise_for_status().json()["execution_id"])
 
 
