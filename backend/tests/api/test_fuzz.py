@@ -37,6 +37,7 @@ KNOWN: dict[str, Any] = {
     "version": 1,
     "other": 1,
     "type": "noop",
+    "name": "cpu_heavy",
 }
 EXAMPLES = 12
 

@@ -63,7 +63,7 @@ class TestFreshness:
         drawn = [result(context, code) for _ in range(4)]
         assert all(len(set(values)) == 4 for values in zip(*drawn, strict=True))
 
-    @pytest.mark.parametrize("name", ["inspect", "traceback", "runner", "zygote", "select"])
+    @pytest.mark.parametrize("name", ["inspect", "traceback", "runner", "zygote", "selectors"])
     def test_module_of_the_user_is_found_before_one_that_is_loaded_already(
         self, context: FakeContext, name: str
     ) -> None:
