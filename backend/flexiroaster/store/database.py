@@ -8,6 +8,7 @@ arrive together share one commit.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,10 @@ class StoreUnavailable(FlexiRoasterError):
 
     code = "database_unavailable"
 
+
+SERVER_PATIENCE_SECONDS = 5.0
+"""How long a start waits for the server before it: PostgreSQL notices a moment late that a process has ended."""
+LOOK_SECONDS = 0.05
 
 GROUP_LIMIT = 200
 """Operations that may share one commit: bounds how long a reader's snapshot and a waiting caller lag behind."""
@@ -256,13 +261,21 @@ class Database:
         """Raises ConfigurationError when another server works on this database; safe to call twice."""
         if self._server is None:
             connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            if not self._dialect.lock_for_server(connection):
+            if not self._locked_within(connection, SERVER_PATIENCE_SECONDS):
                 connection.close()
                 raise ConfigurationError(
                     "Another FlexiRoaster server works on the database of FLEXIROASTER_DATABASE_URL. "
                     "Stop it first, or give this one a database of its own."
                 )
             self._server = connection
+
+    def _locked_within(self, connection: sa.Connection, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not self._dialect.lock_for_server(connection):
+            if time.monotonic() > end:
+                return False
+            time.sleep(LOOK_SECONDS)
+        return True
 
     def close(self) -> None:
         if self._server is not None:

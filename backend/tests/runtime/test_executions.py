@@ -14,7 +14,7 @@ from flexiroaster.services.stage_runs import Ended, Produced
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import logs
-from tests.runtime.engine import Gate, TestEngine, running
+from tests.runtime.engine import PATIENCE, Gate, TestEngine, running
 
 RETRY: dict[str, Any] = {"retry": {"max_attempts": 3, "delay": "1ms"}}
 
@@ -386,11 +386,14 @@ def test_stage_that_ignores_its_timeout_is_recorded_without_it(
     assert engine.run({"a": []}) == "success"
 
 
-def test_second_server_on_one_postgresql_is_refused(postgres_url: str, tmp_path: Path) -> None:
+def test_second_server_on_one_postgresql_is_refused(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = Database.open(postgres_url), Database.open(postgres_url)
     first.become_only_server()
-    with pytest.raises(ConfigurationError, match="Another FlexiRoaster server"):
-        second.become_only_server()
+    with monkeypatch.context() as impatient:
+        impatient.setattr("flexiroaster.store.database.SERVER_PATIENCE_SECONDS", 0)
+        with pytest.raises(ConfigurationError, match="Another FlexiRoaster server"):
+            second.become_only_server()
+    monkeypatch.setattr("flexiroaster.store.database.SERVER_PATIENCE_SECONDS", PATIENCE)
     first.close()
-    second.become_only_server()
+    second.become_only_server()  # a moment later PostgreSQL knows that the first has gone
     second.close()
