@@ -59,7 +59,7 @@ await inBrowser(async (page) => {
 /** Wide and narrow, light and dark. */
 async function pictures(page, name) {
   for (const scheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
+    await turn(page, scheme)
     for (const [size, width, height] of [
       ['narrow', 390, 844],
       ['wide', 1440, 900],
@@ -68,6 +68,20 @@ async function pictures(page, name) {
       await picture(page, `${name}-${size}-${scheme}`)
     }
   }
-  // Without motion: colours that are on their way to others have no contrast worth measuring.
-  await page.emulateMedia({ colorScheme: 'light', reducedMotion: 'reduce' })
+  await turn(page, 'light')
+}
+
+/** To the other colours, until each has arrived: on their way they have no contrast worth measuring. */
+async function turn(page, scheme) {
+  await page.emulateMedia({ colorScheme: scheme })
+  const isDark = (dark) => document.documentElement.classList.contains('dark') === dark
+  await page.waitForFunction(isDark, scheme === 'dark')
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((animation) => animation instanceof CSSTransition)
+        .map((animation) => animation.finished),
+    ),
+  )
 }
