@@ -20,6 +20,19 @@ from flexiroaster.stages.tables import open_tables
 from tests.stages.code import Clock, cancel_on, error_of, has_ended, linux, result_of, run
 from tests.stages.context import NOW, FakeContext, Line
 
+DECORATED = """
+import functools
+def logged(function):
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        return function(*args, **kwargs)
+    return call
+
+@logged
+def run(context, n):
+    return [n, context.attempt]
+"""
+
 
 @pytest.fixture
 def context(tmp_path: Path) -> FakeContext:
@@ -48,6 +61,10 @@ class TestContract:
             ("def run(context, n):\n    return [context.inputs['day'], n]", ["2026-01-05", 2]),
             ("def run(**args):\n    return args", {"n": 2}),
             ("def run(n, more=1):\n    return more", 1),
+            ("def run(*, n, context):\n    return [n, context.attempt]", [2, 1]),
+            ("class Run:\n    def __init__(self, n): self.n = n\nrun = lambda n: Run(n).n", 2),
+            ("import functools\nrun = functools.partial(lambda n, context: [n, context.attempt])", [2, 1]),
+            (DECORATED, [2, 1]),
             ("async def run(n):\n    return n", 2),
             ("def run(n): pass", None),
             ("import sys\nresult = 1\nsys.exit(0)", None),
@@ -106,6 +123,7 @@ class TestContract:
             ({"entrypoint": "enrich:VALUE"}, "'enrich:VALUE' is a int, not a function."),
             ({"entrypoint": "enrich:run"}, "run(context, day) does not fit the stage's args: missing a required"),
             ({"entrypoint": "enrich:run", "args": {"day": 1, "x": 2}}, "got an unexpected keyword argument 'x'"),
+            ({"code": "def run(): len()", "args": {}}, "TypeError: len() takes exactly one argument (0 given)"),
             ({"code": "import sys\nsys.exit(3)"}, "The code left with sys.exit(3)."),
         ],
     )  # fmt: skip

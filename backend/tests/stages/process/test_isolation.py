@@ -139,7 +139,7 @@ def test_server_cannot_be_looked_into_or_signalled(context: FakeContext, monkeyp
 def test_own_processes_can_be_looked_into_and_ended(context: FakeContext) -> None:
     code = """
         import os, signal, subprocess
-        child = subprocess.Popen(["sh", "-c", "echo ready; exec sleep 60"], stdout=subprocess.PIPE)
+        child = subprocess.Popen(["sh", "-c", "echo ready; sleep 60"], stdout=subprocess.PIPE)
         child.stdout.readline()
         environ = open(f"/proc/{child.pid}/environ").read()
         child.terminate()

@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any, NoReturn
 
 PROGRESS_SECONDS = 1.0
@@ -270,18 +271,33 @@ def call_inline(code: str, file: str, args: dict[str, Any], context: Context) ->
 
 
 def outcome(function: Callable[..., Any], args: dict[str, Any], context: Context | None = None) -> Any:
-    signature = inspect.signature(function)
-    given = {"context": context, **args} if "context" in signature.parameters else args
+    given = {"context": context, **args} if takes_context(function) else args
     try:
-        signature.bind(**given)
+        value = function(**given)
     except TypeError as error:
-        raise Refused(f"{function.__name__}{signature} does not fit the stage's args: {error}.") from None
-    value = function(**given)
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:  # it has not begun
+            check_fit(function, given)
+        raise
     if inspect.iscoroutine(value):
         import asyncio
 
         return asyncio.run(value)
     return value
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    if type(function) is FunctionType and not hasattr(function, "__wrapped__"):  # what `inspect` takes long to find out
+        code = function.__code__
+        return "context" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return "context" in inspect.signature(function).parameters
+
+
+def check_fit(function: Callable[..., Any], given: dict[str, Any]) -> None:
+    signature = inspect.signature(function)
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        raise Refused(f"{function.__name__}{signature} does not fit the stage's args: {error}.") from None
 
 
 def result_frame(value: Any, max_bytes: int) -> bytes:
