@@ -26,8 +26,8 @@ class DiskArtifacts:
     def write(self, key: str) -> Iterator[Path]:
         final = self._path(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix stays: writers such as DuckDB's choose by it.
-        unfinished = final.with_name(f"{UNFINISHED}{uuid4().hex}{''.join(final.suffixes)}")
+        # The suffix stays: writers such as DuckDB's choose by it. But a name full of dots may be all suffix.
+        unfinished = final.with_name(f"{UNFINISHED}{uuid4().hex}{''.join(final.suffixes[-2:])[-40:]}")
         try:
             yield unfinished
             _flush(unfinished)

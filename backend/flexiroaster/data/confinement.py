@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
+import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,16 @@ from urllib.parse import unquote, urlsplit
 from flexiroaster.data import limits
 from flexiroaster.engine.errors import Location, StageFailed
 
+UNFINISHED = ".part"
+"""How the (hidden) folder ends in which an output is being written."""
 _SETTING = "FLEXIROASTER_DATA_DIRS"
+_NAME_BYTES = 255
+_PATH_BYTES = 3_000
+"""Linux allows 4,096 with the data folder's own."""
+_ODD = ("Cc", "Cs", "Zl", "Zp")
+"""Control characters, halves of characters, and separators of lines and paragraphs."""
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""What turns the direction of text: `\u202evsc.exe` looks like `exe.csv`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,7 @@ class Confinement:
 
     def output(self, target: str) -> Path:
         """Where a file or folder may be written. Its parent folders are made."""
+        _refuse_odd_name(target)
         path = self._absolute(target)
         parent = _nearest_existing(path.parent)
         resolved = Path(os.path.normpath(parent.resolve() / path.relative_to(parent)))
@@ -54,7 +65,13 @@ class Confinement:
                 code="outside_data_dirs",
                 location=Location(file=target),
             )
-        resolved.parent.mkdir(parents=True, exist_ok=True)
+        if resolved.exists() and not (resolved.is_file() or resolved.is_dir()):
+            raise StageFailed(
+                f"'{target}' is no file but a pipe, a socket or a device, and would be replaced: choose another path.",
+                code="not_a_file",
+                location=Location(file=target),
+            )
+        _make_folder(resolved.parent, target)
         return resolved
 
     def source(self, uri: str) -> Path:
@@ -110,6 +127,7 @@ class Confinement:
                 code="no_data_dirs",
             )
         path = uri_path(text) if scheme else Path(text)
+        _refuse_long_name(path)
         return path if path.is_absolute() else self.data_dirs[0] / path
 
     def _matches(self, pattern: str, path: Path) -> list[Path]:
@@ -117,7 +135,7 @@ class Confinement:
         if not self._in_data_dirs(literal_part.resolve()):
             raise outside(pattern, "read")
         rest = "/".join(path.parts[len(literal_part.parts) :])
-        found = sorted(match for match in literal_part.glob(rest) if not match.is_dir())
+        found = sorted(match for match in literal_part.glob(rest) if _may_be_read(match))
         if not found:
             raise StageFailed(
                 f"No file matches '{pattern}' in the data folder.",
@@ -198,6 +216,52 @@ def _before_magic(parts: tuple[str, ...]) -> list[str]:
             break
         plain.append(part)
     return plain
+
+
+def _may_be_read(match: Path) -> bool:
+    """Files, and links that lead nowhere, so that these are told; not folders, pipes, sockets, devices, or unfinished
+    outputs."""
+    if any(part.startswith(".") and part.endswith(UNFINISHED) for part in match.parts):
+        return False
+    try:
+        return stat.S_ISREG(match.stat().st_mode)
+    except OSError:
+        return True
+
+
+def _refuse_long_name(path: Path) -> None:
+    if len(os.fsencode(path)) > _PATH_BYTES or any(len(os.fsencode(part)) > _NAME_BYTES for part in path.parts):
+        raise StageFailed(
+            f"The path '{str(path)[:60]}…' is too long: a name may have {_NAME_BYTES} bytes, a path {_PATH_BYTES:,}.",
+            code="bad_name",
+        )
+
+
+def _refuse_odd_name(text: str) -> None:
+    """What a terminal, a log or a list of files would show as something else."""
+    odd = next((char for char in text if unicodedata.category(char) in _ODD or char in _TURNING), None)
+    if odd is not None:
+        raise StageFailed(
+            f"The path {text[:100]!r} has the character {odd!a}, which file names may not have here: leave it out.",
+            code="bad_name",
+        )
+
+
+def _make_folder(folder: Path, target: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StageFailed(
+            f"'{target}' cannot be written: a part of its path is a file, not a folder. Choose another path.",
+            code="file_exists",
+            location=Location(file=target),
+        ) from error
+    except PermissionError as error:
+        raise StageFailed(
+            f"'{target}' cannot be written: the server may not make its folder. Give it leave, or choose another path.",
+            code="no_permission",
+            location=Location(file=target),
+        ) from error
 
 
 def _nearest_existing(folder: Path) -> Path:

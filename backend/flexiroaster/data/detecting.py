@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flexiroaster.data import limits as machine
+from flexiroaster.data import locating
 from flexiroaster.data.confinement import Confinement
-from flexiroaster.data.expanding import PLAIN, codec, head
-from flexiroaster.data.failures import wrong_encoding
+from flexiroaster.data.detecting_json import detect_json
+from flexiroaster.data.expanding import codec, head
 from flexiroaster.data.quoting import did_you_mean, literal, paths
-from flexiroaster.data.reading import MAX_JSON_RECORD_BYTES, Opened, ReadOptions, Tables, scan, scan_text
+from flexiroaster.data.reading import Opened, ReadOptions, Tables, scan, scan_text
+from flexiroaster.data.sampling import SAMPLE_BYTES, SAMPLE_ROWS, Sample, inferred, take_sample
 from flexiroaster.data.session import OnCancel, Session
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.data.types import duckdb_type, wider
@@ -29,9 +31,8 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet",
     ".xlsx": "excel", ".xlsm": "excel", ".xlsb": "excel", ".xls": "excel", ".ods": "excel",
 }  # fmt: skip
-_SAMPLE_BYTES = 2 << 20
-_SAMPLE_ROWS = 20_480
 _SAMPLE_FILES = 16
+_DELIMITERS = (",", ";", "\t", "|")
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -95,6 +96,7 @@ def detect(
     else:
         ref = _text(files, hints, shown, scratch, session, _csv if format == "csv" else _json)
     ref = _with_file_column(_with_types(ref, hints), hints)
+    _refuse_too_many(len(ref.columns), shown[str(files[0])])
     size = sum(file.stat().st_size for file in files)
     ref = ref.model_copy(update={"bytes": size})
     if size > machine.current().fully_read_bytes or ref.rows is not None:
@@ -142,16 +144,6 @@ def _refuse_text_hints(hints: Hints) -> None:
         raise StageFailed(f"A Parquet file has no {wrong[0]!r}: remove it from the config.", code="bad_hint")
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """The beginning of one text file as plain UTF-8, or the file itself where it is plain and needs no copy."""
-
-    source: Path
-    file: Path
-    shown: str
-    start: bytes
-
-
 _Read = tuple[list[Column], dict[str, Any], str]
 """Columns, options and the format's exact name."""
 
@@ -162,7 +154,7 @@ def _text(
     shown: dict[str, str],
     scratch: Path,
     open_session: Callable[..., Session],
-    read: Callable[[Session, list[_Sample], Hints], _Read],
+    read: Callable[[Session, list[Sample], Hints], _Read],
 ) -> TableRef:
     first = shown[str(files[0])]
     gzipped = is_gzip(files[0])
@@ -177,7 +169,7 @@ def _text(
         )
     encoding = codec(hints.encoding) if hints.encoding else _encoding(files[0], first, gzipped=gzipped)
     samples = [
-        _sample(file, shown[str(file)], scratch / f"sample-{number}", gzipped=gzipped, encoding=encoding)
+        take_sample(file, shown[str(file)], scratch / f"sample-{number}", gzipped=gzipped, encoding=encoding)
         for number, file in enumerate(_to_sample(files, shown, hints, gzipped=gzipped))
     ]
     names = {str(sample.file.resolve()): sample.shown for sample in samples}
@@ -208,47 +200,7 @@ def _encoding(file: Path, shown: str, *, gzipped: bool) -> str:
     return "utf-8"
 
 
-def _sample(file: Path, shown: str, folder: Path, *, gzipped: bool, encoding: str) -> _Sample:
-    size = _SAMPLE_BYTES
-    if file.stat().st_size <= machine.current().fully_read_bytes:
-        size = machine.current().fully_read_bytes * 4
-    raw = head(file, shown, gzipped=gzipped, size=size + 1)
-    whole = len(raw) <= size
-    text = _decoded(raw[:size], shown, encoding, whole=whole)
-    if "\0" in text:
-        _refuse_nul(text, shown)
-    if encoding in PLAIN and not gzipped:
-        return _Sample(file, file, shown, raw[:4096])
-    cut = text if whole else text[: text.rfind("\n") + 1]
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / file.name.removesuffix(".gz")
-    copy.write_text(cut, encoding="utf-8", newline="")
-    return _Sample(file, copy, shown, cut[:4096].encode())
-
-
-def _decoded(raw: bytes, shown: str, encoding: str, *, whole: bool) -> str:
-    try:
-        return codecs.getincrementaldecoder(encoding)().decode(raw, final=whole)
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        if encoding in PLAIN and b"\0" in raw[:200]:
-            _refuse_nul(raw.decode("latin-1"), shown)
-        raise wrong_encoding(shown, encoding=encoding, line=line, byte=error.start) from error
-
-
-def _refuse_nul(text: str, shown: str) -> None:
-    byte = text.index("\0")
-    line = text.count("\n", 0, byte) + 1
-    raise StageFailed(
-        f"{shown}, line {line}: there is a NUL byte at byte {byte}, so this is not plain text. If the file was "
-        "exported as Unicode, set `encoding: utf-16`; otherwise write it again without NUL bytes.",
-        code="nul_byte",
-        kind="data",
-        location=Location(file=shown, line=line),
-    )
-
-
-def _csv(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
+def _csv(session: Session, samples: list[Sample], hints: Hints) -> _Read:
     sniffed = [_sniff(session, sample, hints) for sample in samples]
     first = sniffed[0]
     if any([c.name for c in other.columns] != [c.name for c in first.columns] for other in sniffed):
@@ -271,8 +223,9 @@ class _Sniffed:
     options: dict[str, Any]
 
 
-def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
-    settings: dict[str, Any] = {"sample_size": _SAMPLE_ROWS, "header": hints.header, "compression": "none"}
+def _sniff(session: Session, sample: Sample, hints: Hints) -> _Sniffed:
+    _refuse_many_columns(sample, hints)
+    settings: dict[str, Any] = {"sample_size": SAMPLE_ROWS, "header": hints.header, "compression": "none"}
     settings["nullstr"] = ["", *hints.null_values]
     optional = {
         "delim": _delimiter(sample, hints), "quote": _quote(sample, hints), "skip": hints.skip,
@@ -292,7 +245,7 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
         _find_bad_line(session, sample, settings, error)
         raise
     delimiter, quote, escape, skip, columns, date_format, timestamp_format = row
-    found = [Column(name=column["name"], type=_inferred(column["type"])) for column in columns]
+    found = [Column(name=column["name"], type=inferred(column["type"])) for column in columns]
     if hints.columns is not None:
         found = _named(found, hints.columns, sample.shown)
     quote = hints.quote if hints.quote is not None else (_given(quote) or '"')
@@ -305,7 +258,28 @@ def _sniff(session: Session, sample: _Sample, hints: Hints) -> _Sniffed:
     return _Sniffed(found, options)
 
 
-def _find_bad_line(session: Session, sample: _Sample, settings: dict[str, Any], error: StageFailed) -> None:
+def _refuse_many_columns(sample: Sample, hints: Hints) -> None:
+    """Before the sniffer sees them: 20,000 take a minute until they are written, and nobody meant a table so wide."""
+    lines = locating.start_of(sample.file, SAMPLE_BYTES).split(b"\n", hints.skip + 1)
+    first = lines[hints.skip] if len(lines) > hints.skip else b""
+    mark = _delimiter(sample, hints)
+    columns = 1 + max(first.count(each.encode()) for each in ([mark] if mark else _DELIMITERS))
+    _refuse_too_many(columns, sample.shown)
+
+
+def _refuse_too_many(columns: int, shown: str) -> None:
+    most = machine.current().columns
+    if columns > most:
+        raise StageFailed(
+            f"{shown} has about {columns:,} columns, more than {most:,}: turn it so that they are rows, or split it. "
+            "If it has fewer, set its right `delimiter`.",
+            code="too_many_columns",
+            kind="data",
+            location=Location(file=shown, line=1),
+        )
+
+
+def _find_bad_line(session: Session, sample: Sample, settings: dict[str, Any], error: StageFailed) -> None:
     """The sniffer only says that nothing fits; reading with the header's columns names the line."""
     lines = sample.start.splitlines()
     if error.code != "not_csv" or "delim" not in settings or len(lines) <= settings.get("skip", 0):
@@ -321,7 +295,7 @@ def _find_bad_line(session: Session, sample: _Sample, settings: dict[str, Any], 
     session.row(f"SELECT count(*), count(column_0) FROM read_csv({paths([sample.file.resolve()])}, {given})")
 
 
-def _delimiter(sample: _Sample, hints: Hints) -> str | None:
+def _delimiter(sample: Sample, hints: Hints) -> str | None:
     """Where the header leaves no doubt; None leaves it to the sniffer, which tries every pair of marks and is slow."""
     if hints.delimiter is not None:
         return hints.delimiter
@@ -329,20 +303,15 @@ def _delimiter(sample: _Sample, hints: Hints) -> str | None:
         return "\t"
     lines = sample.start.splitlines()
     header = lines[min(hints.skip, len(lines) - 1)] if lines else b""
-    found = [mark for mark in (",", ";", "\t", "|") if mark.encode() in header]
+    found = [mark for mark in _DELIMITERS if mark.encode() in header]
     # A file of one column has no delimiter to find; the sniffer would take a letter-like one from the values.
     return found[0] if len(found) == 1 else None if found else ","
 
 
-def _quote(sample: _Sample, hints: Hints) -> str | None:
+def _quote(sample: Sample, hints: Hints) -> str | None:
     if hints.quote is not None:
         return hints.quote
     return None if b"'" in sample.start else '"'
-
-
-def _inferred(type_name: str) -> str:
-    """A column that is empty in the sample, or whose type DuckDB leaves open, is text."""
-    return "VARCHAR" if type_name in ("NULL", '"NULL"', "SQLNULL") else type_name
 
 
 def _given(found: str | None) -> str | None:
@@ -359,7 +328,7 @@ def _named(found: list[Column], names: list[str], shown: str) -> list[Column]:
     return [Column(name=name, type=column.type) for name, column in zip(names, found, strict=True)]
 
 
-def _different_columns(samples: list[_Sample], sniffed: list[_Sniffed]) -> StageFailed:
+def _different_columns(samples: list[Sample], sniffed: list[_Sniffed]) -> StageFailed:
     first = [column.name for column in sniffed[0].columns]
     position = next(i for i, other in enumerate(sniffed) if [column.name for column in other.columns] != first)
     other = [column.name for column in sniffed[position].columns]
@@ -372,56 +341,8 @@ def _different_columns(samples: list[_Sample], sniffed: list[_Sniffed]) -> Stage
     )
 
 
-def _json(session: Session, samples: list[_Sample], hints: Hints) -> _Read:
-    starts = {sample.start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] for sample in samples}
-    if b"" in starts:
-        empty = next(sample for sample in samples if not sample.start.strip())
-        raise StageFailed(
-            f"{empty.shown} holds no JSON value: an empty list is written as [].",
-            code="empty_file",
-            kind="data",
-            location=Location(file=empty.shown),
-        )
-    json_format = "array" if starts == {b"["} else _lines_or_values(samples[0])
-    for sample in samples if json_format == "array" else []:
-        _require_end(sample)
-    files = paths([sample.file.resolve() for sample in samples])
-    described = session.columns(
-        f"SELECT * FROM read_json({files}, format = {literal(json_format)}, sample_size = {_SAMPLE_ROWS}, "
-        f"compression = 'none', union_by_name = true, maximum_object_size = {MAX_JSON_RECORD_BYTES})"
-    )
-    records = [column.name for column in described] != ["json"]
-    columns = [Column(name=column.name if records else "value", type=_inferred(column.type)) for column in described]
-    return columns, {"json_format": json_format, "records": records}, "jsonl" if json_format[0] == "n" else "json"
-
-
-def _require_end(sample: _Sample) -> None:
-    """DuckDB takes a list that breaks off after a comma for a whole one."""
-    if sample.file != sample.source:
-        return
-    with sample.file.open("rb") as file:
-        file.seek(max(0, sample.file.stat().st_size - 4096))
-        end = file.read().rstrip()
-    if end.endswith(b","):
-        raise StageFailed(
-            f"{sample.shown} ends in the middle of its list: it was cut off; copy or write it again.",
-            code="bad_json",
-            kind="data",
-            location=Location(file=sample.shown),
-        )
-
-
-def _lines_or_values(sample: _Sample) -> str:
-    """`{…}` may be JSON Lines, or values spread over several lines: the first line tells."""
-    import orjson
-
-    first = sample.start.splitlines()[0]
-    try:
-        orjson.loads(first.removeprefix(codecs.BOM_UTF8))
-    except orjson.JSONDecodeError:
-        complete = first.rstrip().endswith((b"}", b"]"))
-        return "newline_delimited" if len(sample.start) >= 4096 or complete else "unstructured"
-    return "newline_delimited"
+def _json(session: Session, samples: list[Sample], hints: Hints) -> _Read:
+    return detect_json(session, samples)
 
 
 def _with_types(ref: TableRef, hints: Hints) -> TableRef:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from flexiroaster.data import locating
 from flexiroaster.engine.errors import Location, StageFailed
 
 # The texts are DuckDB 2.0's; tests/data/test_failures.py provokes each of them with a real file.
@@ -14,11 +15,15 @@ _ORIGINAL = re.compile(r"Original Line: ?(.*)")
 _FILE = re.compile(r"^\s*file = (.+)$", re.MULTILINE)
 _CELL = re.compile(r'Error when converting column "(.*?)"\. Could not convert string "(.*?)" to \'(.+?)\'', re.DOTALL)
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
-_JSON_SYNTAX = re.compile(r'Malformed JSON in file "(.+?)", at byte (\d+) in (?:line|record/value) (\d+): (.+)')
-_JSON_VALUE = re.compile(r'JSON transform error in file "(.+?)", in (?:line|record/value) (\d+): (.+)')
+_LONG_LINE = re.compile(r"aximum line size of (\d+)")
+_JSON_SYNTAX = re.compile(r'Malformed JSON in file "(.+?)", at byte (\d+) in (line|record/value) (\d+): (.+)')
+_JSON_VALUE = re.compile(r'JSON transform error in file "(.+?)", in (line|record/value) (\d+): (.+)')
 _CAST = re.compile(r"Could not convert (?:string|value) ['\"](.*?)['\"] to (\w+)(?:.*?column (\w+))?", re.DOTALL)
 _QUOTED_FILE = re.compile(r"(?:file|File) ['\"](.+?)['\"]|(?:stream: |ZIP stream: )(\S+)")
 _NO_PARQUET = ("Footer length error", "No magic bytes found", "too small to be a Parquet file", "Invalid Parquet")
+_JSON_TWICE = re.compile(r'uplicate name "*(.+?)"* in struct auto-detected')
+NOT_FINITE = "flexiroaster: not a finite number in column "
+"""What `error()` says in the queries that read JSON."""
 _TYPE_WORDS = {
     "VARCHAR": "text",
     "BIGINT": "a whole number",
@@ -98,10 +103,10 @@ def _csv(text: str, shown: Mapping[str, str]) -> StageFailed | None:
         return _ragged(file, line, int(width[1]), int(width[2]), excerpt)
     if "unicode" in text:
         return wrong_encoding(file, line=line)
-    if "aximum line size" in text:
+    if long := _LONG_LINE.search(text):
         return _csv_fault(
             file,
-            line,
+            _long_line(text, int(long[1]), shown) or line,
             excerpt,
             "a line is longer than 2 MB",
             "line_too_long",
@@ -118,6 +123,17 @@ def _csv(text: str, shown: Mapping[str, str]) -> StageFailed | None:
         )
     reason = text.splitlines()[2] if len(text.splitlines()) > 2 else text
     return _csv_fault(file, line, excerpt, reason.strip().rstrip("."), "bad_csv", "Correct this line of the file.")
+
+
+def _long_line(text: str, most_bytes: int, shown: Mapping[str, str]) -> int | None:
+    found = _FILE.search(text)
+    path = _readable(found[1].strip(), shown) if found else None
+    return None if path is None else locating.long_line(path, most_bytes)
+
+
+def _readable(path: str, shown: Mapping[str, str]) -> Path | None:
+    """The file of a message, if it is one of the session's: a message may quote what a table holds."""
+    return Path(path) if path in shown and Path(path).is_file() else None
 
 
 def _ragged(file: str, line: int, expected: int, found: int, excerpt: str) -> StageFailed:
@@ -158,25 +174,97 @@ def wrong_encoding(
 
 def _json(text: str, shown: Mapping[str, str]) -> StageFailed | None:
     if found := _JSON_SYNTAX.search(text):
-        file, line = _name(found[1], shown), int(found[3])
-        return StageFailed(
-            f"{file}, record {line}: not valid JSON ({found[4].strip().rstrip('.')} at byte {found[2]} of the record). "
-            "Correct the record; JSON Lines need one complete value in each line.",
-            code="bad_json",
-            kind="data",
-            location=Location(file=file, line=line, row=line),
-        )
+        return _json_syntax(_readable(found[1], shown), _name(found[1], shown), found)
+    if found := _JSON_TWICE.search(text):
+        return keys_too_similar(_any_of(shown), found[1])
+    if "JSON exceeds maximum recursion depth" in text:
+        return _too_deep(shown)
+    if NOT_FINITE in text:
+        return _not_finite(shown, text.partition(NOT_FINITE)[2].splitlines()[0])
     if found := _JSON_VALUE.search(text):
-        file, line = _name(found[1], shown), int(found[2])
-        reason = found[3].splitlines()[0].strip().rstrip(".")
+        file, row, path = _name(found[1], shown), int(found[3]), _readable(found[1], shown)
+        line = locating.line_of_value(path, row) if path is not None and found[2] == "line" else None
+        where = f"line {line}" if line else f"record {row}"
+        reason = found[4].splitlines()[0].strip().rstrip(".")
         return StageFailed(
-            f"{file}, record {line}: {_lower_first(reason)}. Correct the record, or give its column "
+            f"{file}, {where}: {_lower_first(reason)}. Correct the record, or give its column "
             "a type at the input stage (`types: {column: text}`).",
             code="bad_value",
             kind="data",
-            location=Location(file=file, line=line, row=line),
+            location=Location(file=file, line=line, row=row),
         )
     return None
+
+
+def _json_syntax(path: Path | None, file: str, found: re.Match[str]) -> StageFailed:
+    """DuckDB counts the values of a file, not its lines, and one too many."""
+    near = max(1, int(found[4]) - 1)
+    in_lines = found[3] == "line"
+    fault = None
+    if path is not None:
+        fault = locating.faulty_line(path, near) if in_lines else locating.faulty_document(path)
+    if fault is None:
+        where, reason = f"{file}, value {near}", f"{found[5].strip().rstrip('.')} at byte {found[2]} of the value"
+    else:
+        where, reason = f"{file}, line {fault.line}", f"{fault.reason} at character {fault.column}"
+    cure = "Correct the line; JSON Lines need one complete value in each." if in_lines else "Correct the file there."
+    return StageFailed(
+        f"{where}: not valid JSON ({_lower_first(reason)}). {cure}",
+        code="bad_json",
+        kind="data",
+        location=Location(file=file, line=fault.line if fault else None, row=near),
+    )
+
+
+def _too_deep(shown: Mapping[str, str]) -> StageFailed:
+    """DuckDB names no file: the first one that is so deep."""
+    found = ((file, locating.too_deep(start)) for file, start in _starts(shown))
+    file, line = next((each for each in found if each[1] is not None), (_any_of(shown), None))
+    where = f"{file}, line {line}" if line else file
+    return StageFailed(
+        f"{where}: JSON is nested more than {locating.DEEPEST_JSON} deep, the most that can be read: flatten it first.",
+        code="bad_json",
+        kind="data",
+        location=Location(file=file, line=line),
+    )
+
+
+def _not_finite(shown: Mapping[str, str], column: str) -> StageFailed:
+    for file, start in _starts(shown):
+        if found := locating.not_finite(start):
+            return number_not_finite(file, *found)
+    return number_not_finite(_any_of(shown), None, "NaN", column)
+
+
+def _starts(shown: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    for path, file in shown.items():
+        if Path(path).is_file():
+            yield file, locating.start_of(Path(path))
+
+
+def _any_of(shown: Mapping[str, str]) -> str:
+    return " or ".join(dict.fromkeys(shown.values())) or "the file"
+
+
+def number_not_finite(file: str, line: int | None, number: str, column: str | None = None) -> StageFailed:
+    where = f"{file}, line {line}" if line else f"{file}, column '{column}'"
+    return StageFailed(
+        f"{where}: {number} is not a finite number. Write null for a missing value, or a text in quotes.",
+        code="bad_value",
+        kind="data",
+        location=Location(file=file, line=line, column=column, value=number),
+    )
+
+
+def keys_too_similar(file: str, key: str, other: str | None = None) -> StageFailed:
+    """Column names differ by more than their case; DuckDB would keep the values of one key and lose the other's."""
+    keys = f"the keys '{key}' and '{other}' differ" if other else f"an object has keys that differ from '{key}'"
+    return StageFailed(
+        f"{file}: {keys} only in upper and lower case, which columns cannot: rename one.",
+        code="duplicate_column",
+        kind="data",
+        location=Location(file=file, column=key),
+    )
 
 
 def _other_file(text: str, shown: Mapping[str, str]) -> StageFailed | None:

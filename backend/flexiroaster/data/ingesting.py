@@ -87,6 +87,9 @@ def _ingest_leniently(session: Session, source: Opened, rules: Sequence[Rule], p
     columns, is_json = source.ref.columns, source.ref.format != "csv"
     text = {c.name: f"({name(c.name)} ->> '$')" if is_json else name(c.name) for c in columns}
     cast = {c.name: _cast_text(c, source.options, text[c.name]) for c in columns if c.type not in ("VARCHAR", "JSON")}
+    if is_json:
+        floats = [c.name for c in columns if c.type in ("DOUBLE", "FLOAT")]
+        cast |= {c: f"CASE WHEN isfinite({cast[c]}) THEN {cast[c]} END" for c in floats}
     misfits = {c: f"{text[c]} IS NOT NULL AND {sql} IS NULL" for c, sql in cast.items()}
     chosen = [
         f"{cast.get(c.name, name(c.name) if c.type == 'JSON' else text[c.name])} AS {name(c.name)}" for c in columns

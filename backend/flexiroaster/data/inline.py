@@ -35,6 +35,20 @@ def holds_records(rows: list[Any]) -> bool:
     return all(objects)
 
 
+def refuse_similar_keys(rows: list[Any]) -> None:
+    """Columns differ by more than their case: DuckDB would lose the values of one key."""
+    first: dict[str, str] = {}
+    for number, row in enumerate(rows, 1):
+        for key in map(str, row):
+            if first.setdefault(key.lower(), key) != key:
+                raise StageFailed(
+                    f"Row {number} of `data` has the key '{key}', which differs from '{first[key.lower()]}' "
+                    "only in upper and lower case: rename one.",
+                    code="duplicate_column",
+                    kind="data",
+                )
+
+
 def write_jsonl(rows: list[Any], path: Path) -> None:
     """One row a line; plain values stay plain."""
     try:

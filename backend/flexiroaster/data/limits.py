@@ -23,6 +23,7 @@ class Limits:
     """A source up to this size is read whole by the input stage: its rows are counted and every cell is checked."""
     inline_bytes: int = 64 << 10
     files: int = 10_000
+    columns: int = 10_000
 
 
 def of_this_machine() -> Limits:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flexiroaster.data import limits as machine
 from flexiroaster.data.confinement import Confinement
 from flexiroaster.data.expanding import PLAIN, expand
+from flexiroaster.data.failures import NOT_FINITE
 from flexiroaster.data.quoting import literal, name, paths
 from flexiroaster.data.session import OnCancel, Session
 from flexiroaster.data.table import Column, TableRef
@@ -297,9 +298,22 @@ def _json(source: Opened) -> str:
         f"records = {literal(options.records)}, compression = 'none', "
         f"maximum_object_size = {MAX_JSON_RECORD_BYTES}{_flags(source)})"
     )
-    if options.records:
-        return relation
-    return f"(SELECT * RENAME (json AS {name(source.ref.columns[0].name)}) FROM {relation})"
+    if not options.records:
+        relation = f"(SELECT * RENAME (json AS {name(source.ref.columns[0].name)}) FROM {relation})"
+    return _finite(relation, _stored(source))
+
+
+def _finite(relation: str, columns: Iterable[Column]) -> str:
+    """DuckDB reads NaN and Infinity, which JSON does not have and which no JSON could be written from."""
+    replaced = ", ".join(
+        f"CASE WHEN isfinite({sql}) OR {sql} IS NULL THEN {sql} ELSE error({says}) END AS {sql}"
+        for sql, says in (
+            (name(column.name), literal(NOT_FINITE + column.name))
+            for column in columns
+            if column.type in ("DOUBLE", "FLOAT")
+        )
+    )
+    return f"(SELECT * REPLACE ({replaced}) FROM {relation})" if replaced else relation
 
 
 def _stored(source: Opened) -> list[Column]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
+import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+from flexiroaster.data.confinement import UNFINISHED
 from flexiroaster.data.excel import write_sheet
 from flexiroaster.data.failures import disk_full
 from flexiroaster.data.quoting import literal, name, names
@@ -44,6 +48,11 @@ _ALLOWED: dict[FileFormat, tuple[Compression, ...]] = {
     "parquet": ("zstd", "snappy", "gzip", "none"),
     "excel": ("none",),
 }
+_LOCK = "lock"
+_LOCKED_AFTER_SECONDS = 5
+"""So long a new folder may be without its lock."""
+_A_DAY_SECONDS = 86_400
+_LONGEST_PREFIX_BYTES = 200
 _EXCHANGE = 2
 """RENAME_EXCHANGE of Linux's renameat2."""
 _HERE = -100
@@ -143,22 +152,24 @@ def json_query(query: str, columns: Sequence[Column]) -> str:
 
 @contextmanager
 def replacing(target: Path, shown: str, *, may_exist: bool) -> Iterator[Path]:
-    """A temporary sibling to write (a file or a folder). On a clean exit it is on the disk and takes the target's place
-    in one step; otherwise it vanishes and the target is untouched."""
+    """A path to write a file or a folder to. On a clean exit it is on the disk and takes the target's place in one
+    step; otherwise it vanishes and the target is untouched. A killed process leaves it, and the next writer removes it.
+    """
     if target.exists() and not may_exist:
         raise StageFailed(
             f"'{shown}' exists already: choose another path, or set `if_exists: replace`.",
             code="file_exists",
             location=Location(file=shown),
         )
-    # Dot files are left out by patterns such as *.csv, so that nobody reads an unfinished one.
-    unfinished = target.with_name(f".{target.name}.{uuid4().hex[:12]}.part")
     try:
-        yield unfinished
-        for written in (*unfinished.rglob("*"), unfinished):
-            flush(written)
-        _take_place(unfinished, target)
-        flush(target.parent)
+        remove_left_over(target)
+        with _workplace(target) as folder:
+            unfinished = folder / "data"
+            yield unfinished
+            for written in (*unfinished.rglob("*"), unfinished):
+                flush(written)
+            _take_place(unfinished, target)
+            flush(target.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise disk_full(f"'{shown}'") from error
@@ -167,8 +178,54 @@ def replacing(target: Path, shown: str, *, may_exist: bool) -> Iterator[Path]:
         if error.code == "disk_full":
             raise disk_full(f"'{shown}'") from error
         raise
+
+
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """A folder beside the target. Its lock says that somebody works in it: the system lets go of it at any death."""
+    folder = target.with_name(f"{_workplace_prefix(target)}{uuid4().hex[:12]}{UNFINISHED}")
+    folder.mkdir()
+    try:
+        with (folder / _LOCK).open("wb") as lock:
+            with suppress(OSError):  # a file system without locks: what is left over goes after a day
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield folder
     finally:
-        _remove(unfinished)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_left_over(target: Path) -> None:
+    """Remove what killed processes left beside a target that they were writing."""
+    prefix = _workplace_prefix(target)
+    with os.scandir(target.parent) as entries:
+        found = [Path(e.path) for e in entries if e.name.startswith(prefix) and e.name.endswith(UNFINISHED)]
+    for folder in found:
+        with suppress(FileNotFoundError):  # its writer is done, or another one cleans up too
+            if _is_left_over(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left_over(folder: Path) -> bool:
+    age = time.time() - folder.stat().st_mtime
+    if age < _LOCKED_AFTER_SECONDS:
+        return False
+    try:
+        with (folder / _LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return age > _A_DAY_SECONDS
+    return True
+
+
+def _workplace_prefix(target: Path) -> str:
+    name = target.name
+    if len(os.fsencode(name)) > _LONGEST_PREFIX_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f".{name}."
 
 
 def refuse_foreign_folder(target: Path, shown: str, format: FileFormat) -> None:
@@ -212,10 +269,3 @@ def _exchange(one: Path, other: Path) -> None:
     other.rename(old)
     one.rename(other)
     shutil.rmtree(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

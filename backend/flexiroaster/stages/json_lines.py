@@ -8,6 +8,7 @@ from typing import IO, Any
 import orjson
 
 from flexiroaster.data.table import Column
+from flexiroaster.engine.errors import StageFailed
 
 MEDIA_TYPE = "application/x-ndjson"
 _INT64 = range(-(2**63), 2**63)
@@ -38,7 +39,19 @@ class JsonLines:
 
 
 def columns_of(types: Mapping[str, str | None]) -> tuple[Column, ...]:
-    """A table without rows, whose columns nobody knows, gets the one column of plain values: none cannot be read."""
+    """A table without rows, whose columns nobody knows, gets the one column of plain values: none cannot be read.
+
+    Raises StageFailed where two differ only in case, which columns of a table cannot.
+    """
+    first: dict[str, str] = {}
+    for name in types:
+        if (other := first.setdefault(name.lower(), name)) != name:
+            raise StageFailed(
+                f"The rows have the keys '{other}' and '{name}', which differ only in upper and lower case: "
+                "rename one.",
+                code="duplicate_column",
+                kind="data",
+            )
     return tuple(Column(name=name, type=type or "VARCHAR") for name, type in (types or {"value": None}).items())
 
 

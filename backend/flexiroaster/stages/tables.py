@@ -125,6 +125,8 @@ def keep_inline(data: Any, context: StageContext, artifact: str = "data.parquet"
     context.scratch_dir.mkdir(parents=True, exist_ok=True)
     lines = context.scratch_dir / f"{artifact}.jsonl"
     are_records = bool(rows) and inline.holds_records(rows)
+    if are_records:
+        inline.refuse_similar_keys(rows)
     inline.write_jsonl(rows if are_records else [{"value": row} for row in rows], lines)
     with open_session(context, {str(lines): "data"}) as session:
         query = (

@@ -216,11 +216,29 @@ MALFORMED: list[tuple[str, bytes, dict[str, Any], str, int | None]] = [
     ("nul.csv", b"a,b\n1,x\0y\n", {}, "there is a NUL byte at byte 7", 2),
     ("empty.csv", b"", {}, "is empty (0 bytes)", None),
     ("open_quote.csv", b'a,b\n1,"x\n2,y\n', {}, "a quoted value is not closed", 2),
-    ("long_line.csv", b"a,b\n1," + b"x" * 3_000_000 + b"\n", {}, "longer than 2 MB", None),
+    ("long_line.csv", b"a,b\n1," + b"x" * 3_000_000 + b"\n", {}, "longer than 2 MB", 2),
+    ("later_line.csv", b"a,b\n" + b"1,2\n" * 10 + b"3," + b"x" * 3_000_000 + b"\n4,5\n", {}, "longer than 2 MB", 12),
+    ("wide.csv", b",".join(b"c%d" % n for n in range(20_000)) + b"\n", {}, "has about 20,000 columns", 1),
     ("cut.csv.gz", gzip.compress(b"a,b\n" + os.urandom(4000).hex().encode())[:-500], {}, "ends in the middle", None),
     ("plain.csv.gz", b"a,b\n1,2\n", {}, "is not a gzip file", None),
     ("damaged.csv.gz", b"\x1f\x8b" + b"garbage" * 30, {}, "is not a gzip file or is damaged", None),
-    ("broken.jsonl", b'{"a": 1}\n{"a": 2\n{"a": 3}\n', {}, "record 3: not valid JSON", 3),
+    ("broken.jsonl", b'{"a": 1}\n{"a": 2\n{"a": 3}\n', {}, "line 2: not valid JSON (unexpected end of", 2),
+    ("first.jsonl", b'{"a":\n{"a": 2}\n', {}, "not valid JSON", 1),
+    ("blank_lines.jsonl", b'{"a": 1}\n\n\n{"a": x}\n', {}, "(unexpected character, expected a JSON value at", 4),
+    ("many.jsonl", b'{"a": 1}\n' * 4_999 + b'{"a": x}\n', {}, "not valid JSON", 5_000),
+    ("list.json", b'[{"a": 1},\n{"a": x},\n{"a": 3}]', {}, "line 2: not valid JSON (expecting value at", 2),
+    ("spread.json", b'{\n"a": 1\n}\n{\n"a": x\n}\n', {}, "not valid JSON", 5),
+    ("nan.json", b'[{"a": 1},\n{"a": NaN}]', {}, "NaN is not a finite number", 2),
+    ("nan.jsonl", b'{"a": "NaN"}\n{"a": [nan]}\n', {}, "nan is not a finite number", 2),
+    ("infinite.json", b'[{"a": 1, "b": "Infinity"},\n{"a": -Infinity}]', {}, "-Infinity is not a finite number", 2),
+    ("huge.json", b'[{"a": 1},\n\n{"a": 1e999}]', {}, "1e999 is not a finite number", 3),
+    ("three.json", b"3", {}, "holds a single value, 3, which is no table", 1),
+    ("text.json", b'"x"\n', {}, 'holds a single value, "x", which is no table', 1),
+    ("deep.json", b"[" * 200 + b"]" * 200, {}, "nested more than 128 deep", 1),
+    ("deep.jsonl", b'{"a": "[[["}\n{"a": ' + b"[" * 200 + b"]" * 200 + b"}\n", {}, "nested more than 128 deep", 2),
+    ("case.json", b'[{"A": 1, "a": 2}]', {}, "the keys 'A' and 'a' differ only in upper and lower case", None),
+    ("case.jsonl", b'{"A": 1}\n{"a": 2}\n', {}, "differ only in upper and lower case", None),
+    ("nested_case.json", b'[{"o": {"A": 1, "a": 2}}]', {}, "only in upper and lower case", None),
     ("cut.json", b'[{"a": 1}, {"a": 2', {}, "not valid JSON", None),
     ("blank.json", b"  \n", {}, "holds no JSON value", None),
     ("no.parquet", b"PAR1" + b"x" * 100, {}, "is not a Parquet file", None),
@@ -247,6 +265,59 @@ def test_malformed_files(
         assert failure.location.line == line
     if "types" not in config and "encoding" not in config:
         assert name in str(failure)
+
+
+def test_texts_and_names_that_look_like_odd_numbers_are_read(bench: Bench) -> None:
+    bench.file("a.json", '[{"a": "NaN", "a_1": "x, Infinity \\" nan", "inf": null}, {"a": "1e999", "inf": 1e300}]')
+    assert bench.rows(bench.run("input", path="a.json")) == [
+        {"a": "NaN", "a_1": 'x, Infinity " nan', "inf": None},
+        {"a": "1e999", "a_1": None, "inf": 1e300},
+    ]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_odd_numbers_beyond_the_sample_are_refused_or_set_aside(bench: Bench, number: str) -> None:
+    lines = [f'{{"a": {n}.5, "t": "this makes the file larger than its sample"}}' for n in range(40_000)]
+    bench.file("late.jsonl", "\n".join([*lines, f'{{"a": {number}}}', '{"a": 1.5}']))
+    data = bench.run("input", path="late.jsonl")["data"]
+    failure = bench.fails("processing", data=data, operations=[])
+    assert str(failure).startswith(f"late.jsonl, line 40001: {number} is not a finite number")
+    checked = bench.run("validation", data=data, max_invalid=1)
+    assert checked["report"][0]["samples"] == [{"row": 40_001, "value": number}]
+
+
+def test_a_value_of_another_type_names_its_line(bench: Bench) -> None:
+    bench.file("types.jsonl", '{"a": 1}\n\n{"a": "x"}\n')
+    data = bench.run("input", path="types.jsonl", types={"a": "integer"})["data"]
+    failure = bench.fails("processing", data=data, operations=[])
+    assert str(failure).startswith("types.jsonl, line 3: failed to cast value")
+    assert failure.location is not None
+    assert (failure.location.line, failure.location.row) == (3, 2)
+
+
+def test_inline_keys_may_not_differ_by_case_alone(bench: Bench) -> None:
+    failure = bench.fails("input", data=[{"A": 1}, {"b": 2}, {"a": 3}])
+    assert str(failure).startswith(
+        "Row 3 of `data` has the key 'a', which differs from 'A' only in upper and lower case"
+    )
+
+
+@pytest.mark.parametrize("path", ["x" * 300 + ".csv", "/".join(["d" * 200] * 30), "é" * 150 + "*.csv", "/" + "x" * 256])
+def test_names_too_long_for_the_system_are_told(bench: Bench, path: str) -> None:
+    assert "is too long: a name may have 255 bytes" in str(bench.fails("input", path=path))
+    assert "is too long: a name may have 255 bytes" in str(bench.fails("output", data=[{"n": 1}], path=path))
+
+
+def test_patterns_leave_out_what_is_no_file(bench: Bench) -> None:
+    bench.file("a.csv", "n\n1\n")
+    os.mkfifo(bench.data / "pipe.csv")
+    (bench.data / "folder.csv").mkdir()
+    bench.file(".b.csv.0123456789ab.part/half.csv", "n\n2\n")
+    assert bench.run("input", path="*.csv")["files"] == ["a.csv"]
+    assert bench.run("input", path="**/*.csv")["files"] == ["a.csv"]
+    assert "is a device, pipe or socket" in str(bench.fails("input", path="pipe.csv"))
+    (bench.data / "broken.csv").symlink_to(bench.data / "gone.csv")
+    assert "There is no file 'broken.csv'" in str(bench.fails("input", path="*.csv"))
 
 
 def test_short_rows_can_be_filled(bench: Bench) -> None:

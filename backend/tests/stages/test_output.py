@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,87 @@ def test_a_cancel_leaves_the_old_file(bench: Bench) -> None:
     context.cancel()
     assert bench.fails("output", context, data=made, path="out.csv").kind == "cancelled"
     assert (bench.data / "out.csv").read_text() == "old"
+    assert bench.left_over() == []
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from flexiroaster.data.writing import replacing
+
+with replacing(Path(sys.argv[1]), "out.csv", may_exist=True) as unfinished:
+    unfinished.write_text("half of it")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writing_process(target: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has written half of a file and waits; it is killed in the end."""
+    child = [sys.executable, "-c", KILLED, str(target)]
+    with subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        yield process
+        process.kill()
+
+
+def make_older(folder: Path) -> None:
+    """As if a minute had passed."""
+    for left in folder.glob(".*"):
+        os.utime(left, (left.stat().st_atime - 60, left.stat().st_mtime - 60))
+
+
+def test_the_next_write_removes_what_a_killed_one_left(bench: Bench) -> None:
+    bench.file("out.csv", "old")
+    with writing_process(bench.data / "out.csv"):
+        pass
+    assert len(bench.left_over()) == 1
+    assert (bench.data / "out.csv").read_text() == "old"
+    make_older(bench.data)
+    bench.run("output", data=[{"n": 1}], path="other.csv")
+    assert len(bench.left_over()) == 1
+    bench.run("output", data=[{"n": 1}], path="out.csv")
+    assert bench.left_over() == []
+    assert (bench.data / "out.csv").read_text() == "n\n1\n"
+
+
+def test_what_another_process_is_writing_stays(bench: Bench) -> None:
+    with writing_process(bench.data / "out.csv") as other:
+        make_older(bench.data)
+        bench.run("output", data=[{"n": 1}], path="out.csv")
+        assert len(bench.left_over()) == 1
+        other.communicate("go on")
+        assert other.returncode == 0
+    assert (bench.data / "out.csv").read_text() == "half of it"
+    assert bench.left_over() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb.csv", "a\tb.csv", "a\x1b[31m.csv", "a\x7f.csv", "a\u2028b.csv", "\u202evsc.exe"]
+)
+def test_names_that_show_as_something_else_are_refused(bench: Bench, name: str) -> None:
+    failure = bench.fails("output", data=[{"n": 1}], path=name, format="csv")
+    assert "which file names may not have here" in str(failure)
+    assert list(bench.data.iterdir()) == []
+
+
+def test_pipes_are_not_replaced(bench: Bench) -> None:
+    os.mkfifo(bench.data / "pipe.csv")
+    assert "'pipe.csv' is no file but a pipe" in str(bench.fails("output", data=[{"n": 1}], path="pipe.csv"))
+    assert (bench.data / "pipe.csv").is_fifo()
+
+
+def test_a_file_is_no_folder(bench: Bench) -> None:
+    bench.file("a.csv", "n\n1\n")
+    assert "a part of its path is a file" in str(bench.fails("output", data=[{"n": 1}], path="a.csv/b.csv"))
+
+
+def test_the_longest_names_can_be_written(bench: Bench) -> None:
+    name = "x" * 251 + ".csv"
+    bench.run("output", data=[{"n": 1}], path=name, keep_copy=False)
+    assert (bench.data / name).read_text() == "n\n1\n"
     assert bench.left_over() == []
 
 
