@@ -254,11 +254,11 @@ def test_who_gets_no_slot_in_time_is_timed_out(engine: TestEngine) -> None:
     set_slots(engine, cpu=1)
     holder = engine.execute({"a": act(engine, gate, pool="cpu")})
     gate.wait_entered()
-    late = engine.execute({"b": act(engine, gate, pool="cpu", queue_timeout="20ms"), "c": ["b"]})
+    late = engine.execute({"b": act(engine, gate, pool="cpu", queue_timeout="2s"), "c": ["b"]})
     assert engine.wait_end(late) == "failed"
     assert engine.stage(late, "b")["status"] == "timed_out"
     assert engine.row(late)["error"]["message"] == (
-        "It did not start within its queue_timeout of 20ms: it was waiting for pool cpu 1/1."
+        "It did not start within its queue_timeout of 2s: it was waiting for pool cpu 1/1."
     )
     gate.open.set()
     assert engine.wait_end(holder) == "success"
