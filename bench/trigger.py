@@ -50,7 +50,8 @@ def run() -> list[dict[str, Any]]:
         bare_rate = posts_per_second(port, None)
     with tempfile.TemporaryDirectory(prefix="flexiroaster-bench-") as folder:
         os.environ |= {"FLEXIROASTER_ADMIN_EMAIL": EMAIL, "FLEXIROASTER_ADMIN_PASSWORD": PASSWORD}
-        with serving([*command(), "up", "--data", str(Path(folder) / "data"), "--no-examples", "--port"]) as port:
+        up = [*command(), "up", "--data-folder", str(Path(folder) / "data"), "--no-examples", "--port"]
+        with serving(up) as port:
             token = signed_in(port)
             client = Client(port, token)
             client.ask("POST", "/api/pipelines", PIPELINE)
