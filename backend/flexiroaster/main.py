@@ -36,6 +36,7 @@ from flexiroaster.services.container import Facts, Services
 from flexiroaster.services.drain import Drain
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
+from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.store.executions import EventRow
 from flexiroaster.web.dashboard import Dashboard, find_dist
 from flexiroaster.web.docs import install_docs
@@ -143,6 +144,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         ),
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
+        stage_tables=StageTables(engine.database, engine.artifacts, settings.data_dirs),
         logs=Logs(engine.database, engine.embedded.journal.flush),
         metrics=Metrics(engine.database),
         stage_types=engine.registry.types,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from flexiroaster.api import answers, schemas
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import (
+    LARGEST_ID,
     LARGEST_INT,
     NEXT_CURSOR,
     NO_NUL,
@@ -124,6 +125,26 @@ def get_stage_run(
 ) -> schemas.StageRunDetail:
     """The config is as it was evaluated; a result above 64 KB is cut, see its artifact for the whole."""
     return answers.stage_run_detail(use.history.stage(execution_id, stage, index), use.history.now())
+
+
+@router.get(
+    "/{execution_id}/stages/{stage}/table",
+    operation_id="previewStageTable",
+    summary="Get rows of the table that a stage handed on",
+    dependencies=[Depends(permit("artifacts:read"))],
+    responses=errors(404),
+)
+def preview_stage_table(
+    execution_id: ExecutionId,
+    stage: StageName,
+    use: Use,
+    index: Annotated[int, Query(ge=0, le=LARGEST_INT, description="The foreach index.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_ID, description="Rows to leave out before the first.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="At most this many rows.")] = 100,
+) -> schemas.TablePreview:
+    """Also of a file that the stage only names, such as that of an input stage, as it is now. Where a cell does not fit
+    the type of its column, every column is text as in the file."""
+    return answers.table_preview(use.stage_tables.preview(execution_id, stage, index, offset=offset, limit=limit))
 
 
 @router.get(

@@ -15,9 +15,11 @@ from flexiroaster.data.confinement import Confinement
 from flexiroaster.data.export import ExportFormat, export
 from flexiroaster.data.preview import Preview, preview
 from flexiroaster.data.profile import Profile, profile
+from flexiroaster.data.quoting import paths
 from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import InvalidRequest, NotFound
+from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.store import artifacts as store
 from flexiroaster.store import executions as execution_store
 from flexiroaster.store.artifacts import ArtifactRow
@@ -52,9 +54,12 @@ class Download:
 
 
 class Artifacts:
+    """A table is shown, profiled and exported as its stage handed it on: without the rows that it set aside."""
+
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._handed_on = StageTables(database, artifacts)
         self._profiles = lru_cache(maxsize=PROFILES_KEPT)(self._profile)
 
     def of_execution(self, execution_id: str) -> list[ArtifactRow]:
@@ -82,12 +87,15 @@ class Artifacts:
         return self._profiles(id)
 
     def download(self, id: str, format: Format) -> Download:
-        """Anything as it was written; a table also as CSV, JSON or Parquet."""
+        """Anything as it was written, but for a table that holds more than was handed on; a table also as CSV, JSON
+        or Parquet."""
         row = self.get(id)
-        if format == "original" or format == TABLES.get(row.media_type):
+        stored = TABLES.get(row.media_type)
+        if format in ("original", stored) and not (stored == "parquet" and self._holds_more(row)):
             path = self._artifacts.local_path(row.key)
             media_type = row.media_type if row.media_type in INERT else "application/octet-stream"
             return Download(_file_name(row, None), media_type, path.stat().st_size, _chunks(path.open("rb")))
+        format = "parquet" if format == "original" else format
         with self._opened(row) as (tables, scratch):
             target = scratch / f"export.{format}"
             export(tables, TABLE, format, target)
@@ -95,6 +103,13 @@ class Artifacts:
             file = target.open("rb")
             size = target.stat().st_size
         return Download(_file_name(row, format), MEDIA_TYPES[format], size, _chunks(file))
+
+    def _holds_more(self, row: ArtifactRow) -> bool:
+        """Whether the file has rows that do not count, or columns that only its stage needed."""
+        with self._opened(row) as (tables, _):
+            source = tables.opened[TABLE]
+            stored = tables.session.columns(f"SELECT * FROM read_parquet({paths(source.files)})")
+            return source.without is not None or [column.name for column in stored] != source.ref.names
 
     def _profile(self, id: str) -> Profile:
         ref, confinement = self._table(self.get(id))
@@ -118,10 +133,21 @@ class Artifacts:
                 f"Artifact {row.name!r} is {row.media_type}, not a table: download it as it is, with format=original.",
                 "not_a_table",
             )
+        narrowed = self._narrowed(row)
+        if narrowed is not None:
+            return self._handed_on.readable(narrowed)
         path = self._artifacts.local_path(row.key)
         columns = tuple(Column.model_validate(column) for column in row.columns or ())
         ref = TableRef(table=path.as_uri(), format=format, columns=columns, rows=row.rows, bytes=row.bytes)
         return ref, Confinement(data_dirs=(), artifact_dir=path.parent)
+
+    def _narrowed(self, row: ArtifactRow) -> TableRef | None:
+        """The artifact as its stage's result gives it, where that leaves rows out."""
+        try:
+            ref = self._handed_on.find(row.execution_id, row.stage, row.index)
+        except NotFound:
+            return None
+        return ref if ref is not None and ref.artifact_id == row.id and ref.without is not None else None
 
 
 def _file_name(row: ArtifactRow, extension: str | None) -> str:

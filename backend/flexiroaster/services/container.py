@@ -20,6 +20,7 @@ from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.signals import Signals
+from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 
@@ -48,6 +49,7 @@ class Services:
     drain: Drain
     history: History
     artifacts: Artifacts
+    stage_tables: StageTables
     logs: Logs
     metrics: Metrics
     stage_types: Callable[[], Mapping[str, StageType]]

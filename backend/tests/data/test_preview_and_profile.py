@@ -49,6 +49,22 @@ def test_a_preview_of_a_source_counts_when_nobody_has(tmp_path: Path, allowed: C
     assert preview(ref, allowed, limit=1).total_rows == 2
 
 
+def test_a_page_with_a_cell_that_does_not_fit_is_shown_as_text(tmp_path: Path, allowed: Confinement) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("n,t\n1,x\nbad,y\n3,z\n")
+    columns = (Column(name="n", type="BIGINT"), Column(name="t", type="VARCHAR"))
+    page = preview(TableRef(table=file.as_uri(), format="csv", columns=columns), allowed, offset=1, limit=1)
+    assert (page.rows, page.total_rows) == ([["bad", "y"]], 3)
+    assert [column.type for column in page.columns] == ["VARCHAR", "VARCHAR"]
+
+
+def test_a_page_with_an_odd_number_is_shown_as_text(tmp_path: Path, allowed: Confinement) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"n": 1.5}\n{"n": NaN}\n')
+    ref = TableRef(table=file.as_uri(), format="jsonl", columns=(Column(name="n", type="DOUBLE"),))
+    assert preview(ref, allowed).rows == [[1.5], ["NaN"]]
+
+
 def test_profiles(table: TableRef, allowed: Confinement) -> None:
     found = profile(table, allowed)
     columns = {column.name: column for column in found.columns}

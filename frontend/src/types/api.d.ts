@@ -296,6 +296,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/executions/{execution_id}/stages/{stage}/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get rows of the table that a stage handed on
+         * @description Also of a file that the stage only names, such as that of an input stage, as it is now. Where a cell does not fit
+         *     the type of its column, every column is text as in the file.
+         */
+        get: operations["previewStageTable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/executions/{execution_id}/stages/{stage}/items": {
         parameters: {
             query?: never;
@@ -6133,6 +6154,157 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StageRunDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    previewStageTable: {
+        parameters: {
+            query?: {
+                /** @description The foreach index. */
+                index?: number;
+                /** @description Rows to leave out before the first. */
+                offset?: number;
+                /** @description At most this many rows. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The execution. */
+                execution_id: string;
+                /** @description The stage's id. */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TablePreview"];
                 };
             };
             /** @description The address cannot be used */

@@ -15,13 +15,7 @@ const VIEWS = [
 ] as const
 
 /** One artifact: what it is, its rows or columns when it is a table, and a way to take it along. */
-export function ArtifactView({
-  artifact,
-  note,
-}: {
-  artifact: Artifact
-  note?: string | undefined
-}) {
+export function ArtifactView({ artifact }: { artifact: Artifact }) {
   const [view, setView] = useState<'rows' | 'columns'>('rows')
   const isTable = artifact.kind === 'table' || artifact.kind === 'quarantine'
   return (
@@ -33,7 +27,6 @@ export function ArtifactView({
           {artifact.kind === 'quarantine' && 'refused rows, '}
           {artifact.rows !== null && `${plural(artifact.rows, 'row')}, `}
           {formatBytes(artifact.bytes)}
-          {note && `, ${note}`}
         </span>
         <span className="ml-auto flex items-center gap-1.5">
           {isTable && <Segmented label="View" options={VIEWS} value={view} onChange={setView} />}
