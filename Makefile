@@ -86,12 +86,16 @@ test-frontend: $(STAMPS)/frontend
 bench: setup $(STAMPS)/development ## Measure against bare limits; writes bench/results.json
 	$(PYTHON) bench/run.py $(ARGS)
 
+.PHONY: bench-ai
+bench-ai: setup $(STAMPS)/development ## Measure the AI layer beside simpler methods (DATA=folder with data sets)
+	$(PYTHON) bench/ai.py $(DATA) $(ARGS)
+
 # --- Locks and cleaning ----------------------------------------------------------------------------------------------
 
 .PHONY: lock
 lock: $(STAMPS)/uv ## Choose versions anew: the requirements locks and package-lock.json
 	cd backend && $(LOCK) --upgrade pyproject.toml -o requirements.lock
-	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev --extra ai pyproject.toml -o requirements-dev.lock
 	cd backend && $(LOCK) --upgrade --group node -o requirements-node.lock
 	cd frontend && npm install --package-lock-only
 
