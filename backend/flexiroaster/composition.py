@@ -88,7 +88,7 @@ def make_engine(
         artifacts=artifacts,
         registry=registry,
         embedded=embedded,
-        pipelines=Pipelines(database, registry.types, clock=conditions.clock),
+        pipelines=Pipelines(database, registry.types, bus, clock=conditions.clock),
         history=History(database, artifacts, embedded.executions.retry_plan, clock=conditions.clock),
     )
 

@@ -38,7 +38,24 @@ class EventType(StrEnum):
     EXECUTION_PHASE = "execution_phase"
     EXECUTION_PAUSED = "execution_paused"
     EXECUTION_RESUMED = "execution_resumed"
+    PIPELINE_CREATED = "pipeline_created"
+    """This and the next are of a pipeline, not of an execution. They are not kept, and their `seq` is 0."""
+    PIPELINE_UPDATED = "pipeline_updated"
+    PIPELINE_PAUSED = "pipeline_paused"
+    PIPELINE_RESUMED = "pipeline_resumed"
+    PIPELINE_DELETED = "pipeline_deleted"
     LOG = "log"
+
+
+EXECUTION_ENDS = frozenset(
+    {
+        EventType.EXECUTION_COMPLETED,
+        EventType.EXECUTION_FAILED,
+        EventType.EXECUTION_CANCELLED,
+        EventType.EXECUTION_TIMED_OUT,
+    }
+)
+NO_EXECUTION = ""
 
 
 @dataclass(slots=True)
@@ -47,7 +64,7 @@ class Event:
 
     `seq` counts an execution's events from 1 without holes; 0 marks a log line, which is kept elsewhere and is not
     resumed by `seq`, and a progress, which is not kept at all. `index` is the foreach index of `stage`; both are None
-    for the execution as a whole.
+    for the execution as a whole. What is said of a pipeline has `NO_EXECUTION`.
     """
 
     type: EventType
@@ -64,12 +81,18 @@ class Event:
         flat = dict(self.payload)
         flat["seq"] = self.seq
         flat["at"] = iso_z(self.at)
-        flat["execution_id"] = self.execution_id
+        if self.execution_id:
+            flat["execution_id"] = self.execution_id
         flat["pipeline_id"] = self.pipeline_id
         if self.stage is not None:
             flat["stage"] = self.stage
             flat["index"] = self.index or 0
         return flat
+
+
+def of_pipeline(type: EventType, pipeline_id: str, at: datetime, **payload: Any) -> Event:
+    """Something has happened to a pipeline itself."""
+    return Event(type, NO_EXECUTION, pipeline_id, 0, at, payload=payload)
 
 
 def iso_z(moment: datetime) -> str:

@@ -30,6 +30,7 @@ from flexiroaster.engine.admission import (
 )
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import Conflict, NotFound, StageError
+from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Concurrency
 from flexiroaster.engine.runs import Execution
@@ -147,6 +148,9 @@ class Admission:
             places.set_enabled(tx.sa, pipeline_id, enabled)
             message = f"pipeline {word} by {by}" if by else f"pipeline {word}"
             progress.insert_logs(tx, [LogEntry(now, "info", message, pipeline_id=pipeline_id)])
+            type = EventType.PIPELINE_RESUMED if enabled else EventType.PIPELINE_PAUSED
+            told = of_pipeline(type, pipeline_id, now, enabled=enabled, by=by)
+            tx.after_commit(partial(self._changes.bus.publish, [told]))
             return True
 
         return self._changes.database.write(operation, durable=True)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import orjson
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flexiroaster.auth.errors import Forbidden
 from flexiroaster.auth.permissions import may
+from flexiroaster.bus.port import Bus
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import (
     Conflict,
@@ -25,6 +27,7 @@ from flexiroaster.engine.errors import (
     Problem,
     VersionChanged,
 )
+from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.pipeline import Pipeline, compensation_id
 from flexiroaster.engine.state import Phase
 from flexiroaster.services.paging import Page, cut, decode
@@ -83,10 +86,12 @@ class Pipelines:
         self,
         database: Database,
         stage_types: Callable[[], Mapping[str, StageType]],
+        bus: Bus,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._stage_types = stage_types
+        self._bus = bus
         self._clock = clock
 
     # Reading
@@ -156,7 +161,9 @@ class Pipelines:
                 raise taken(pipeline.id)
             else:
                 store.add_version(tx.sa, pipeline.id, head.newest + 1, new, now)
-            return _stored(tx.sa, pipeline.id)  # here, because somebody may delete it the moment after
+            made = _stored(tx.sa, pipeline.id)  # here, because somebody may delete it the moment after
+            self._announce(tx, EventType.PIPELINE_CREATED, made, author)
+            return made
 
         try:
             made = self._database.write(operation, durable=True)
@@ -188,7 +195,10 @@ class Pipelines:
             changed = head.digest != new.digest
             if changed:
                 store.add_version(tx.sa, id, head.newest + 1, new, now)
-            return changed, _stored(tx.sa, id)
+            found = _stored(tx.sa, id)
+            if changed:
+                self._announce(tx, EventType.PIPELINE_UPDATED, found, author)
+            return changed, found
 
         changed, found = self._database.write(operation, durable=True)
         if changed:
@@ -211,11 +221,17 @@ class Pipelines:
                     "executions_active",
                 )
             store.mark_deleted(tx.sa, id, now)
+            tx.after_commit(partial(self._bus.publish, [of_pipeline(EventType.PIPELINE_DELETED, id, now, by=by)]))
 
         self._database.write(operation, durable=True)
         log.info("pipeline.deleted", pipeline=id, by=by)
 
     # Details
+
+    def _announce(self, tx: Transaction, type: EventType, made: Stored, author: Author) -> None:
+        row = made.row
+        told = of_pipeline(type, row.id, row.updated_at, version=row.version, name=row.name, by=author.email)
+        tx.after_commit(partial(self._bus.publish, [told]))
 
     def _picture(self, found: Stored) -> PipelinePicture:
         pipeline, problems = self._read(found.version)

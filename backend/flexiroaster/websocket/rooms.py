@@ -151,12 +151,16 @@ class Rooms:
 _NOBODY: set[Connection] = set()
 
 
+_TOLD_TO_DASHBOARD = ("execution_", "pipeline_")
+
+
 def is_for_dashboard(event: Event) -> bool:
-    return not event.index and (event.type in DASHBOARD_STAGE_EVENTS or event.type.startswith("execution_"))
+    return not event.index and (event.type in DASHBOARD_STAGE_EVENTS or event.type.startswith(_TOLD_TO_DASHBOARD))
 
 
 def _rooms_of(event: Event, *, dashboard: bool) -> Iterable[str]:
-    yield f"execution:{event.execution_id}"
+    if event.execution_id:
+        yield f"execution:{event.execution_id}"
     if event.type != EventType.LOG and not event.index:  # of items only their execution is told
         yield f"pipeline:{event.pipeline_id}"
     if dashboard and is_for_dashboard(event):

@@ -233,6 +233,8 @@ def test_a_paused_pipeline_begins_nothing_and_finishes_what_runs(engine: TestEng
     with engine.database.read() as connection:
         told = list(connection.scalars(sa.select(logs.c.message).where(logs.c.execution_id.is_(None))))
     assert told == ["pipeline paused by ada", "pipeline resumed by ada"]
+    announced = [(event.type.value, event.payload["enabled"]) for event in engine.seen if not event.execution_id]
+    assert announced == [("pipeline_paused", False), ("pipeline_resumed", True)]
 
 
 def test_resuming_admits_no_more_than_there_are_places(engine: TestEngine) -> None:

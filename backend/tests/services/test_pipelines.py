@@ -9,7 +9,9 @@ import orjson
 import pytest
 
 from flexiroaster.auth.errors import Forbidden
+from flexiroaster.bus.local import LocalBus
 from flexiroaster.engine.errors import Conflict, InvalidDefinition, InvalidRequest, NotFound, VersionChanged
+from flexiroaster.engine.events import Event
 from flexiroaster.services.pipelines import Author, PipelinePicture, Pipelines, Source
 from flexiroaster.services.version_diff import MOST_LINES
 from flexiroaster.stages.base import StageType
@@ -48,7 +50,25 @@ def clock() -> Clock:
 
 @pytest.fixture
 def pipelines(database: Database, clock: Callable[[], datetime]) -> Pipelines:
-    return Pipelines(database, lambda: TYPES, clock)
+    return Pipelines(database, lambda: TYPES, LocalBus(), clock)
+
+
+def test_what_happens_to_a_pipeline_is_announced(database: Database, clock: Clock) -> None:
+    bus, heard = LocalBus(), list[Event]()
+    bus.subscribe(heard.extend)
+    pipelines = Pipelines(database, lambda: TYPES, bus, clock)
+    pipelines.create(document(), EDITOR)
+    pipelines.update("orders", document(), EDITOR)  # nothing but the wording may differ: nothing happens
+    pipelines.update("orders", document(description="of a day"), EDITOR)
+    pipelines.delete("orders", ADMIN.email)
+    with pytest.raises(NotFound):
+        pipelines.delete("orders", ADMIN.email)
+    told = {"seq": 0, "at": "2026-03-04T12:00:00.000000Z", "pipeline_id": "orders"}
+    assert [(event.type.value, event.to_payload()) for event in heard] == [
+        ("pipeline_created", {"version": 1, "name": "Orders", "by": EDITOR.email, **told}),
+        ("pipeline_updated", {"version": 2, "name": "Orders", "by": EDITOR.email, **told}),
+        ("pipeline_deleted", {"by": ADMIN.email, **told}),
+    ]
 
 
 def test_what_is_made_can_be_read(pipelines: Pipelines) -> None:
@@ -247,7 +267,7 @@ def at_once(url: str, work: Callable[[Pipelines], object]) -> list[object]:
         database = Database.open(url)
         try:
             together.wait()
-            answers.append(work(Pipelines(database, lambda: TYPES)))
+            answers.append(work(Pipelines(database, lambda: TYPES, LocalBus())))
         except Conflict as error:
             answers.append(error)
         finally:
@@ -269,7 +289,7 @@ def test_two_servers_make_a_pipeline_once(database_url: str) -> None:
 
 def test_two_servers_do_not_overwrite_each_other(database_url: str) -> None:
     first = Database.open(database_url)
-    Pipelines(first, lambda: TYPES).create(document(), EDITOR)
+    Pipelines(first, lambda: TYPES, LocalBus()).create(document(), EDITOR)
     first.close()
 
     def change(pipelines: Pipelines) -> object:

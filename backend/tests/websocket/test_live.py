@@ -16,7 +16,7 @@ import websockets
 
 from flexiroaster.auth.permissions import Role
 from flexiroaster.auth.tokens import Tokens, utc_now
-from flexiroaster.engine.events import EventType
+from flexiroaster.engine.events import EventType, iso_z, of_pipeline
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
 from flexiroaster.websocket.allowance import ItemRation
@@ -24,6 +24,7 @@ from flexiroaster.websocket.limits import SocketLimits
 from flexiroaster.websocket.rooms import ROOM_OPERATIONS
 from tests.api.auth_app import KEYS, PASSWORD, make_accounts
 from tests.websocket.live_app import (
+    AT,
     PATIENCE,
     Client,
     Running,
@@ -160,6 +161,19 @@ async def test_rooms_hear_their_own(server: Running, token: str) -> None:
         assert (await client.subscribe("pipeline:p2"))["ok"]
         server.journal.record(event(3), event(1, pipeline="p2", execution="e9"), event(2, MARK, "e9", "p2"))
         assert [payload["execution_id"] for _, payload in await client.all_until(MARK)] == ["e9"]
+
+
+async def test_what_happens_to_a_pipeline_is_told_where_it_is_shown(server: Running, token: str) -> None:
+    async with connected(server, token) as client:
+        assert (await client.subscribe("pipeline:p1"))["ok"]
+        server.bus.publish([of_pipeline(EventType.PIPELINE_PAUSED, "p1", AT, enabled=False, by="ada@example.com")])
+        assert await client.next() == (
+            "pipeline_paused",
+            {"seq": 0, "at": iso_z(AT), "pipeline_id": "p1", "enabled": False, "by": "ada@example.com"},
+        )
+        await client.ask("unsubscribe", {"room": "dashboard"})
+        server.bus.publish([of_pipeline(EventType.PIPELINE_DELETED, "p2", AT), event(2, MARK)])
+        assert await client.all_until(MARK) == []
 
 
 async def test_who_is_in_several_rooms_hears_each_event_once(server: Running, token: str) -> None:
