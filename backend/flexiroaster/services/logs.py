@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.store import executions as execution_store
 from flexiroaster.store import logs as store
-from flexiroaster.store.database import Database
+from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.logs import LogFilter, LogRow
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -73,7 +74,8 @@ class Logs:
         return tail
 
     def _read(self, wanted: LogFilter, after: int | None, before: int | None, limit: int) -> list[LogRow]:
-        self._flush()
+        with suppress(StoreUnavailable):  # its disk is full: what it holds can be read
+            self._flush()
         with self._database.read() as connection:
             if after is not None:
                 rows = store.after(connection, wanted, after, limit)
