@@ -335,6 +335,7 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "rerun_of": row.rerun_of,
         "from_stage": row.from_stage,
         "alone": row.alone,
+        "priority": row.priority,
         "retries": row.retries,
         "parent_id": row.parent_id,
         "deadline_at": row.deadline_at,

@@ -47,6 +47,7 @@ class ExecutionRow:
     rerun_of: str | None
     from_stage: str | None
     alone: bool
+    priority: int
     retries: int
     parent_id: str | None
     deadline_at: datetime | None
@@ -169,6 +170,7 @@ _summary = sa.select(
     executions.c.rerun_of,
     executions.c.from_stage,
     executions.c.alone,
+    executions.c.priority,
     executions.c.retries,
     executions.c.parent_id,
     deadlines.c.due_at.label("deadline_at"),

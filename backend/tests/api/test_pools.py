@@ -77,6 +77,8 @@ def test_a_paused_pipeline_lets_new_executions_wait(server: ServerApp, client: T
     started = client.post("/api/pipelines/hello/execute", json={"priority": 3}).json()["execution_id"]
     waiting = client.get(f"/api/executions/{started}").json()
     assert (waiting["status"], waiting["reason"]) == ("queued", "the pipeline is paused")
+    (listed,) = client.get("/api/executions?status=queued").json()
+    assert (waiting["priority"], listed["priority"]) == (3, 3)
     assert client.post("/api/pipelines/hello/resume").json()["enabled"] is True
     assert server.ended(started)["status"] == "success"
     assert client.post("/api/pipelines/nothing/pause").status_code == 404
