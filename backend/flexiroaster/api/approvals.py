@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from flexiroaster.api.deps import GuardedRoute, permit
-from flexiroaster.api.parameters import NEXT_CURSOR, Cursor, ExecutionId, Limit, StageName, Use, announce_next
+from flexiroaster.api.parameters import NEXT_CURSOR, NO_NUL, Cursor, ExecutionId, Limit, StageName, Use, announce_next
 from flexiroaster.api.responses import errors
 from flexiroaster.api.waiting_schemas import ANSWER_BODY, AnswerRequest, ApprovalBody, DecisionBody
 from flexiroaster.auth.identity import Caller
@@ -30,11 +30,12 @@ def list_approvals(
     use: Use,
     response: Response,
     mine: Annotated[bool, Query(description="Only what you may decide.")] = False,
+    execution_id: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Only of this one.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[ApprovalBody]:
     """The longest waiting first."""
-    page = use.approvals.pending(user, mine=mine, limit=limit, cursor=cursor)
+    page = use.approvals.pending(user, mine=mine, execution_id=execution_id, limit=limit, cursor=cursor)
     announce_next(response, page.next_cursor)
     return [_question(question) for question in page.items]
 

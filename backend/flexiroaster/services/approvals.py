@@ -61,13 +61,15 @@ class Approvals:
     def __init__(self, changes: Changes) -> None:
         self._changes = changes
 
-    def pending(self, caller: Caller, *, mine: bool, limit: int, cursor: str | None = None) -> Page[Question]:
+    def pending(
+        self, caller: Caller, *, mine: bool, limit: int, execution_id: str | None = None, cursor: str | None = None
+    ) -> Page[Question]:
         """Oldest first; `mine` are those that the caller may decide."""
         after = _position(cursor) if cursor else None
         found: list[Question] = []
         with self._changes.database.read() as connection:
             groups = group_store.groups_of(connection, caller.user_id)
-            for row in _every_question(connection, after):
+            for row in _every_question(connection, execution_id, after):
                 may_decide = _may_decide(row.state.get("assignees", []), caller, groups)
                 if may_decide or not mine:
                     found.append(Question(row, may_decide))
@@ -169,8 +171,10 @@ def _not_asked(stage: str, status: StageStatus) -> Conflict:
     return Conflict(f"{stage!r} is {status.value} and asks nobody: there is nothing to decide.", "nothing_to_decide")
 
 
-def _every_question(connection: sa.Connection, after: store.Position | None) -> Iterator[QuestionRow]:
-    while rows := store.questions(connection, after=after, limit=PAGE_READ):
+def _every_question(
+    connection: sa.Connection, execution_id: str | None, after: store.Position | None
+) -> Iterator[QuestionRow]:
+    while rows := store.questions(connection, execution_id=execution_id, after=after, limit=PAGE_READ):
         yield from rows
         last = rows[-1]
         after = (last.started_at, last.execution_id, last.position, last.index)

@@ -51,10 +51,14 @@ Position = tuple[datetime, str, int, int]
 """When it was asked, the execution, and the stage run's position and index."""
 
 
-def questions(connection: sa.Connection, *, after: Position | None = None, limit: int) -> list[QuestionRow]:
+def questions(
+    connection: sa.Connection, *, execution_id: str | None = None, after: Position | None = None, limit: int
+) -> list[QuestionRow]:
     """Oldest first; `after` is the position of the last one already seen."""
     order = (stage_runs.c.started_at, stage_runs.c.execution_id, stage_runs.c.position, stage_runs.c.idx)
     query = _questions.order_by(*order).limit(limit)
+    if execution_id is not None:
+        query = query.where(stage_runs.c.execution_id == execution_id)
     if after is not None:
         query = query.where(sa.tuple_(*order) > sa.tuple_(*after, types=[column.type for column in order]))
     return [QuestionRow(**row) for row in connection.execute(query).mappings()]

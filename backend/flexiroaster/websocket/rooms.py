@@ -19,7 +19,9 @@ from flexiroaster.engine.events import Event, EventType
 Kind = Literal["dashboard", "pipeline", "execution"]
 
 DASHBOARD = "dashboard"
-DASHBOARD_STAGE_EVENTS = frozenset({EventType.STAGE_STARTED, EventType.STAGE_COMPLETED})
+DASHBOARD_STAGE_EVENTS = frozenset(
+    {EventType.STAGE_STARTED, EventType.STAGE_COMPLETED, EventType.APPROVAL_REQUESTED, EventType.APPROVAL_DECIDED}
+)
 HELD_BACK_LIMIT = 10_000
 
 ROOM_OPERATIONS: dict[Kind, str] = {

@@ -84,6 +84,13 @@ def test_roles_and_assignees(server: ServerApp, client: TestClient) -> None:
 ROLES = ("viewer", "operator", "editor", "admin")
 
 
+def test_the_questions_of_one_execution_are_listed(server: ServerApp, client: TestClient) -> None:
+    execution = ask(server)
+    (question,) = client.get(f"/api/approvals?execution_id={execution}").json()
+    assert question["execution_id"] == execution
+    assert client.get("/api/approvals?execution_id=another").json() == []
+
+
 @pytest.mark.parametrize("body", [{"verdict": "yes"}, {"index": -1}, {"values": []}, {"comment": "x" * 10_001}])
 def test_a_wrong_answer_is_refused(server: ServerApp, client: TestClient, body: dict[str, Any]) -> None:
     execution = ask(server)

@@ -129,10 +129,17 @@ async def test_who_connects_is_greeted_and_hears_the_dashboard(server: Running, 
         event(4, EventType.STAGE_COMPLETED, result={"rows": 3}),
         event(0, EventType.LOG, message="only for who looks closely"),
         event(5, EventType.STAGE_FAILED),
-        event(6, EventType.EXECUTION_FAILED, error="It broke."),
+        event(6, EventType.APPROVAL_REQUESTED, message="Publish?"),
+        event(7, EventType.EXECUTION_FAILED, error="It broke."),
     )
-    heard = [await client.next() for _ in range(4)]
-    assert [name for name, _ in heard] == ["execution_started", "stage_started", "stage_completed", "execution_failed"]
+    heard = [await client.next() for _ in range(5)]
+    assert [name for name, _ in heard] == [
+        "execution_started",
+        "stage_started",
+        "stage_completed",
+        "approval_requested",
+        "execution_failed",
+    ]
     assert heard[2][1] == {
         "seq": 4,
         "at": "2026-01-01T00:00:00.000000Z",
@@ -142,7 +149,7 @@ async def test_who_connects_is_greeted_and_hears_the_dashboard(server: Running, 
         "index": 0,
         "result": {"rows": 3},
     }
-    assert heard[3][1]["error"] == "It broke."
+    assert heard[4][1]["error"] == "It broke."
     await client.socket.disconnect()
 
 
