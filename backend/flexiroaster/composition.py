@@ -101,7 +101,7 @@ def open_database(url: str, *, wait_for_disk: bool = False) -> Database:
         upgrade(database)
     except (StoreUnavailable, SQLAlchemyError) as error:
         database.close()
-        raise ConfigurationError(_unusable(url, error)) from error
+        raise ConfigurationError(_unusable(url, error, database.unavailable(error))) from error
     except BaseException:
         database.close()
         raise
@@ -125,10 +125,13 @@ def _look_at_empty(url: str) -> None:
     log.warning("database.begun_anew", path=str(path), found="an empty file")
 
 
-def _unusable(url: str, error: Exception) -> str:
+def _unusable(url: str, error: Exception, now: str | None) -> str:
+    """`now` says what stands in the way for the moment; the database itself may be sound then."""
     cause = str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0]
     if url.startswith("sqlite"):
         path = sa.make_url(url).database
+        if now is not None:
+            return f"The database {path} cannot be used. {now}"
         return f"The database {path} cannot be used ({cause}): put back a copy of it, or name another data folder."
     shown = sa.make_url(url).render_as_string(hide_password=True)
     return f"The database {shown} cannot be used ({cause}): start it, or correct FLEXIROASTER_DATABASE_URL."

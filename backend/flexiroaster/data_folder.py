@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -12,6 +13,7 @@ from pathlib import Path
 from flexiroaster.engine.errors import ConfigurationError
 
 KEY_BYTES = 48
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LOCK_PATIENCE_SECONDS = 0.3
 """Outlasts a command that only asks who holds the lock (`running_pid`), not a server."""
 
@@ -82,11 +84,28 @@ def running_pid(folder: Path) -> int | None:
     return None
 
 
+def unusable(path: Path, error: OSError, what: str = "folder") -> ConfigurationError:
+    """What a start says of a folder that it cannot write to."""
+    if error.errno in NO_SPACE:
+        return ConfigurationError(
+            f"The {what} {path} cannot be written to, because its disk is full ({error.strerror}): free some space, or "
+            "name another data folder."
+        )
+    return ConfigurationError(f"The {what} {path} cannot be written to ({error.strerror}): {_owner_cure(path)}")
+
+
 def _key_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.key"
 
 
 def _make_key(path: Path) -> str:
+    try:
+        return _new_key(path)
+    except OSError as error:
+        raise unusable(path.parent, error, "data folder") from None
+
+
+def _new_key(path: Path) -> str:
     key = secrets.token_urlsafe(KEY_BYTES)
     # Written beside and renamed: a crash in between must not leave an empty key behind.
     draft = path.with_suffix(".new")
@@ -123,9 +142,7 @@ def _take_lock(path: Path) -> int:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise ConfigurationError(
-            f"The data folder {path.parent} cannot be written to ({error.strerror}): {_owner_cure(path.parent)}"
-        ) from None
+        raise unusable(path.parent, error, "data folder") from None
     if not _locked_within(handle, LOCK_PATIENCE_SECONDS):
         pid = _pid_in(handle)
         os.close(handle)
@@ -133,8 +150,12 @@ def _take_lock(path: Path) -> int:
             f"The data folder {path.parent} is in use by pid {pid or 'unknown'}: "
             "stop that process, or name another folder with FLEXIROASTER_DATA_FOLDER (--data-folder)."
         )
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        os.close(handle)
+        raise unusable(path.parent, error, "data folder") from None
     return handle
 
 

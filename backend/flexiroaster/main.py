@@ -25,7 +25,7 @@ from flexiroaster.api.routes import TAGS, include_routes, install_services, oper
 from flexiroaster.api.security import install_security
 from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine
 from flexiroaster.config import Settings
-from flexiroaster.data_folder import DataFolder
+from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.examples import load_examples
@@ -106,6 +106,9 @@ def make_server(settings: Settings) -> Server:
     try:
         return _server(settings, folder)
     except BaseException:
+    except OSError as error:
+        folder.close()
+        raise unusable(Path(error.filename or folder.path), error) from error
         folder.close()
         raise
 

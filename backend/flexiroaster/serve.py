@@ -12,6 +12,7 @@ import uvicorn
 
 from flexiroaster.config import Settings
 from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.data_folder import unusable
 from flexiroaster.main import Server, make_app, make_server
 from flexiroaster.server_file import RunningServer, forget_server
 from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
@@ -69,7 +70,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _ready(server: Server, port: int, on_ready: Callable[[Server, int], None]) -> None:
     url = f"http://{'127.0.0.1' if server.settings.host in ('0.0.0.0', '::') else server.settings.host}:{port}"  # noqa: S104
-    RunningServer(url, os.getpid(), server.facts.instance).write(server.folder.path)
+    try:
+        RunningServer(url, os.getpid(), server.facts.instance).write(server.folder.path)
+    except OSError as error:
+        raise unusable(server.folder.path, error, "data folder") from error
     on_ready(server, port)
 
 

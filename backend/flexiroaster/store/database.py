@@ -241,6 +241,10 @@ class Database:
         """Why the latest write was not taken; None when it was."""
         return self._writer.trouble
 
+    def unavailable(self, error: Exception) -> str | None:
+        """Why the database takes no writes now, as far as the error of a driver tells; None for any other error."""
+        return str(error) if isinstance(error, StoreUnavailable) else self._dialect.unavailable(error)
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A connection for queries; it sees what is committed."""

@@ -33,8 +33,10 @@ class Keeper:
                 if frame["kind"] == "table"
                 else self.file(path, str(frame["name"]), frame["media_type"])
             }
-        except (StageFailed, OSError) as error:
+        except StageFailed as error:
             return {"error": str(error)}
+        except OSError as error:
+            return {"error": error.strerror or str(error), "errno": error.errno}
 
     def file(self, path: Path, name: str, media_type: str) -> dict[str, Any]:
         with self._context.artifact(self._name(name), kind="file", media_type=media_type) as draft:

@@ -26,6 +26,7 @@ LEVELS = ("debug", "info", "warning", "error")
 MOST_LOG_FRAMES = 20_000
 """More lines than are ever shown; the rest goes through standard output, where the server counts it in passing."""
 BROKEN_LIMITS = {errno.EFBIG: "file", errno.EMFILE: "open_files"}
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StageError(Exception):
@@ -68,8 +69,12 @@ class Channel:
         with self._lock:
             self._write(self._fd, json.dumps({"op": op, **fields}, default=str).encode())
             answer = self._read(self._fd)
-        if answer is None or "error" in answer:
-            raise RuntimeError(answer["error"] if answer else "The server is gone.")
+        if answer is None:
+            raise RuntimeError("The server is gone.")
+        if answer.get("errno") in NO_SPACE:
+            raise OSError(answer["errno"], answer["error"])
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
         return answer["value"]
 
 
@@ -371,6 +376,9 @@ def error_frame(error: BaseException, job: dict[str, Any]) -> bytes:
         fields |= {"kind": error.kind, "code": "stage_failed", "retry_after_seconds": error.retry_after_seconds}
     elif isinstance(error, OSError) and error.errno in BROKEN_LIMITS:
         fields |= {"limit": BROKEN_LIMITS[error.errno], **where(error, job)}
+    elif isinstance(error, OSError) and error.errno in NO_SPACE:
+        sentence = f"The disk is full: free some space and retry ({fields['message']})."
+        fields |= {"message": sentence, "kind": "transient", "code": "disk_full", **where(error, job)}
     else:
         fields["kind"] = "transient" if isinstance(error, (ConnectionError, TimeoutError)) else "permanent"
         fields |= where(error, job)
