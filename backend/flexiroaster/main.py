@@ -34,6 +34,7 @@ from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
 from flexiroaster.services.drain import Drain
+from flexiroaster.services.ends import Ends
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.services.stage_tables import StageTables
@@ -105,10 +106,10 @@ def make_server(settings: Settings) -> Server:
     folder = DataFolder.open(settings.data_folder)
     try:
         return _server(settings, folder)
-    except BaseException:
     except OSError as error:
         folder.close()
         raise unusable(Path(error.filename or folder.path), error) from error
+    except BaseException:
         folder.close()
         raise
 
@@ -145,6 +146,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         drain=Drain(
             engine.embedded.worker.stop, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds
         ),
+        ends=Ends(engine.database, engine.bus),
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
         stage_tables=StageTables(engine.database, engine.artifacts, settings.data_dirs),

@@ -28,7 +28,7 @@ from flexiroaster.services.version_diff import VersionDiff
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.artifacts import ArtifactRow
 from flexiroaster.store.children import LinkRow
-from flexiroaster.store.executions import AttemptRow, EventRow, ExecutionRow
+from flexiroaster.store.executions import AttemptRow, EndRow, EventRow, ExecutionRow
 from flexiroaster.store.logs import LogRow
 from flexiroaster.store.pipelines import BARS, MEASURED, RunRow, VersionRow, VersionText
 
@@ -214,6 +214,17 @@ def execution_detail(picture: ExecutionPicture, now: datetime) -> schemas.Execut
         use_cache=row.use_cache,
         parent=_link(picture.parent) if picture.parent else None,
         children=[_link(child) for child in picture.children],
+    )
+
+
+def execution_end(row: EndRow) -> schemas.ExecutionEnd:
+    return schemas.ExecutionEnd(
+        status=cast("Any", row.status),
+        ended_at=row.ended_at,
+        duration_seconds=execution_seconds(row, row.ended_at),
+        failed_stage=row.failed_stage,
+        error=stage_error(row.error, row.failed_stage),
+        outputs=row.outputs,
     )
 
 
@@ -415,7 +426,7 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def execution_seconds(row: ExecutionRow | RunRow, now: datetime) -> float | None:
+def execution_seconds(row: ExecutionRow | RunRow | EndRow, now: datetime) -> float | None:
     """The sum of its rounds: what lies between an end and a retry does not count."""
     took = seconds(row.started_at, row.ended_at or now)
     return None if took is None else max(0.0, round(took - row.idle_seconds, 6))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from flexiroaster.api import answers, schemas
 from flexiroaster.api.deps import GuardedRoute, permit
+from flexiroaster.api.ends import ended_or_waited
 from flexiroaster.api.parameters import (
     LARGEST_ID,
     LARGEST_INT,
@@ -80,7 +81,7 @@ def list_executions(
     "/{execution_id}",
     operation_id="getExecution",
     summary="Get an execution with its stages",
-    dependencies=[Reader],
+    dependencies=[Reader, Depends(ended_or_waited)],
     responses=errors(404),
 )
 def get_execution(execution_id: ExecutionId, use: Use) -> schemas.ExecutionDetail:

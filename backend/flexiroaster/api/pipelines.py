@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
+from starlette.concurrency import run_in_threadpool
 
 from flexiroaster.api import answers, schemas
 from flexiroaster.api.bodies import accepts
 from flexiroaster.api.deps import GuardedRoute, permit
+from flexiroaster.api.ends import Wait, end_within
 from flexiroaster.api.parameters import (
     LARGEST_INT,
     NEXT_CURSOR,
@@ -207,14 +209,31 @@ def diff_versions(
     responses=errors(404, 409, 413, 415),
     openapi_extra=EXECUTE_BODY,
 )
-def execute_pipeline(
+async def execute_pipeline(
     pipeline_id: PipelineId,
     user: Annotated[Caller, Depends(permit("executions:run"))],
     run: RunRequest,
     use: Use,
+    wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> schemas.ExecuteResponse:
-    """Once this is answered, the execution survives a restart of anything."""
+    """Once this is answered, the execution survives a restart of anything. With `wait` the answer holds its end."""
+    started: list[schemas.ExecuteResponse] = []
+
+    def start() -> str:
+        started.append(_execute(pipeline_id, run, user, use, idempotency_key))
+        return started[0].execution_id
+
+    if not wait:
+        await run_in_threadpool(start)
+        return started[0]
+    end = await end_within(use.ends, wait, start)
+    return started[0].model_copy(update={"end": end and answers.execution_end(end)})
+
+
+def _execute(
+    pipeline_id: str, run: Run, user: Caller, use: Use, idempotency_key: str | None
+) -> schemas.ExecuteResponse:
     if run.again is not None:
         return _execute_again(pipeline_id, run, run.again, user, use, idempotency_key)
     started = use.executions.start(

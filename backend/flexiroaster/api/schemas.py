@@ -188,6 +188,17 @@ class ExecuteRequest(BaseModel):
     data: Any = Field(None, description="what `execution.data` is, when no other key is given")
 
 
+class ExecutionEnd(BaseModel):
+    """How an execution ended."""
+
+    status: ExecutionState
+    ended_at: datetime
+    duration_seconds: float | None
+    failed_stage: str | None
+    error: StageErrorBody | None
+    outputs: dict[str, Any] | None
+
+
 class ExecuteResponse(BaseModel):
     execution_id: str
     pipeline_id: str
@@ -196,6 +207,7 @@ class ExecuteResponse(BaseModel):
     number: int
     replayed: bool = Field(False, description="true when this Idempotency-Key had started it before")
     rerun: RerunPlanBody | None = Field(None, description="what it takes over from the execution it runs again")
+    end: ExecutionEnd | None = Field(None, description="with `wait`: how it ended, where it did in that time")
 
 
 class ExecutionSummary(BaseModel):

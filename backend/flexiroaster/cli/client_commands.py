@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FINAL = frozenset({"success", "failed", "cancelled", "timed_out"})
 LOOK_SECONDS = 0.5
+WAIT_SECONDS = 10
+"""What one request waits for the end of an execution: less than the client's patience with an answer."""
 PAGE = 200
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -161,10 +163,9 @@ def _lines(
 
 def _wait(server: Client, execution: str) -> dict[str, Any]:
     while True:
-        found: dict[str, Any] = server.get(f"/api/executions/{_part(execution)}")
+        found: dict[str, Any] = server.get(f"/api/executions/{_part(execution)}", wait=WAIT_SECONDS)
         if found["status"] in FINAL:
             return found
-        time.sleep(LOOK_SECONDS)
 
 
 def _has_ended(server: Client, execution: str) -> bool:

@@ -12,6 +12,7 @@ from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.bulk import Bulk
 from flexiroaster.services.drain import Drain
+from flexiroaster.services.ends import Ends
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.history import History
 from flexiroaster.services.logs import Logs
@@ -47,6 +48,7 @@ class Services:
     admission: Admission
     pools: Pools
     drain: Drain
+    ends: Ends
     history: History
     artifacts: Artifacts
     stage_tables: StageTables

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.errors import NotFound
 from flexiroaster.store.deadlines import WHOLE_EXECUTION
 from flexiroaster.store.expressions import execution_seconds, seconds_between
 from flexiroaster.store.tables import attempts, deadlines, events, executions, pipelines, results, stage_runs
@@ -62,6 +63,19 @@ class FullExecutionRow(ExecutionRow):
     use_cache: bool
     last_seq: int
     timeout_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndRow:
+    """How an execution ended."""
+
+    status: str
+    started_at: datetime | None
+    ended_at: datetime
+    failed_stage: str | None
+    error: Any
+    outputs: dict[str, Any] | None
+    idle_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +257,19 @@ def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
     ).where(executions.c.id == id)
     row = connection.execute(query).mappings().first()
     return None if row is None else FullExecutionRow(**row)
+
+
+_end = sa.select(*(executions.c[name] for name in EndRow.__slots__), executions.c.id).where(
+    executions.c.id == sa.bindparam("execution_id")
+)
+
+
+def end_of(connection: sa.Connection, id: str) -> EndRow | None:
+    """None while it has not ended. Raises NotFound."""
+    row = connection.execute(_end, {"execution_id": id}).first()
+    if row is None:
+        raise NotFound("execution", id)
+    return None if row.ended_at is None else EndRow(*row[:-1])
 
 
 def counts(connection: sa.Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:

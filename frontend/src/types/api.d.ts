@@ -147,7 +147,7 @@ export interface paths {
         put?: never;
         /**
          * Start an execution
-         * @description Once this is answered, the execution survives a restart of anything.
+         * @description Once this is answered, the execution survives a restart of anything. With `wait` the answer holds its end.
          */
         post: operations["executePipeline"];
         delete?: never;
@@ -1703,6 +1703,8 @@ export interface components {
             replayed: boolean;
             /** @description what it takes over from the execution it runs again */
             rerun?: components["schemas"]["RerunPlanBody"] | null;
+            /** @description with `wait`: how it ended, where it did in that time */
+            end?: components["schemas"]["ExecutionEnd"] | null;
         };
         /** ExecutionDetail */
         ExecutionDetail: {
@@ -1826,6 +1828,12 @@ export interface components {
              * @description of a re-run: whether nothing but that stage ran
              */
             alone: boolean;
+            /**
+             * Priority
+             * @description higher ones go first; a stage's own is added to it
+             * @default 0
+             */
+            priority: number;
             /** Retries */
             retries: number;
             /**
@@ -1898,6 +1906,43 @@ export interface components {
              * @default []
              */
             children: components["schemas"]["ExecutionLink"][];
+        };
+        /**
+         * ExecutionEnd
+         * @description How an execution ended.
+         */
+        ExecutionEnd: {
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out";
+            /**
+             * Ended At
+             * Format: date-time
+             * @example 2026-03-04T06:00:24.745678Z
+             */
+            ended_at: string;
+            /**
+             * Duration Seconds
+             * @example 12.4
+             */
+            duration_seconds: number | null;
+            /**
+             * Failed Stage
+             * @example check
+             */
+            failed_stage: string | null;
+            error: components["schemas"]["StageErrorBody"] | null;
+            /**
+             * Outputs
+             * @example {
+             *       "rows": 1910
+             *     }
+             */
+            outputs: {
+                [key: string]: unknown;
+            } | null;
         };
         /**
          * ExecutionLink
@@ -2054,6 +2099,12 @@ export interface components {
              * @description of a re-run: whether nothing but that stage ran
              */
             alone: boolean;
+            /**
+             * Priority
+             * @description higher ones go first; a stage's own is added to it
+             * @default 0
+             */
+            priority: number;
             /** Retries */
             retries: number;
             /**
@@ -5008,7 +5059,10 @@ export interface operations {
     };
     executePipeline: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Answer when the execution has ended, at the latest after so many seconds. */
+                wait?: number;
+            };
             header?: {
                 /** @description The same key of the same pipeline starts one execution, however often it is sent. */
                 "idempotency-key"?: string | null;
@@ -5839,7 +5893,10 @@ export interface operations {
     };
     getExecution: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Answer when the execution has ended, at the latest after so many seconds. */
+                wait?: number;
+            };
             header?: never;
             path: {
                 /** @description The execution. */
@@ -8708,6 +8765,8 @@ export interface operations {
             query?: {
                 /** @description Only what you may decide. */
                 mine?: boolean;
+                /** @description Only of this one. */
+                execution_id?: string | null;
                 /** @description At most this many. */
                 limit?: number;
                 /** @description `X-Next-Cursor` of the page before, unchanged. */
