@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
 
 from flexiroaster.config import Settings
-from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.data_folder import unusable
+from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.main import Server, make_app, make_server
 from flexiroaster.server_file import RunningServer, forget_server
 from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
@@ -20,6 +21,10 @@ from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
 CONNECTION_GRACE_SECONDS = 3
 """How long a stop waits for answers under way; streams and sockets are cut after it and connect again."""
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while others want it. A request and its stages pass through three threads:
+with Python's 5 ms each of them could wait that long for one that computes.
+"""
 
 
 def serve(settings: Settings, on_ready: Callable[[Server, int], None]) -> None:
@@ -27,6 +32,7 @@ def serve(settings: Settings, on_ready: Callable[[Server, int], None]) -> None:
 
     Raises `ConfigurationError` where something stands in the way.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     listening = listen(settings.host, settings.port)
     port = int(listening.getsockname()[1])
     server = make_server(settings)
