@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import orjson
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from flexiroaster.store.dialects import statements
-from flexiroaster.store.tables import metadata
+from flexiroaster.store.dialects.together import IDENTITY, Put, Statements, merged
 
 READ_CONNECTIONS = 8
 SERVER_LOCK = 0x666C657869  # "flexi"
-
-
-MANY_ROWS = ("insert_stage_run", "update_stage_run", "insert_event", "insert_log")
-"""Statements whose rows travel together as one JSON array: a statement of its own for each row costs the driver more
-than the server needs to do the work."""
-
-
-class _Put(NamedTuple):
-    """`touching`: how many rows it must touch, unless `stale` is to be raised."""
-
-    statement: str
-    rows: Sequence[tuple[Any, ...]]
-    touching: int
-    stale: Exception | None
 
 
 class Postgres:
@@ -42,8 +25,9 @@ class Postgres:
 
     def __init__(self) -> None:
         self._sql = statements("postgres.sql")
-        self._many = {name: _of_many_rows(self._sql[name]) for name in MANY_ROWS}
-        self._queue: list[_Put] = []
+        self._statements = Statements(self._sql)
+        self._queue: list[Put] = []
+        self._begun = False
 
     def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
         return sa.create_engine(
@@ -57,40 +41,65 @@ class Postgres:
         )
 
     def prepare_writer(self) -> None:
-        self._queue.clear()
+        self._forget()
 
     def begin(self, raw: Any, *, durable: bool) -> None:
-        self._queue[:] = [_Put("BEGIN", ((),), 0, None)]
+        self._forget()
 
     def commit(self, raw: Any) -> None:
-        self.flush(raw)
-        raw.execute("COMMIT")
+        """What waits and the commit itself go to the server, and its answers come back, in one round trip."""
+        if self._begun:
+            self._send(raw, commit=True)
+        elif self._queue:
+            puts = merged(self._queue)
+            if puts is None:
+                self._send(raw, commit=True)
+            else:  # one statement: a transaction by itself
+                with _stale(puts):
+                    raw.execute(*self._statements.of(puts))
+        self._forget()
 
     def rollback(self, raw: Any) -> None:
-        self._queue.clear()
-        raw.execute("ROLLBACK")
+        begun = self._begun
+        self._forget()
+        if begun:
+            raw.execute("ROLLBACK")
 
     def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
-        together = self._many.get(name)
-        if together is not None:
-            sent: Sequence[tuple[Any, ...]] = [(orjson.dumps(rows).decode(),)]
-            self._queue.append(_Put(together, sent, len(rows), stale))
-        else:
-            self._queue.append(_Put(self._sql[name], rows, len(rows), stale))
+        self._queue.append(Put(name, rows, stale))
 
     def flush(self, raw: Any) -> None:
-        """Everything that waits goes to the server and its answers come back in one round trip."""
-        if not self._queue:
-            return
-        sent, self._queue[:] = list(self._queue), []
-        with raw.pipeline():
-            answers = [[raw.execute(put.statement, row) for row in put.rows] for put in sent]
-        for put, cursors in zip(sent, answers, strict=True):
-            if put.stale is not None and sum(cursor.rowcount for cursor in cursors) != put.touching:
-                raise put.stale
+        if self._queue or not self._begun:
+            self._send(raw)
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        return list(raw.execute(self._sql[name], parameters).fetchall())
+        return self._send(raw, fetch=(self._sql[name], parameters))
+
+    def _forget(self) -> None:
+        self._queue.clear()
+        self._begun = False
+
+    def _send(
+        self, raw: Any, *, fetch: tuple[str, tuple[Any, ...]] | None = None, commit: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """In one round trip: begin where that was not done, what waits in its order, and what is asked for."""
+        sent, self._queue = self._queue, []
+        answer = None
+        with _stale(sent), raw.pipeline():
+            if not self._begun:
+                self._begun = True
+                raw.execute("BEGIN")
+            for put in sent:
+                if put.name in IDENTITY:
+                    raw.execute(*self._statements.of([put]))
+                else:
+                    for row in put.rows:
+                        raw.execute(self._sql[put.name], row)
+            if fetch is not None:
+                answer = raw.execute(*fetch)
+            if commit:
+                raw.execute("COMMIT")
+        return [] if answer is None else list(answer.fetchall())
 
     def to_driver(self, moment: datetime | None) -> datetime | None:
         return moment
@@ -107,30 +116,10 @@ class Postgres:
         return None
 
 
-_INSERT = re.compile(r"INSERT INTO (\w+) \(([^)]*)\) VALUES \([%s, ]*\)")
-_PLACE = re.compile(r"(\w+) = %s")
-
-
-def _of_many_rows(statement: str) -> str:
-    """The statement for a JSON array of rows (each an array of its parameters) instead of one row."""
-    numbers = itertools.count()
-
-    def value(table: sa.Table, column: str) -> str:
-        type = table.c[column].type
-        # A cast to varchar(16) would cut silently what is too long; writing it to the column is refused.
-        name = "text" if isinstance(type, sa.String) else type.compile(dialect=_DIALECT)
-        return f"(v->>{next(numbers)})::{name}"
-
-    if (insert := _INSERT.match(statement)) is not None:
-        table, columns = metadata.tables[insert[1]], [name.strip() for name in insert[2].split(",")]
-        values = ", ".join(value(table, name) for name in columns)
-        rest = statement[insert.end() :]
-        # Without a WHERE, ON CONFLICT would be read as the beginning of a join.
-        return f"INSERT INTO {table.name} ({insert[2]}) SELECT {values} FROM {_ROWS} WHERE TRUE{rest}"
-    table = metadata.tables[statement.split()[1]]
-    placed = _PLACE.sub(lambda place: f"{place[1]} = {value(table, place[1])}", statement)
-    return placed.replace(" WHERE ", f" FROM {_ROWS} WHERE ", 1)
-
-
-_ROWS = "jsonb_array_elements(%s::jsonb) AS v"
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+@contextmanager
+def _stale(puts: Sequence[Put]) -> Iterator[None]:
+    """Raises what one of them is to raise, when a statement says that it has not touched what it had to."""
+    try:
+        yield
+    except psycopg.errors.DivisionByZero:
+        raise next(put.stale for put in puts if put.stale is not None) from None
