@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from flexiroaster.engine.errors import ConfigurationError, FlexiRoasterError
 from flexiroaster.store.dialects import Dialect, dialect_for
@@ -28,7 +28,9 @@ T = TypeVar("T")
 
 
 class StoreUnavailable(FlexiRoasterError):
-    """The database does not take a write now: it is unreachable, locked by another program, or its disk is full."""
+    """The database does not answer, or takes no write now: it is unreachable, locked by another program, or its disk is
+    full. A write that was refused so may have been committed all the same, and only the answer was lost.
+    """
 
     code = "database_unavailable"
 
@@ -89,7 +91,7 @@ Operation = Callable[[Transaction], T]
 class _Ticket(Generic[T]):
     """An operation waiting for its commit."""
 
-    __slots__ = ("callbacks", "durable", "error", "on_failure", "operation", "result", "settled")
+    __slots__ = ("callbacks", "durable", "error", "leads", "on_failure", "operation", "result", "settled", "turn")
 
     def __init__(self, operation: Operation[T], durable: bool, on_failure: Callable[[], None] | None) -> None:
         self.operation = operation
@@ -99,31 +101,47 @@ class _Ticket(Generic[T]):
         self.result: T | None = None
         self.error: BaseException | None = None
         self.callbacks: list[Callable[[], None]] = []
+        self.turn: threading.Lock | None = None
+        """Held until it is settled or its caller is to lead; None for a caller that leads from the start."""
+        self.leads = False
 
 
 class Writer:
     """Runs operations one after the other on one connection; who comes while a commit runs joins the next group.
 
-    There is no writer thread: whoever holds the lock commits for all that wait. A lone caller pays no thread hop, a
-    crowd pays a fraction of a commit each. An operation that fails is rolled back alone: its group is run again one by
-    one. It must therefore be safe to call twice; `on_failure` is where it drops what it remembered outside.
+    There is no writer thread: whoever comes first leads and commits for all that wait; then the first of those that
+    came meanwhile leads. A lone caller pays no thread hop, a crowd pays a fraction of a commit each and is woken once.
+    An operation that fails is rolled back alone: its group is run again one by one. It must therefore be safe to call
+    twice; `on_failure` is where it drops what it remembered outside.
     """
 
     def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
         self._engine = engine
         self._dialect = dialect
         self._lock = threading.Lock()
+        self._queueing = threading.Lock()
         self._waiting: deque[_Ticket[Any]] = deque()
+        self._led = False
         self._connection: sa.Connection | None = None
         self._raw: Any = None
         self.trouble: str | None = None
 
     def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
         ticket = _Ticket(operation, durable, on_failure)
-        self._waiting.append(ticket)
-        with self._lock:
-            while not ticket.settled:
-                self._commit_group()
+        with self._queueing:
+            if self._led:
+                ticket.turn = threading.Lock()
+                ticket.turn.acquire()
+            self._led = True
+            self._waiting.append(ticket)
+        if ticket.turn is not None:
+            try:
+                ticket.turn.acquire()
+            except BaseException:  # Ctrl-C
+                self._withdraw(ticket)
+                raise
+        if not ticket.settled:
+            self._lead()
         if ticket.error is not None:
             raise ticket.error
         return ticket.result  # type: ignore[return-value]
@@ -134,16 +152,44 @@ class Writer:
                 self._connection.close()
                 self._connection = None
 
+    def _lead(self) -> None:
+        """Commit for all that wait, the caller's being the first, then let the next lead."""
+        try:
+            with self._lock:
+                self._commit_group()
+        finally:
+            with self._queueing:
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        following = self._waiting[0] if self._waiting else None
+        self._led = following is not None
+        if following is not None and following.turn is not None:
+            following.leads = True
+            following.turn.release()
+
+    def _withdraw(self, ticket: _Ticket[Any]) -> None:
+        """Its caller has gone before it was settled, perhaps when it was to lead."""
+        with self._queueing:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                if ticket.leads:
+                    self._hand_over()
+
     def _commit_group(self) -> None:
         group: list[_Ticket[Any]] = []
-        while self._waiting and len(group) < GROUP_LIMIT:
-            group.append(self._waiting.popleft())
-        if len(group) > 1 and self._attempt(group) is None:
-            return
-        for ticket in group:
-            if not ticket.settled:
-                ticket.error = self._attempt([ticket])
+        with self._queueing:
+            while self._waiting and len(group) < GROUP_LIMIT:
+                group.append(self._waiting.popleft())
+        try:
+            if len(group) == 1 or self._attempt(group) is not None:
+                for ticket in group:
+                    ticket.error = self._attempt([ticket])
+        finally:
+            for ticket in group:
                 ticket.settled = True
+                if ticket.turn is not None:
+                    ticket.turn.release()
 
     def _attempt(self, group: list[_Ticket[Any]]) -> BaseException | None:
         """One transaction for the whole group; answers the error that undid it, None when it is committed."""
@@ -164,7 +210,6 @@ class Writer:
             return _unavailable(reason, error)
         self.trouble = None
         for ticket in group:
-            ticket.settled = True
             for callback in ticket.callbacks:
                 _call(callback)
         return None
@@ -247,9 +292,15 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A connection for queries; it sees what is committed."""
-        with self.engine.connect() as connection:
-            yield connection
+        """A connection for queries; it sees what is committed. Raises StoreUnavailable."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            reason = self._dialect.unavailable(error)
+            if reason is None:
+                raise
+            raise StoreUnavailable(reason) from error
 
     def write(
         self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None

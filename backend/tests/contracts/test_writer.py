@@ -1,0 +1,110 @@
+"""The single writer: operations of many threads, in groups, none lost and none waiting for ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from flexiroaster.store.database import Database, Transaction
+
+THREADS, EACH, PATIENCE_SECONDS = 12, 50, 60
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    found = Database.open(database_url)
+    with found.engine.begin() as connection:
+        connection.execute(
+            sa.text("CREATE TABLE written (thread integer, number integer, PRIMARY KEY (thread, number))")
+        )
+    yield found
+    found.close()
+
+
+def insert(tx: Transaction, thread: int, number: int) -> int:
+    tx.sa.execute(sa.text(f"INSERT INTO written VALUES ({thread}, {number})"))
+    return number
+
+
+def written(database: Database) -> int:
+    with database.read() as connection:
+        return connection.scalar(sa.text("SELECT count(*) FROM written")) or 0
+
+
+def test_every_operation_of_a_crowd_is_committed_and_answered(database: Database) -> None:
+    def work(thread: int) -> list[int]:
+        return [database.write(lambda tx, n=n: insert(tx, thread, n), durable=n % 7 == 0) for n in range(EACH)]
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        answers = list(threads.map(work, range(THREADS), timeout=PATIENCE_SECONDS))
+    assert answers == [list(range(EACH))] * THREADS
+    assert written(database) == THREADS * EACH
+
+
+def test_one_that_fails_in_a_group_takes_no_other_with_it(database: Database) -> None:
+    def work(thread: int) -> int:
+        failed = 0
+        for number in range(EACH):
+            try:
+                database.write(lambda tx, n=number: insert(tx, thread, n - n % 2))  # every second one is there already
+            except sa.exc.IntegrityError:
+                failed += 1
+        return failed
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert list(threads.map(work, range(THREADS), timeout=PATIENCE_SECONDS)) == [EACH // 2] * THREADS
+    assert written(database) == THREADS * EACH // 2
+
+
+def test_callbacks_come_in_the_order_of_commits_before_the_answer(database: Database) -> None:
+    committed: list[int] = []
+
+    def work(thread: int) -> None:
+        for number in range(EACH):
+            mark = thread * EACH + number
+
+            def operation(tx: Transaction, mark: int = mark, number: int = number) -> None:
+                insert(tx, thread, number)
+                tx.after_commit(lambda: committed.append(mark))
+
+            database.write(operation)
+            assert mark in committed
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(work, range(THREADS), timeout=PATIENCE_SECONDS))
+    assert sorted(committed) == list(range(THREADS * EACH))
+    for thread in range(THREADS):
+        own = [mark for mark in committed if mark // EACH == thread]
+        assert own == sorted(own)
+
+
+def test_whoever_is_interrupted_while_waiting_does_not_hold_up_the_rest(database: Database) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold(tx: Transaction) -> None:
+        entered.set()
+        assert leave.wait(PATIENCE_SECONDS)
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            leading = threads.submit(database.write, hold)
+            assert entered.wait(PATIENCE_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(KeyboardInterrupt):
+                database.write(lambda tx: insert(tx, 0, 0))
+            behind = threads.submit(database.write, lambda tx: insert(tx, 0, 1))
+            leave.set()
+            leading.result(PATIENCE_SECONDS)
+            assert behind.result(PATIENCE_SECONDS) == 1
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert written(database) == 1
