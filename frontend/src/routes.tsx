@@ -1,8 +1,8 @@
 import { type LoaderFunctionArgs, type RouteObject, redirect } from 'react-router'
-import { AppShell } from '@/components/app-shell'
 import { restoreSession, signInPath } from '@/lib/session'
 import { NotFoundPage } from '@/pages/not-found-page'
 import { Loading, PageError, StartError } from '@/pages/route-fallbacks'
+import { Shell } from '@/pages/shell'
 
 /** The one-time link of the first start is `/#setup=<token>`; a hash never reaches a server's log. */
 function setupToken(): string | null {
@@ -33,9 +33,9 @@ export const routes: RouteObject[] = [
   {
     path: '/',
     loader: requireSession,
-    // Who is signed in is known from then on; AppShell sees it end.
+    // Who is signed in is known from then on; the shell sees it end.
     shouldRevalidate: () => false,
-    Component: AppShell,
+    Component: Shell,
     HydrateFallback: Loading,
     ErrorBoundary: StartError,
     children: [
@@ -77,6 +77,33 @@ export const routes: RouteObject[] = [
             lazy: async () => ({
               Component: (await import('@/pages/execution/execution-page')).ExecutionPage,
             }),
+          },
+          {
+            path: 'approvals',
+            lazy: async () => ({
+              Component: (await import('@/pages/approvals-page')).ApprovalsPage,
+            }),
+          },
+          {
+            path: 'settings',
+            lazy: async () => ({
+              Component: (await import('@/pages/settings/settings-page')).SettingsPage,
+            }),
+            children: [
+              { index: true, loader: () => redirect('/settings/pools') },
+              {
+                path: 'pools',
+                lazy: async () => ({
+                  Component: (await import('@/pages/settings/pools-section')).PoolsSection,
+                }),
+              },
+              {
+                path: 'server',
+                lazy: async () => ({
+                  Component: (await import('@/pages/settings/server-section')).ServerSection,
+                }),
+              },
+            ],
           },
           { path: '*', Component: NotFoundPage },
         ],

@@ -1,3 +1,4 @@
+import { useNavigate } from 'react-router'
 import { Icon, type IconName } from '@/components/icon'
 import {
   Menu,
@@ -29,6 +30,7 @@ export function AccountMenu({
 }) {
   const user = useSession((session) => (session.status === 'signed-in' ? session.user : null))
   const theme = useTheme(({ choice }) => choice)
+  const navigate = useNavigate()
   if (!user) return null
   return (
     <Menu>
@@ -49,6 +51,14 @@ export function AccountMenu({
           {user.email}, {user.role}
         </MenuLabel>
         <MenuSeparator />
+        {layout === 'tab' && (
+          <>
+            <MenuItem icon="settings" onSelect={() => void navigate('/settings')}>
+              Settings
+            </MenuItem>
+            <MenuSeparator />
+          </>
+        )}
         <MenuLabel id="theme-label">Theme</MenuLabel>
         <MenuRadioGroup
           aria-labelledby="theme-label"

@@ -4,8 +4,16 @@ import { useLiveRoom } from '@/hooks/use-live-room'
 import type { Room } from '@/lib/live'
 import { executionStatusAfter, type LiveEvent } from '@/lib/live-events'
 
-/** Ask again for the queries under `keys` when executions start, move or end: at most once in `everyMs`. */
-export function useLiveRefresh(room: Room, keys: QueryKey[], everyMs: number): void {
+/**
+ * Ask again for the queries under `keys` when something happens that they are about: at most once in `everyMs`. If not
+ * said otherwise that is an execution which starts, moves or ends.
+ */
+export function useLiveRefresh(
+  room: Room,
+  keys: QueryKey[],
+  everyMs: number,
+  concerns: (event: LiveEvent) => boolean = movesExecution,
+): void {
   const client = useQueryClient()
   const timer = useRef<number | undefined>(undefined)
   useEffect(() => () => window.clearTimeout(timer.current), [])
@@ -17,7 +25,11 @@ export function useLiveRefresh(room: Room, keys: QueryKey[], everyMs: number): v
     }, everyMs)
   }
   const onEvents = (events: LiveEvent[]) => {
-    if (events.some((event) => executionStatusAfter(event) !== null)) refresh()
+    if (events.some(concerns)) refresh()
   }
   useLiveRoom(room, { onEvents, onReconnect: refresh })
+}
+
+function movesExecution(event: LiveEvent): boolean {
+  return executionStatusAfter(event) !== null
 }

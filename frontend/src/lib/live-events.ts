@@ -12,12 +12,27 @@ export const EVENT_TYPES = [
   'stage_skipped',
   'stage_waiting',
   'stage_cancelled',
+  'stage_expanded',
+  'stage_items_cancelled',
+  'stage_repeating',
   'stage_progress',
+  'approval_requested',
+  'approval_decided',
   'execution_completed',
   'execution_failed',
   'execution_cancelling',
   'execution_cancelled',
   'execution_timed_out',
+  'execution_phase',
+  'execution_paused',
+  'execution_resumed',
+  'execution_signalled',
+  'deadline_missed',
+  'pipeline_created',
+  'pipeline_updated',
+  'pipeline_paused',
+  'pipeline_resumed',
+  'pipeline_deleted',
   'log',
 ] as const
 
@@ -42,6 +57,7 @@ export type EventDetails = {
   error?: Schemas['StageErrorBody']
   failed_stage?: string
   due_at?: string
+  waits_for?: Schemas['StageRunBody']['waits_for']
   rows?: number
   bytes?: number
   duration_seconds?: number
@@ -59,6 +75,7 @@ export type LiveEvent = {
   type: EventType
   seq: number
   at: string
+  /** Empty where something has happened to a pipeline itself. */
   execution_id: string
   pipeline_id: string
   stage: string | null
@@ -70,7 +87,7 @@ export type LiveEvent = {
 export type FlatEvent = EventDetails & {
   seq: number
   at: string
-  execution_id: string
+  execution_id?: string
   pipeline_id: string
   stage?: string | null
   index?: number | null
@@ -82,7 +99,7 @@ export function fromSocket(type: EventType, flat: FlatEvent): LiveEvent {
     type,
     seq,
     at,
-    execution_id,
+    execution_id: execution_id ?? '',
     pipeline_id,
     stage: stage ?? null,
     index: index ?? 0,
@@ -106,9 +123,27 @@ const EXECUTION_STATUS: Partial<Record<EventType, ExecutionStatus>> = {
   execution_cancelling: 'cancelling',
   execution_cancelled: 'cancelled',
   execution_timed_out: 'timed_out',
+  execution_paused: 'paused',
 }
 
 /** The status an execution has after an event about it; null when the event is about a stage or a log line. */
 export function executionStatusAfter(event: LiveEvent): ExecutionStatus | null {
+  // It goes on where it was: running, or queued where it had not begun.
+  if (event.type === 'execution_resumed') {
+    return event.details.status === 'queued' ? 'queued' : 'running'
+  }
   return EXECUTION_STATUS[event.type] ?? null
+}
+
+function isAboutPipeline(event: LiveEvent): boolean {
+  return event.type.startsWith('pipeline_')
+}
+
+export function isAboutApproval(event: LiveEvent): boolean {
+  return event.type.startsWith('approval_')
+}
+
+/** What a list of pipelines shows: themselves, and how their executions go. */
+export function concernsPipelines(event: LiveEvent): boolean {
+  return executionStatusAfter(event) !== null || isAboutPipeline(event)
 }

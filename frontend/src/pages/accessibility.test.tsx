@@ -3,6 +3,7 @@ import { describe, it } from 'vitest'
 import { answer } from '@/test/api'
 import { expectAccessible } from '@/test/axe'
 import {
+  approval,
   bucket,
   executionSummary,
   failedExecution,
@@ -10,6 +11,7 @@ import {
   metrics,
   pipelineDetail,
   pipelineSummary,
+  pool,
   runBar,
   stageError,
 } from '@/test/factories'
@@ -25,11 +27,15 @@ const pages: [address: string, text: string][] = [
   ['/pipelines/new', 'Valid, 1 stage'],
   ['/executions', 'Orders #7'],
   ['/executions/e1', 'read 12 rows'],
+  ['/approvals', '12 bad rows. Publish anyway?'],
+  ['/settings/pools', 'not defined: its stages share one slot'],
+  ['/settings/server', 'Executions under way'],
   ['/nowhere', 'There is no such page'],
 ]
 
 const failed = executionSummary({ status: 'failed', failed_stage: 'check', error: stageError() })
 const stages = [{ id: 'load', name: 'load', type: 'input', needs: [], phase: 'main' as const }]
+const askingForReason = { type: 'object', properties: { reason: { type: 'string' } } }
 const recent = [runBar({ status: 'failed' })]
 
 describe('axe finds nothing wrong', () => {
@@ -48,6 +54,16 @@ describe('axe finds nothing wrong', () => {
         definition: {},
         problems: [],
         stages,
+      }),
+      answer('GET /api/approvals', [approval({ form: askingForReason })]),
+      answer('GET /api/pools', [pool(), pool({ name: 'undefined_yet', slots: null })]),
+      answer('GET /api/admin/drain', { state: 'draining', running: 2, message: '' }),
+      answer('GET /health', { status: 'draining', version: '1', instance: 'i', detail: null }),
+      answer('GET /api/about', {
+        version: '0.1.0',
+        database: 'sqlite',
+        code_stages: false,
+        data_dirs: ['/srv/data'],
       }),
       answer('GET /api/executions', [failed]),
       answer('GET /api/executions/:id', failedExecution()),

@@ -11,13 +11,16 @@ import { SearchInput, Select } from '@/components/ui/field'
 import { Segmented } from '@/components/ui/segmented'
 import { SkeletonRows } from '@/components/ui/skeleton'
 import { type ExecutionFilter, executionKeys, executionsQuery } from '@/features/executions/api'
+import { BulkBar } from '@/features/executions/components/bulk-bar'
 import { ExecutionTable } from '@/features/executions/components/execution-table'
+import { useRowSelection } from '@/features/executions/use-row-selection'
 import { pipelinesQuery } from '@/features/pipelines/api'
 import { useDebounced } from '@/hooks/use-debounced'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useNow } from '@/hooks/use-now'
 import { usePageTitle } from '@/hooks/use-page-title'
 import type { ExecutionStatus } from '@/lib/status'
+import { useHasRole } from '@/store/session'
 
 const STATES = [
   { value: 'all', label: 'All' },
@@ -60,6 +63,9 @@ export function ExecutionsPage() {
   const executions = useInfiniteQuery(executionsQuery(filter))
   const pipelines = useQuery(pipelinesQuery)
   const shown = executions.data?.pages.flatMap((page) => page.items) ?? []
+  const mayTreat = useHasRole('operator')
+  const selection = useRowSelection(JSON.stringify(filter))
+  const everyTicked = shown.every(({ id }) => selection.ids.has(id))
   const filtered = state !== 'all' || pipelineId !== '' || settledText !== ''
 
   const change = (name: string, value: string) =>
@@ -131,7 +137,29 @@ export function ExecutionsPage() {
               {!filtered && 'Run a pipeline and it will be here.'}
             </EmptyState>
           )}
-          {shown.length > 0 && <ExecutionTable executions={shown} now={now} />}
+          {mayTreat && (selection.ids.size > 0 || selection.matching) && (
+            <BulkBar
+              target={
+                selection.matching
+                  ? { kind: 'matching', filter }
+                  : { kind: 'ids', ids: [...selection.ids] }
+              }
+              statuses={shown.filter(({ id }) => selection.ids.has(id)).map(({ status }) => status)}
+              onTakeMatching={
+                !selection.matching && executions.hasNextPage && everyTicked
+                  ? selection.takeMatching
+                  : null
+              }
+              onClear={selection.clear}
+            />
+          )}
+          {shown.length > 0 && (
+            <ExecutionTable
+              executions={shown}
+              now={now}
+              selection={mayTreat ? selection : undefined}
+            />
+          )}
           <LoadMore
             hasMore={executions.hasNextPage}
             loading={executions.isFetchingNextPage}

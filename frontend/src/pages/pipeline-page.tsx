@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import { useParams, useSearchParams } from 'react-router'
+import { useNavigate, useParams, useSearchParams } from 'react-router'
 import { EmptyState, ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { LoadMore } from '@/components/load-more'
@@ -16,6 +16,8 @@ import { executionKeys, executionsQuery } from '@/features/executions/api'
 import { ExecutionTable } from '@/features/executions/components/execution-table'
 import { pipelineKeys, pipelineQuery } from '@/features/pipelines/api'
 import { DefinitionTab } from '@/features/pipelines/components/definition-tab'
+import { PausedNote } from '@/features/pipelines/components/paused-note'
+import { PipelineMenu } from '@/features/pipelines/components/pipeline-menu'
 import { Labels, PipelineState } from '@/features/pipelines/components/pipeline-table'
 import { RunButton } from '@/features/pipelines/components/run-button'
 import { VersionsTab } from '@/features/pipelines/components/versions-tab'
@@ -25,6 +27,7 @@ import { useNow } from '@/hooks/use-now'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
 import { formatDuration, formatPercent, plural } from '@/lib/format'
+import { concernsPipelines } from '@/lib/live-events'
 
 const REFRESH_MS = 1000
 const CLOCK_MS = 15_000
@@ -74,13 +77,16 @@ function Loaded({ pipeline }: { pipeline: Pipeline }) {
     `pipeline:${pipeline.id}`,
     [executionKeys.lists(), pipelineKeys.detail(pipeline.id)],
     REFRESH_MS,
+    concernsPipelines,
   )
+  const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
   const tab = search.get('tab') ?? 'runs'
   return (
     <>
       <PageHeader title={pipeline.name} crumbs={[{ label: 'Pipelines', to: '/pipelines' }]}>
         <LiveIndicator className="max-tablet:hidden" />
+        <PipelineMenu pipeline={pipeline} onDeleted={() => void navigate('/pipelines')} />
         <RunButton pipeline={pipeline} />
       </PageHeader>
       <PageBody className="pt-3.5">
@@ -119,10 +125,10 @@ function Facts({ pipeline }: { pipeline: Pipeline }) {
   const { stats } = pipeline
   return (
     <div className="mb-3 flex flex-col gap-2">
+      <PausedNote pipeline={pipeline} />
       {pipeline.description && <p className="max-w-[80ch]">{pipeline.description}</p>}
       <div className="flex flex-wrap items-center gap-x-4 gap-y-2 text-small text-muted-foreground">
         <PipelineState pipeline={pipeline} />
-        {!pipeline.enabled && <span>paused</span>}
         <span>
           version <b className="font-medium text-foreground">v{pipeline.version}</b>
         </span>

@@ -16,6 +16,7 @@ import { useDebounced } from '@/hooks/use-debounced'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useNow } from '@/hooks/use-now'
 import { usePageTitle } from '@/hooks/use-page-title'
+import { concernsPipelines } from '@/lib/live-events'
 
 const SEARCH_DELAY_MS = 300
 const CLOCK_MS = 15_000
@@ -23,7 +24,7 @@ const REFRESH_MS = 1000
 
 export function PipelinesPage() {
   usePageTitle('Pipelines')
-  useLiveRefresh('dashboard', [pipelineKeys.lists()], REFRESH_MS)
+  useLiveRefresh('dashboard', [pipelineKeys.lists()], REFRESH_MS, concernsPipelines)
   const now = useNow(CLOCK_MS)
   const [search, setSearch] = useSearchParams()
   const [text, setText] = useState(search.get('q') ?? '')
@@ -78,7 +79,7 @@ export function PipelinesPage() {
               {!settledText && 'A pipeline is a list of stages, written as YAML.'}
             </EmptyState>
           )}
-          {shown.length > 0 && <PipelineTable pipelines={shown} now={now} showLabels />}
+          {shown.length > 0 && <PipelineTable pipelines={shown} now={now} full />}
           <LoadMore
             hasMore={pipelines.hasNextPage}
             loading={pipelines.isFetchingNextPage}

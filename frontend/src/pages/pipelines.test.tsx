@@ -2,7 +2,13 @@ import { screen, waitFor, within } from '@testing-library/react'
 import { HttpResponse, http } from 'msw'
 import { expect, it } from 'vitest'
 import { answer, refuse } from '@/test/api'
-import { executionDetail, pipelineDetail, pipelineSummary } from '@/test/factories'
+import {
+  bulkResponse,
+  executionDetail,
+  logLine,
+  pipelineDetail,
+  pipelineSummary,
+} from '@/test/factories'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
 
@@ -171,4 +177,74 @@ it('says that there is no such pipeline', async () => {
   renderApp('/pipelines/ordres')
   expect(await screen.findByText('There is no such pipeline')).toBeVisible()
   expect(screen.getByText(/'ordres'/)).toBeVisible()
+})
+
+it('shows who has paused a pipeline, and resumes it', async () => {
+  let enabled = false
+  server.use(
+    answer('GET /api/pipelines/:id', () => pipelineDetail({ enabled })),
+    answer('GET /api/executions', []),
+    answer('GET /api/logs', [
+      logLine({ execution_id: null, message: 'pipeline paused by bob@example.com' }),
+    ]),
+    answer('POST /api/pipelines/:id/resume', () => {
+      enabled = true
+      return pipelineDetail({ enabled })
+    }),
+  )
+  const { user } = renderApp('/pipelines/orders')
+  expect(await screen.findByText(/^Paused by bob@example.com, /)).toBeVisible()
+  await user.click(screen.getByRole('button', { name: 'Resume' }))
+  expect(await screen.findByText('Orders is resumed.')).toBeVisible()
+  expect(screen.queryByText(/^Paused by/)).toBeNull()
+})
+
+it('pauses a pipeline from the list, where it is marked', async () => {
+  let enabled = true
+  server.use(
+    answer('GET /api/pipelines', () => [pipelineSummary({ enabled })]),
+    answer('POST /api/pipelines/:id/pause', () => {
+      enabled = false
+      return pipelineDetail({ enabled })
+    }),
+  )
+  const { user } = renderApp('/pipelines')
+  await user.click(await screen.findByRole('button', { name: 'More about Orders' }))
+  await user.click(await screen.findByRole('menuitem', { name: 'Pause' }))
+  expect(await screen.findByText('Orders is paused.')).toBeVisible()
+  expect(await screen.findByText('Paused')).toBeVisible()
+})
+
+it('deletes a pipeline once nothing of it is under way', async () => {
+  let underWay = 2
+  let deleted = false
+  server.use(
+    answer('GET /api/pipelines/:id', pipelineDetail()),
+    answer('GET /api/pipelines', []),
+    answer('GET /api/executions', []),
+    http.post('*/api/executions/cancel', async ({ request }) => {
+      const body = (await request.json()) as { pipeline_id: string; dry_run: boolean }
+      expect(body.pipeline_id).toBe('orders')
+      const matched = underWay
+      if (!body.dry_run) underWay = 0
+      return HttpResponse.json(bulkResponse([], {}, { matched }))
+    }),
+    http.delete('*/api/pipelines/:id', () => {
+      deleted = true
+      return HttpResponse.json({ message: 'Pipeline deleted successfully' })
+    }),
+  )
+  const { user, location } = renderApp('/pipelines/orders')
+  await user.click(await screen.findByRole('button', { name: 'More about Orders' }))
+  await user.click(await screen.findByRole('menuitem', { name: 'Delete…' }))
+  const dialog = within(await screen.findByRole('dialog', { name: 'Delete Orders?' }))
+  expect(await dialog.findByText(/^2 executions are under way/)).toBeVisible()
+  const remove = dialog.getByRole('button', { name: 'Delete the pipeline' })
+  expect(remove).toBeDisabled()
+  await user.click(dialog.getByRole('button', { name: 'Cancel all 2' }))
+  expect(await dialog.findByText('No execution of it is under way.')).toBeVisible()
+  await user.click(remove)
+  await waitFor(() => expect(location()).toBe('/pipelines'))
+  expect(deleted).toBe(true)
+  expect(await screen.findByText('Orders is deleted.')).toBeVisible()
 })

@@ -98,6 +98,7 @@ export function executionSummary(
     from_stage: null,
     alone: false,
     retries: 0,
+    priority: 0,
     idle_seconds: 0,
     phase: 'main',
     late: false,
@@ -214,6 +215,58 @@ export function runBar(values: Partial<Schemas['RunBar']> = {}): Schemas['RunBar
     status: 'success',
     created_at: START,
     duration_seconds: 4,
+    ...values,
+  }
+}
+
+export function approval(values: Partial<Schemas['ApprovalBody']> = {}): Schemas['ApprovalBody'] {
+  return {
+    execution_id: 'e1',
+    number: 7,
+    pipeline_id: 'orders',
+    pipeline_name: 'Orders',
+    stage: 'review',
+    index: 0,
+    message: '12 bad rows. Publish anyway?',
+    assignees: [],
+    form: null,
+    on_timeout: 'reject',
+    asked_at: START,
+    due_at: null,
+    may_decide: true,
+    ...values,
+  }
+}
+
+export function pool(values: Partial<Schemas['PoolBody']> = {}): Schemas['PoolBody'] {
+  return { name: 'cpu_heavy', slots: 4, used: 2, waiting: 0, ...values }
+}
+
+/** Of executions that were treated: `refused` says why for each that was not. */
+export function bulkResponse(
+  done: number[],
+  refused: Record<number, string> = {},
+  values: Partial<Schemas['BulkResponse']> = {},
+): Schemas['BulkResponse'] {
+  const item = (number: number, why: string | null) => ({
+    execution_id: `e${number}`,
+    pipeline_id: 'orders',
+    number,
+    done: why === null,
+    message: why ?? '1 reused, 2 run again',
+    code: why === null ? null : 'conflict',
+  })
+  const items = [
+    ...done.map((number) => item(number, null)),
+    ...Object.entries(refused).map(([number, why]) => item(Number(number), why)),
+  ]
+  return {
+    matched: items.length,
+    done: done.length,
+    refused: items.length - done.length,
+    left: 0,
+    next_cursor: null,
+    items,
     ...values,
   }
 }

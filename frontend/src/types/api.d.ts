@@ -5060,7 +5060,7 @@ export interface operations {
     executePipeline: {
         parameters: {
             query?: {
-                /** @description Answer when the execution has ended, at the latest after so many seconds. */
+                /** @description Answer when it has ended, at the latest after so many seconds. */
                 wait?: number;
             };
             header?: {
@@ -5894,7 +5894,7 @@ export interface operations {
     getExecution: {
         parameters: {
             query?: {
-                /** @description Answer when the execution has ended, at the latest after so many seconds. */
+                /** @description Answer when it has ended, at the latest after so many seconds. */
                 wait?: number;
             };
             header?: never;

@@ -27,7 +27,7 @@ export function Tr({ className, ...props }: ComponentProps<'tr'>) {
   return (
     <tr
       className={cn(
-        'relative border-b border-border-soft last:border-b-0 hover:bg-muted',
+        'relative border-b border-border-soft last:border-b-0 hover:bg-muted data-ticked:bg-background',
         className,
       )}
       {...props}

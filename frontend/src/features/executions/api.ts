@@ -6,6 +6,14 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import { explain } from '@/components/feedback'
+import {
+  type BulkAction,
+  type BulkRequest,
+  type BulkResponse,
+  type BulkTarget,
+  tell,
+  toRequest,
+} from '@/features/executions/model/bulk'
 import { api, type Schemas, unwrap, unwrapPage } from '@/lib/api'
 import type { ExecutionStatus, StageStatus } from '@/lib/status'
 import { toast } from '@/store/toasts'
@@ -36,7 +44,6 @@ export const executionKeys = {
     ['artifacts', artifact, 'preview', offset, limit] as const,
   items: (id: string, stage: string, status: StageStatus | null) =>
     [...executionKeys.all, 'items', id, stage, status] as const,
-  approvals: ['approvals'] as const,
   profile: (artifact: string) => ['artifacts', artifact, 'profile'] as const,
 }
 
@@ -221,6 +228,45 @@ export function usePause(id: string) {
   })
 }
 
+function bulkCall(action: BulkAction, body: Partial<BulkRequest>) {
+  const complete = { trigger: [], status: [], ids: [], all: false, limit: 1000, dry_run: false }
+  return unwrap(api.POST(`/api/executions/${action}`, { body: { ...complete, ...body } }))
+}
+
+/** How many would be treated; nothing is changed. */
+export function bulkCountQuery(action: BulkAction, target: BulkTarget) {
+  return queryOptions({
+    queryKey: ['bulk', action, target],
+    queryFn: () => bulkCall(action, { ...toRequest(target), dry_run: true }),
+    select: ({ matched }) => matched,
+    // It is about to be acted upon.
+    staleTime: 0,
+    gcTime: 0,
+  })
+}
+
+/** Retry or cancel many, a call per thousand; says in a toast what became of them. */
+export function useBulk(action: BulkAction) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: async (target: BulkTarget) => {
+      const items: BulkResponse['items'] = []
+      let cursor: string | null = null
+      do {
+        const answer: BulkResponse = await bulkCall(action, { ...toRequest(target), cursor })
+        items.push(...answer.items)
+        cursor = answer.next_cursor
+      } while (cursor !== null)
+      return items
+    },
+    onSuccess: (items) => {
+      const { tone, text, links } = tell(action, items)
+      toast(tone, text, links)
+    },
+    onSettled: () => client.invalidateQueries({ queryKey: executionKeys.all }),
+  })
+}
+
 const ITEMS_PAGE = 50
 
 /** The items of a foreach stage, a page at a time. */
@@ -239,39 +285,5 @@ export function itemsQuery(id: string, stage: string, status: StageStatus | null
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,
     placeholderData: keepPreviousData,
-  })
-}
-
-/** What waits for somebody's decision; of one execution where it is named. */
-export function approvalsQuery() {
-  return queryOptions({
-    queryKey: executionKeys.approvals,
-    queryFn: () => unwrap(api.GET('/api/approvals')),
-  })
-}
-
-type Decision = {
-  decision: 'approve' | 'reject'
-  stage: string
-  index: number
-  comment: string
-  values: Record<string, unknown>
-}
-
-export function useDecide(id: string) {
-  const client = useQueryClient()
-  return useMutation({
-    mutationFn: ({ decision, stage, ...body }: Decision) =>
-      unwrap(
-        api.POST(`/api/executions/{execution_id}/stages/{stage}/${decision}`, {
-          params: { path: { execution_id: id, stage } },
-          body,
-        }),
-      ),
-    onSuccess: (made) => toast('success', made.approved ? 'Approved.' : 'Rejected.'),
-    onSettled: () => {
-      void client.invalidateQueries({ queryKey: executionKeys.approvals })
-      return client.invalidateQueries({ queryKey: executionKeys.detail(id) })
-    },
   })
 }

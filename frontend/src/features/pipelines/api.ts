@@ -6,7 +6,9 @@ import {
   useQueryClient,
 } from '@tanstack/react-query'
 import { useRef } from 'react'
+import { explain } from '@/components/feedback'
 import { api, unwrap, unwrapPage } from '@/lib/api'
+import { toast } from '@/store/toasts'
 
 export const pipelineKeys = {
   all: ['pipelines'] as const,
@@ -16,6 +18,7 @@ export const pipelineKeys = {
   detail: (id: string) => [...pipelineKeys.all, 'detail', id] as const,
   versions: (id: string) => [...pipelineKeys.all, 'versions', id] as const,
   version: (id: string, version: number) => [...pipelineKeys.versions(id), version] as const,
+  underWay: (id: string) => [...pipelineKeys.all, 'under way', id] as const,
   validation: (source: string) => [...pipelineKeys.all, 'validation', source] as const,
 }
 
@@ -129,13 +132,79 @@ export function useSaveVersion(id: string) {
   })
 }
 
+/** Paused, no execution of it begins any more: new ones wait, those under way go on. */
+export function usePausePipeline(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (action: 'pause' | 'resume') =>
+      unwrap(
+        api.POST(`/api/pipelines/{pipeline_id}/${action}`, {
+          params: { path: { pipeline_id: id } },
+        }),
+      ),
+    onSuccess: (pipeline) => {
+      toast('success', `${pipeline.name} is ${pipeline.enabled ? 'resumed' : 'paused'}.`)
+      client.setQueryData(pipelineKeys.detail(id), pipeline)
+    },
+    onError: (error) => toast('failed', explain(error)),
+    onSettled: () => client.invalidateQueries({ queryKey: pipelineKeys.lists() }),
+  })
+}
+
+/** The log line that says who paused it; null where it is no longer kept. */
+export function pauseLogQuery(id: string) {
+  return queryOptions({
+    queryKey: [...pipelineKeys.detail(id), 'paused'],
+    queryFn: async () => {
+      const query = { pipeline_id: id, q: 'pipeline paused', limit: 1 }
+      return (await unwrap(api.GET('/api/logs', { params: { query } })))[0] ?? null
+    },
+  })
+}
+
+/** Executions of it that have not ended: while there are any, it cannot be deleted. */
+export function underWayQuery(id: string) {
+  return queryOptions({
+    queryKey: pipelineKeys.underWay(id),
+    queryFn: () => cancelAllOf(id, true).then(({ matched }) => matched),
+    staleTime: 0,
+  })
+}
+
+function cancelAllOf(id: string, dryRun: boolean) {
+  const complete = { trigger: [], status: [], ids: [], all: false, limit: 1000 }
+  return unwrap(
+    api.POST('/api/executions/cancel', { body: { ...complete, pipeline_id: id, dry_run: dryRun } }),
+  )
+}
+
+/** Tell every execution of it to stop. */
+export function useCancelAllOf(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: () => cancelAllOf(id, false),
+    onError: (error) => toast('failed', explain(error)),
+    onSettled: () => client.invalidateQueries({ queryKey: pipelineKeys.underWay(id) }),
+  })
+}
+
+/** Its versions and executions stay readable. */
+export function useDeletePipeline(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: () =>
+      unwrap(api.DELETE('/api/pipelines/{pipeline_id}', { params: { path: { pipeline_id: id } } })),
+    onSuccess: () => client.invalidateQueries({ queryKey: pipelineKeys.lists() }),
+  })
+}
+
+/** An earlier execution to run again, from a stage on or that stage alone. */
+export type Again = { executionId: string; stage: string; alone: boolean }
+
 /**
  * Start an execution. While no answer comes the key stays the same, so that pressing again finds the execution that
  * the lost answer was about instead of starting another.
  */
-/** An earlier execution to run again, from a stage on or that stage alone. */
-export type Again = { executionId: string; stage: string; alone: boolean }
-
 export function useExecute(pipelineId: string, again?: Again) {
   const key = useRef(randomKey())
   return useMutation({

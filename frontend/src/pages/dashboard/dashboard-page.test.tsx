@@ -3,6 +3,7 @@ import { HttpResponse, http } from 'msw'
 import { expect, it } from 'vitest'
 import { answer, refuse } from '@/test/api'
 import {
+  approval,
   at,
   bucket,
   executionSummary,
@@ -69,6 +70,19 @@ it('retries from the failed stage', async () => {
   await user.click(await screen.findByRole('button', { name: 'Retry from check' }))
   expect(await screen.findByText('Retrying: 1 stage reused, 3 will run.')).toBeVisible()
   expect(retried).toBe('e9')
+})
+
+it('shows what waits for you, and leads to where it is decided', async () => {
+  answerDashboard()
+  server.use(answer('GET /api/approvals', [approval(), approval({ execution_id: 'e2' })]))
+  renderApp('/')
+  const card = within(await screen.findByRole('region', { name: 'Waiting for you' }))
+  expect(card.getByText('12 bad rows. Publish anyway?')).toBeVisible()
+  expect(card.getByRole('link', { name: 'Decide' })).toHaveAttribute(
+    'href',
+    '/executions/e1?stage=review',
+  )
+  expect(card.getByRole('link', { name: 'All 2' })).toHaveAttribute('href', '/approvals')
 })
 
 it('leaves out what a viewer may not do', async () => {

@@ -1,6 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import { LiveIndicator } from '@/components/offline-banner'
 import { PageBody, PageHeader } from '@/components/page'
+import { forMeQuery } from '@/features/approvals/api'
+import { WaitingCard } from '@/features/approvals/components/waiting-card'
 import { latestExecutionsQuery } from '@/features/executions/api'
 import { ActivityCard } from '@/features/executions/components/activity-card'
 import { MetricCards } from '@/features/metrics/metric-cards'
@@ -12,6 +14,7 @@ import { useNow } from '@/hooks/use-now'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { Attention } from '@/pages/dashboard/attention'
 import { LATEST, useLiveDashboard } from '@/pages/dashboard/use-live-dashboard'
+import { useHasRole } from '@/store/session'
 
 const CLOCK_MS = 15_000
 
@@ -21,6 +24,7 @@ export function DashboardPage() {
   useLiveDashboard()
   const now = useNow(CLOCK_MS)
   const pipelines = useQuery(pipelinesQuery)
+  const forMe = useQuery({ ...forMeQuery, enabled: useHasRole('operator') })
   const latest = useQuery(latestExecutionsQuery(LATEST))
   return (
     <>
@@ -30,6 +34,7 @@ export function DashboardPage() {
       </PageHeader>
       <PageBody>
         <Attention pipelines={pipelines.data ?? []} latest={latest.data} now={now} />
+        <WaitingCard approvals={forMe.data ?? []} now={now} />
         <MetricCards />
         <div className="grid grid-cols-[minmax(0,1.9fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
           <NeedCard now={now} />

@@ -1,10 +1,12 @@
 import { useQueryClient } from '@tanstack/react-query'
+import { useLiveApprovals } from '@/features/approvals/use-live-approvals'
 import { latestExecutionsQuery } from '@/features/executions/api'
 import { metricKeys } from '@/features/metrics/api'
 import { pipelineKeys, pipelinesQuery } from '@/features/pipelines/api'
 import { applyRunEvents } from '@/features/pipelines/model'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useLiveRoom } from '@/hooks/use-live-room'
+import { concernsPipelines } from '@/lib/live-events'
 
 /** Executions that activity and attention look at. */
 export const LATEST = 30
@@ -16,6 +18,7 @@ const FIGURES_EVERY_MS = 5000
 /** States change at once, from the events themselves; figures follow a little later, from the server. */
 export function useLiveDashboard(): void {
   const client = useQueryClient()
+  useLiveApprovals('dashboard')
   useLiveRoom('dashboard', {
     onEvents: (events) => {
       const known = client.getQueryData(pipelinesQuery.queryKey)
@@ -30,5 +33,10 @@ export function useLiveDashboard(): void {
     [latestExecutionsQuery(LATEST).queryKey, metricKeys.now()],
     LISTS_EVERY_MS,
   )
-  useLiveRefresh('dashboard', [pipelineKeys.overview(), metricKeys.all], FIGURES_EVERY_MS)
+  useLiveRefresh(
+    'dashboard',
+    [pipelineKeys.overview(), metricKeys.all],
+    FIGURES_EVERY_MS,
+    concernsPipelines,
+  )
 }

@@ -10,7 +10,6 @@ import { Button } from '@/components/ui/button'
 import { Card } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
 import { executionQuery, useCancel, usePause, useRetry } from '@/features/executions/api'
-import { ApprovalCard } from '@/features/executions/components/approval-card'
 import { CauseCard } from '@/features/executions/components/cause-card'
 import { ExecutionFacts } from '@/features/executions/components/execution-facts'
 import { ExecutionGraph } from '@/features/executions/components/execution-graph'
@@ -23,6 +22,7 @@ import { RunAgainButton } from '@/features/pipelines/components/run-again-button
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
 import { hasEnded, isFailure } from '@/lib/status'
+import { OpenApproval } from '@/pages/execution/open-approval'
 import { useHasRole } from '@/store/session'
 
 export function ExecutionPage() {
@@ -82,7 +82,7 @@ function Loaded({ execution }: { execution: Execution }) {
       </PageHeader>
       <PageBody className="pt-3.5">
         <ExecutionFacts execution={execution} />
-        <ApprovalCard execution={execution} />
+        <OpenApproval execution={execution} />
         {cause?.error ? (
           <CauseCard execution={execution} run={cause} selection={selection} />
         ) : (
@@ -102,7 +102,14 @@ function Loaded({ execution }: { execution: Execution }) {
               onSelect={selection.selectStage}
             />
           </div>
-          <Inspector execution={execution} selection={selection} />
+          <Inspector
+            execution={execution}
+            selection={selection}
+            tools={(run) =>
+              execution.ended_at !== null &&
+              run.phase === 'main' && <RunAgainButton execution={execution} only={run.stage} />
+            }
+          />
         </div>
       </PageBody>
     </>

@@ -38,6 +38,7 @@ export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDet
       <Fact name="trigger">{execution.trigger}</Fact>
       {execution.actor && <Fact name="by">{execution.actor}</Fact>}
       <Fact name="version">v{execution.version}</Fact>
+      {execution.priority !== 0 && <Fact name="priority">{execution.priority}</Fact>}
       {execution.retries > 0 && <Fact name="retried">{execution.retries}×</Fact>}
       {execution.rerun_of && (
         <Fact

@@ -4,19 +4,43 @@ import { Table, Td, Th, Tr } from '@/components/ui/table'
 import type { Schemas } from '@/lib/api'
 import { formatAgo, formatDuration, formatMoment } from '@/lib/format'
 
+/** Which rows are ticked; `toggle` with what to tick or not. */
+export type RowSelection = {
+  ids: ReadonlySet<string>
+  toggle: (ids: readonly string[], ticked: boolean) => void
+}
+
 type ExecutionTableProps = {
   executions: Schemas['ExecutionSummary'][]
   now: number
   /** Left out on a pipeline's own page. */
   showPipeline?: boolean
+  /** Left out where nothing can be done with many. */
+  selection?: RowSelection | undefined
 }
 
 /** Newest first; a failed one says why in its row. */
-export function ExecutionTable({ executions, now, showPipeline = true }: ExecutionTableProps) {
+export function ExecutionTable({
+  executions,
+  now,
+  showPipeline = true,
+  selection,
+}: ExecutionTableProps) {
+  const all = executions.map(({ id }) => id)
+  const ticked = selection ? all.filter((id) => selection.ids.has(id)).length : 0
   return (
     <Table>
       <thead>
         <tr>
+          {selection && (
+            <Th className="w-px py-0 pr-0 pl-3 max-tablet:pl-2">
+              <Tick
+                label="Select all that are shown"
+                checked={ticked === all.length ? true : ticked > 0 ? 'some' : false}
+                onChange={(checked) => selection.toggle(all, checked)}
+              />
+            </Th>
+          )}
           <Th>Execution</Th>
           <Th>State</Th>
           <Th className="max-tablet:hidden">Started</Th>
@@ -27,7 +51,16 @@ export function ExecutionTable({ executions, now, showPipeline = true }: Executi
       </thead>
       <tbody>
         {executions.map((execution) => (
-          <Tr key={execution.id}>
+          <Tr key={execution.id} data-ticked={selection?.ids.has(execution.id) || undefined}>
+            {selection && (
+              <Td className="w-px py-0 pr-0 pl-3 max-tablet:pl-2 max-tablet:align-top">
+                <Tick
+                  label={`Select ${execution.pipeline_name} #${execution.number}`}
+                  checked={selection.ids.has(execution.id)}
+                  onChange={(checked) => selection.toggle([execution.id], checked)}
+                />
+              </Td>
+            )}
             <Td>
               <Link to={`/executions/${execution.id}`} className="cover-row font-semibold">
                 {showPipeline && `${execution.pipeline_name} `}#{execution.number}
@@ -78,5 +111,29 @@ export function ExecutionTable({ executions, now, showPipeline = true }: Executi
         ))}
       </tbody>
     </Table>
+  )
+}
+
+type TickProps = {
+  label: string
+  checked: boolean | 'some'
+  onChange: (checked: boolean) => void
+}
+
+/** Above the link that covers its row, and large enough for a finger. */
+function Tick({ label, checked, onChange }: TickProps) {
+  return (
+    <label className="relative z-10 flex size-8 cursor-pointer items-center justify-center">
+      <span className="sr-only">{label}</span>
+      <input
+        type="checkbox"
+        className="size-4 accent-foreground"
+        checked={checked === true}
+        ref={(box) => {
+          if (box) box.indeterminate = checked === 'some'
+        }}
+        onChange={(event) => onChange(event.target.checked)}
+      />
+    </label>
   )
 }

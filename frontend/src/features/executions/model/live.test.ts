@@ -82,6 +82,54 @@ describe('applyEvents', () => {
     expect(stale).toBe(false)
   })
 
+  it('shows at once that a stage waits for a decision, and asks for nothing', () => {
+    const { execution, stale } = applyEvents(running, [
+      liveEvent('stage_waiting', {
+        seq: 5,
+        stage: 'check',
+        details: { status: 'waiting', waits_for: 'approval' },
+      }),
+      liveEvent('approval_requested', {
+        seq: 6,
+        stage: 'check',
+        details: { status: 'waiting', waits_for: 'approval' },
+      }),
+    ])
+    expect(check(execution)).toMatchObject({ status: 'waiting', waits_for: 'approval' })
+    expect(stale).toBe(false)
+    const decided = applyEvents(execution, [
+      liveEvent('approval_decided', { seq: 7, stage: 'check', details: { status: 'waiting' } }),
+      liveEvent('stage_completed', { seq: 8, stage: 'check', details: { status: 'success' } }),
+    ])
+    expect(check(decided.execution)).toMatchObject({ status: 'success', waits_for: null })
+    expect(decided.stale).toBe(false)
+  })
+
+  it('pauses, and goes on where it was', () => {
+    const paused = applyEvents(running, [
+      liveEvent('execution_paused', {
+        seq: 5,
+        details: { status: 'paused', reason: 'paused by ada@example.com' },
+      }),
+    ])
+    expect(paused.execution).toMatchObject({
+      status: 'paused',
+      reason: 'paused by ada@example.com',
+      ended_at: null,
+    })
+    expect(paused.stale).toBe(true)
+    const resumed = applyEvents(paused.execution, [
+      liveEvent('execution_resumed', { seq: 6, details: { status: 'running', reason: 'resumed' } }),
+    ])
+    expect(resumed.execution).toMatchObject({ status: 'running', reason: null })
+  })
+
+  it('asks for the stages that a phase brings, and for those that end late', () => {
+    for (const type of ['execution_phase', 'deadline_missed'] as const) {
+      expect(applyEvents(running, [liveEvent(type, { seq: 5 })]).stale).toBe(true)
+    }
+  })
+
   it('is stale after a hole in the numbers and after a stage run it does not know', () => {
     expect(
       applyEvents(running, [liveEvent('stage_started', { seq: 9, stage: 'check' })]).stale,

@@ -49,6 +49,7 @@ export function applyEvents(execution: ExecutionDetail, events: readonly LiveEve
       stale ||= CARRIES_TOO_LITTLE.has(event.type)
       continue
     }
+    stale ||= CARRIES_TOO_LITTLE.has(event.type)
     const key = runKey(event.stage, event.index)
     const run = changed.get(key) ?? runs.get(key)
     if (run) changed.set(key, applyToStage(run, event))
@@ -66,8 +67,17 @@ export function applyEvents(execution: ExecutionDetail, events: readonly LiveEve
   }
 }
 
-/** A start may be a retry, which resets stage runs; an end brings outputs and a retry plan. */
+/**
+ * A start may be a retry, which resets stage runs; an end brings outputs and a retry plan; a phase brings handlers; a
+ * pause moves what is due.
+ */
 const CARRIES_TOO_LITTLE = new Set<EventType>([
+  'execution_phase',
+  'execution_paused',
+  'execution_resumed',
+  'deadline_missed',
+  'stage_expanded',
+  'stage_items_cancelled',
   'execution_started',
   'execution_completed',
   'execution_failed',
@@ -85,7 +95,10 @@ function applyToExecution(execution: ExecutionDetail, event: LiveEvent): Executi
       return { ...common, reason: null }
     case 'execution_queued':
     case 'execution_cancelling':
+    case 'execution_paused':
       return common
+    case 'execution_resumed':
+      return { ...common, reason: null, paused_at: null }
     case 'execution_started':
       return {
         ...common,
@@ -114,9 +127,12 @@ const STAGE_STATUS: Partial<Record<EventType, StageStatus>> = {
   stage_skipped: 'skipped',
   stage_waiting: 'waiting',
   stage_cancelled: 'cancelled',
+  stage_repeating: 'queued',
 }
 
 function applyToStage(run: StageRun, event: LiveEvent): StageRun {
+  // The end of the stage follows with an event of its own.
+  if (event.type === 'approval_decided') return run
   const { attempt, reason, error, due_at, rows, bytes, duration_seconds } = event.details
   // The payload is finer than the type: a failed stage may have timed out, a retrying one may be queued at once.
   const status = (event.details.status as StageStatus | undefined) ?? STAGE_STATUS[event.type]
@@ -127,6 +143,7 @@ function applyToStage(run: StageRun, event: LiveEvent): StageRun {
     attempt: attempt ?? run.attempt,
     reason: reason ?? null,
     due_at: due_at ?? null,
+    waits_for: status === 'waiting' ? (event.details.waits_for ?? run.waits_for ?? null) : null,
   }
   switch (event.type) {
     case 'stage_started':
@@ -140,6 +157,8 @@ function applyToStage(run: StageRun, event: LiveEvent): StageRun {
     case 'stage_retrying':
       return { ...common, error: error ?? run.error }
     case 'stage_waiting':
+    case 'stage_repeating':
+    case 'approval_requested':
       return common
     default:
       return {

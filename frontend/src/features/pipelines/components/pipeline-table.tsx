@@ -2,14 +2,20 @@ import { Link } from 'react-router'
 import { RunBars } from '@/components/run-bars'
 import { StateBadge } from '@/components/state-badge'
 import { Table, Td, Th, Tr } from '@/components/ui/table'
+import { PipelineMenu } from '@/features/pipelines/components/pipeline-menu'
 import { latestStatus } from '@/features/pipelines/model'
 import type { Schemas } from '@/lib/api'
 import { formatAgo, formatDuration, formatPercent, plural } from '@/lib/format'
 
 type Pipeline = Schemas['PipelineSummary']
-type PipelineTableProps = { pipelines: Pipeline[]; now: number; showLabels?: boolean }
+type PipelineTableProps = {
+  pipelines: Pipeline[]
+  now: number
+  /** With labels, and with what can be done with each. */
+  full?: boolean
+}
 
-export function PipelineTable({ pipelines, now, showLabels = false }: PipelineTableProps) {
+export function PipelineTable({ pipelines, now, full = false }: PipelineTableProps) {
   return (
     <Table>
       <thead>
@@ -19,7 +25,12 @@ export function PipelineTable({ pipelines, now, showLabels = false }: PipelineTa
           <Th className="max-tablet:hidden">Last 20 runs</Th>
           <Th className="max-tablet:hidden">Success</Th>
           <Th className="max-tablet:hidden">p50</Th>
-          {showLabels && <Th className="max-desktop:hidden">Labels</Th>}
+          {full && <Th className="max-desktop:hidden">Labels</Th>}
+          {full && (
+            <Th className="w-px">
+              <span className="sr-only">Actions</span>
+            </Th>
+          )}
         </tr>
       </thead>
       <tbody>
@@ -45,9 +56,14 @@ export function PipelineTable({ pipelines, now, showLabels = false }: PipelineTa
             <Td className="whitespace-nowrap max-tablet:hidden">
               {pipeline.stats?.p50_seconds != null && formatDuration(pipeline.stats.p50_seconds)}
             </Td>
-            {showLabels && (
+            {full && (
               <Td className="max-desktop:hidden">
                 <Labels labels={pipeline.labels} />
+              </Td>
+            )}
+            {full && (
+              <Td className="relative z-10 w-px py-0">
+                <PipelineMenu pipeline={pipeline} />
               </Td>
             )}
           </Tr>
@@ -59,20 +75,24 @@ export function PipelineTable({ pipelines, now, showLabels = false }: PipelineTa
 
 function LatestRun({ pipeline, now }: { pipeline: Pipeline; now: number }) {
   const latest = pipeline.recent.at(-1)
-  return (
-    <>
-      {latest
-        ? `#${latest.number}, ${formatAgo(latest.created_at, now)}`
-        : plural(pipeline.stages_total, 'stage')}
-      {!pipeline.enabled && ', paused'}
-    </>
-  )
+  return latest
+    ? `#${latest.number}, ${formatAgo(latest.created_at, now)}`
+    : plural(pipeline.stages_total, 'stage')
 }
 
+/** How its latest execution went, and whether it is held. */
 export function PipelineState({ pipeline }: { pipeline: Pipeline }) {
   const status = latestStatus(pipeline)
-  if (!status) return <span className="text-muted-foreground">No runs yet</span>
-  return <StateBadge status={status} />
+  return (
+    <span className="flex flex-wrap items-center gap-1.5">
+      {status ? (
+        <StateBadge status={status} />
+      ) : (
+        <span className="text-muted-foreground">No runs yet</span>
+      )}
+      {!pipeline.enabled && <StateBadge status="paused" />}
+    </span>
+  )
 }
 
 export function Labels({ labels }: { labels: Record<string, string> }) {

@@ -2,19 +2,19 @@ import { useForm } from 'react-hook-form'
 import { useNavigate } from 'react-router'
 import { explain, InlineError } from '@/components/feedback'
 import { Icon } from '@/components/icon'
-import { Button } from '@/components/ui/button'
-import { type Again, useExecute } from '@/features/pipelines/api'
-import { RunControl } from '@/features/pipelines/components/run-control'
+import { SchemaControl } from '@/components/schema-form/control'
 import {
   DATA_FIELD,
+  type FormValues,
   fieldOfProblem,
   fieldsOf,
-  type RunField,
-  type RunValues,
   readAll,
   readField,
+  type SchemaField,
   startingWith,
-} from '@/features/pipelines/run-fields'
+} from '@/components/schema-form/fields'
+import { Button } from '@/components/ui/button'
+import { type Again, useExecute } from '@/features/pipelines/api'
 import { ApiError, type Schemas } from '@/lib/api'
 
 type RunFormProps = {
@@ -31,7 +31,7 @@ export function RunForm({ pipeline, given, again }: RunFormProps) {
   const data = given?.data ?? null
   const navigate = useNavigate()
   const execute = useExecute(pipeline.id, again)
-  const form = useForm<RunValues>({
+  const form = useForm<FormValues>({
     defaultValues: {
       ...Object.fromEntries(fields.map((field) => [field.name, field.initial])),
       [DATA_FIELD.name]: data === null ? '' : JSON.stringify(data),
@@ -68,14 +68,14 @@ export function RunForm({ pipeline, given, again }: RunFormProps) {
         <p className="text-muted-foreground">This pipeline declares no inputs.</p>
       )}
       {fields.map((field) => (
-        <RunControl key={field.name} field={field} form={form} errors={form.formState.errors} />
+        <SchemaControl key={field.name} field={field} form={form} errors={form.formState.errors} />
       ))}
       <details open={fields.length === 0 || data !== null}>
         <summary className="py-1 text-small text-secondary-foreground">
           Start with data of your own
         </summary>
         <div className="mt-2">
-          <RunControl field={DATA_FIELD} form={form} errors={form.formState.errors} />
+          <SchemaControl field={DATA_FIELD} form={form} errors={form.formState.errors} />
         </div>
       </details>
       {elsewhere && <InlineError>{elsewhere}</InlineError>}
@@ -90,7 +90,7 @@ export function RunForm({ pipeline, given, again }: RunFormProps) {
 }
 
 /** What is wrong beyond the fields, or null when every problem stands at its field. */
-function unplacedMessage(error: Error, fields: readonly RunField[]): string | null {
+function unplacedMessage(error: Error, fields: readonly SchemaField[]): string | null {
   if (!(error instanceof ApiError)) return explain(error)
   const placed = error.problems.filter((problem) =>
     fields.some((field) => field.name === fieldOfProblem(problem.path)),

@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 import { Icon } from '@/components/icon'
 import { StateBadge } from '@/components/state-badge'
@@ -14,19 +15,28 @@ import { JsonBlock } from '@/features/executions/components/inspector/json-block
 import { LogPanel } from '@/features/executions/components/inspector/log-panel'
 import { ItemBar } from '@/features/executions/components/item-bar'
 import type { Selection } from '@/features/executions/use-selection'
-import { RunAgainButton } from '@/features/pipelines/components/run-again-button'
 import type { Schemas } from '@/lib/api'
 
 type Execution = Schemas['ExecutionDetail']
 type StageRun = Schemas['StageRunBody']
-type InspectorProps = { execution: Execution; selection: Selection }
+type InspectorProps = {
+  execution: Execution
+  selection: Selection
+  /** Beside the type of the stage: what can be done with it. */
+  tools?: (run: StageRun) => ReactNode
+}
 
 /** Everything about one stage run, or about the execution as a whole. */
-export function Inspector({ execution, selection }: InspectorProps) {
+export function Inspector({ execution, selection, tools }: InspectorProps) {
   return (
     <Card aria-label="Inspector" className="flex flex-col desktop:sticky desktop:top-3.5">
       {selection.run ? (
-        <StageInspector execution={execution} run={selection.run} selection={selection} />
+        <StageInspector
+          execution={execution}
+          run={selection.run}
+          selection={selection}
+          tools={tools}
+        />
       ) : (
         <WholeInspector execution={execution} selection={selection} />
       )}
@@ -36,7 +46,9 @@ export function Inspector({ execution, selection }: InspectorProps) {
 
 const PANEL = 'min-h-[260px] -outline-offset-2'
 
-function StageInspector({ execution, run, selection }: InspectorProps & { run: StageRun }) {
+type StageInspectorProps = InspectorProps & { run: StageRun }
+
+function StageInspector({ execution, run, selection, tools }: StageInspectorProps) {
   const failingRow = run.error?.location?.row ?? null
   const names = new Map(execution.stages.map((stage) => [stage.stage, stage.name]))
   return (
@@ -46,9 +58,7 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
         end={
           <>
             {run.type}
-            {execution.ended_at !== null && run.phase === 'main' && (
-              <RunAgainButton execution={execution} only={run.stage} />
-            )}
+            {tools?.(run)}
             <Button variant="ghost" size="small" onClick={selection.selectWhole}>
               <Icon name="close" className="size-3.5" />
               All stages
@@ -107,7 +117,7 @@ function StageInspector({ execution, run, selection }: InspectorProps & { run: S
 
 /** Why it waits, where its result comes from, and what else is out of the ordinary. */
 function StageNotes({ run }: { run: StageRun }) {
-  const notes: Record<string, React.ReactNode> = {
+  const notes: Record<string, ReactNode> = {
     reason: run.reason,
     cached: run.cached_from && <ExecutionNote text="result taken from" id={run.cached_from} />,
     reused: run.reused_from && <ExecutionNote text="result reused from" id={run.reused_from} />,
@@ -172,7 +182,7 @@ function WholeInspector({ execution, selection }: InspectorProps) {
   )
 }
 
-type HeadingProps = { title: string; end: React.ReactNode; children?: React.ReactNode }
+type HeadingProps = { title: string; end: ReactNode; children?: ReactNode }
 
 function Heading({ title, end, children }: HeadingProps) {
   return (

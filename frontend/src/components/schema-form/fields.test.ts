@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fieldOfProblem, fieldsOf, readAll } from '@/features/pipelines/run-fields'
+import { fieldOfProblem, fieldsOf, readAll } from '@/components/schema-form/fields'
 
 const fields = fieldsOf({
   type: 'object',
@@ -86,5 +86,6 @@ describe('readAll', () => {
 it('finds the field a problem is about', () => {
   expect(fieldOfProblem('inputs.day')).toBe('day')
   expect(fieldOfProblem('inputs.airports[0]')).toBe('airports')
+  expect(fieldOfProblem('values.discount')).toBe('discount')
   expect(fieldOfProblem('stages[0].id')).toBeNull()
 })

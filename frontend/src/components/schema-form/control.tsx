@@ -1,20 +1,20 @@
 import type { FieldErrors, useForm } from 'react-hook-form'
+import type { FormValues, SchemaField } from '@/components/schema-form/fields'
 import { Field, Input, Select, Textarea } from '@/components/ui/field'
-import type { RunField, RunValues } from '@/features/pipelines/run-fields'
 
-type RunControlProps = {
-  field: RunField
-  form: ReturnType<typeof useForm<RunValues>>
-  errors: FieldErrors<RunValues>
+type SchemaControlProps = {
+  field: SchemaField
+  form: ReturnType<typeof useForm<FormValues>>
+  errors: FieldErrors<FormValues>
 }
 
-const INPUT_TYPES: Partial<Record<RunField['kind'], string>> = {
+const INPUT_TYPES: Partial<Record<SchemaField['kind'], string>> = {
   date: 'date',
   datetime: 'datetime-local',
 }
 
 /** One field of a form that is made from a schema. */
-export function RunControl({ field, form, errors }: RunControlProps) {
+export function SchemaControl({ field, form, errors }: SchemaControlProps) {
   const error = errors[field.name]?.message
   const registered = form.register(field.name)
   if (field.kind === 'boolean') {
@@ -62,7 +62,7 @@ export function RunControl({ field, form, errors }: RunControlProps) {
   )
 }
 
-function hintOf(field: RunField) {
+function hintOf(field: SchemaField) {
   const parts = [
     field.hint && `${field.hint.replace(/\.$/, '')}.`,
     field.kind === 'list' && 'One a line.',

@@ -1,4 +1,4 @@
-/** The run form, read from the JSON Schema of a pipeline's inputs. */
+/** Fields of a form, read from a JSON Schema: the inputs of a pipeline, the form of an approval. */
 
 type Kind =
   | 'text'
@@ -11,7 +11,7 @@ type Kind =
   | 'list'
   | 'json'
 
-export type RunField = {
+export type SchemaField = {
   name: string
   label: string
   hint: string | null
@@ -25,9 +25,9 @@ export type RunField = {
   fallback: string | null
 }
 
-export type RunValues = Record<string, string | boolean | undefined>
+export type FormValues = Record<string, string | boolean | undefined>
 
-export function fieldsOf(schema: unknown): RunField[] {
+export function fieldsOf(schema: unknown): SchemaField[] {
   if (!isObject(schema) || !isObject(schema.properties)) return []
   const required = Array.isArray(schema.required) ? schema.required : []
   return Object.entries(schema.properties)
@@ -37,7 +37,7 @@ export function fieldsOf(schema: unknown): RunField[] {
     .toSorted((a, b) => Number(b.required) - Number(a.required))
 }
 
-function toField(name: string, property: Record<string, unknown>, required: boolean): RunField {
+function toField(name: string, property: Record<string, unknown>, required: boolean): SchemaField {
   const kind = kindOf(property)
   const { default: fallback } = property
   const computed = typeof fallback === 'string' && fallback.includes('${{')
@@ -82,7 +82,7 @@ function write(kind: Kind, value: unknown): string {
 }
 
 /** The fields, starting with what an earlier execution was given. */
-export function startingWith(fields: RunField[], given: Record<string, unknown>): RunField[] {
+export function startingWith(fields: SchemaField[], given: Record<string, unknown>): SchemaField[] {
   return fields.map((field) => {
     const value = given[field.name]
     if (value === undefined) return field
@@ -94,7 +94,7 @@ export function startingWith(fields: RunField[], given: Record<string, unknown>)
 export type Read = { ok: true; value: unknown } | { ok: false; message: string }
 
 /** What a control holds, as the API wants it; `undefined` leaves the input to its default. */
-export function readField(field: RunField, raw: string | boolean | undefined): Read {
+export function readField(field: SchemaField, raw: string | boolean | undefined): Read {
   if (typeof raw === 'boolean') return { ok: true, value: raw }
   const text = raw ?? ''
   if (text.trim() === '') {
@@ -125,7 +125,7 @@ export function readField(field: RunField, raw: string | boolean | undefined): R
   }
 }
 
-function readNumber(field: RunField, text: string): Read {
+function readNumber(field: SchemaField, text: string): Read {
   const value = Number(text)
   if (!Number.isFinite(value)) return { ok: false, message: `'${text}' is not a number.` }
   if (field.kind === 'integer' && !Number.isInteger(value)) {
@@ -134,7 +134,7 @@ function readNumber(field: RunField, text: string): Read {
   return { ok: true, value }
 }
 
-function readJson(field: RunField, text: string): Read {
+function readJson(field: SchemaField, text: string): Read {
   try {
     return { ok: true, value: JSON.parse(text) as unknown }
   } catch {
@@ -144,8 +144,8 @@ function readJson(field: RunField, text: string): Read {
 
 /** The inputs to send; what is left to its default is left out. Fields that cannot be read are named with why. */
 export function readAll(
-  fields: readonly RunField[],
-  values: RunValues,
+  fields: readonly SchemaField[],
+  values: FormValues,
 ): { inputs: Record<string, unknown>; errors: Record<string, string> } {
   const inputs: Record<string, unknown> = {}
   const errors: Record<string, string> = {}
@@ -158,7 +158,7 @@ export function readAll(
 }
 
 /** Travels beside the inputs; no input can be called so. */
-export const DATA_FIELD: RunField = {
+export const DATA_FIELD: SchemaField = {
   name: '$data',
   label: 'Data',
   hint: 'Given to input stages that name no file of their own, for example [3, 1, 2]',
@@ -169,9 +169,9 @@ export const DATA_FIELD: RunField = {
   fallback: null,
 }
 
-/** The field a problem of the API is about: "inputs.day" → "day". */
+/** The field a problem of the API is about: "inputs.day" or "values.day" → "day". */
 export function fieldOfProblem(path: string): string | null {
-  return /^inputs\.([^.[]+)/.exec(path)?.[1] ?? null
+  return /^(?:inputs|values)\.([^.[]+)/.exec(path)?.[1] ?? null
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
