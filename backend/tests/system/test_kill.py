@@ -11,34 +11,43 @@ from pathlib import Path
 
 import httpx
 
+from flexiroaster.stages.process.orphans import kill_left_over
 from tests.system.server import PATIENCE_SECONDS, ServerProcess
 
 STAGES = 12
 ROUNDS = 20
+CODE = """
+import os, signal
+if os.fork() == 0:
+    os.setsid()
+    signal.pause()
+print("working")
+result = 1
+"""
+NO_NOOPS = {
+    3: {"type": "python", "config": {"code": CODE}},
+    STAGES // 2: {"type": "wait", "config": {"seconds": 0.05}},
+    9: {"type": "shell", "config": {"command": "(setsid sleep 987 &); echo working"}},
+}
 PIPELINE = {
     "id": "chain",
     "name": "Work",
-    "stages": [
-        {
-            "id": f"s{n}",
-            "type": "wait" if n == STAGES // 2 else "noop",
-            "config": {"seconds": 0.05} if n == STAGES // 2 else {},
-        }
-        for n in range(STAGES)
-    ],
+    "stages": [{"id": f"s{n}", **NO_NOOPS.get(n, {"type": "noop"})} for n in range(STAGES)],
 }
 FINAL = {"success", "failed", "cancelled", "timed_out"}
 
 
 def test_nothing_is_lost_when_the_server_is_killed_again_and_again(tmp_path: Path) -> None:
     accepted: list[str] = []
-    with ServerProcess(tmp_path) as server:
+    with ServerProcess(tmp_path, environment={"FLEXIROASTER_CODE_STAGES": "on"}) as server:
         with server.client() as client:
             client.post("/api/pipelines", json=PIPELINE).raise_for_status()
         for round_ in range(ROUNDS):
             with server.client() as client:
+                if round_ % 2 == 0:
+                    wait_for_the_end(client, accepted)
                 accepted += [start(client, f"{round_}-{n}") for n in range(4)]
-                wait_for_moment(client, round_, accepted[-1])
+                wait_for_moment(client, round_, accepted)
                 server.kill()
             server.start()
         with server.client() as client:
@@ -46,16 +55,30 @@ def test_nothing_is_lost_when_the_server_is_killed_again_and_again(tmp_path: Pat
             assert {state(client, execution) for execution in accepted} == {"success"}
             assert start(client, "0-0") == accepted[0], "a key of before the kills must not start another execution"
         assert server.stop() == 0
+    assert kill_left_over(tmp_path / "data" / "scratch") == []
     check_records(tmp_path / "data" / "flexiroaster.db", accepted)
 
 
-def wait_for_moment(client: httpx.Client, round_: int, newest: str) -> None:
-    """At once, in the midst of work, or when some have ended."""
-    match round_ % 3:
+def wait_for_moment(client: httpx.Client, round_: int, accepted: list[str]) -> None:
+    """At once, in the midst of work, while code runs, or when all has ended."""
+    newest = accepted[-1]
+    match round_ % 4:
         case 1:
             until(lambda: state(client, newest) != "queued")
         case 2:
-            until(lambda: state(client, newest) in FINAL)
+            until(lambda: stage_state(client, newest, 3) in {"running", *FINAL})
+        case 3:
+            wait_for_the_end(client, accepted)
+
+
+def wait_for_the_end(client: httpx.Client, accepted: list[str]) -> None:
+    """None of them may meet a third kill: a stage that has lost three servers fails for good."""
+    until(lambda: {state(client, execution) for execution in accepted[-12:]} <= FINAL)
+
+
+def stage_state(client: httpx.Client, execution: str, position: int) -> str:
+    answer = client.get(f"/api/executions/{execution}").raise_for_status().json()
+    return str(answer["stages"][position]["status"])
 
 
 SLOW = {
