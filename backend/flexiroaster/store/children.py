@@ -155,7 +155,7 @@ def parent_of(connection: sa.Connection, execution_id: str) -> LinkRow | None:
 
 
 def children_of(connection: sa.Connection, execution_id: str, *, limit: int) -> list[LinkRow]:
-    """In the order in which they were started."""
+    """By the stage and the item that started them; of one, in the order in which it did."""
     query = (
         sa.select(
             _child.c.id.label("execution_id"),
@@ -167,7 +167,7 @@ def children_of(connection: sa.Connection, execution_id: str, *, limit: int) -> 
         )
         .join_from(_child, stage_runs, _of_same_run)
         .where(_child.c.parent_id == execution_id)
-        .order_by(_child.c.id)
+        .order_by(stage_runs.c.position, stage_runs.c.idx, _child.c.id)
         .limit(limit)
     )
     return [LinkRow(**row) for row in connection.execute(query).mappings()]
