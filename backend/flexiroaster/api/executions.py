@@ -189,6 +189,27 @@ def cancel_execution(
 
 
 @router.post(
+    "/{execution_id}/stages/{stage}/cancel",
+    operation_id="cancelStageRun",
+    summary="Cancel one stage of an execution",
+    status_code=202,
+    responses=errors(404, 409),
+)
+def cancel_stage_run(
+    execution_id: ExecutionId,
+    stage: StageName,
+    user: Annotated[Caller, Depends(permit("executions:cancel"))],
+    use: Use,
+    index: Annotated[int, Query(ge=0, le=LARGEST_INT, description="The foreach index: one item alone.")] = 0,
+) -> schemas.StageRunBody:
+    """The execution goes on with what does not need it, and ends as `cancelled` once that has ended. An item counts as
+    one that did not succeed. Asking again does no harm.
+    """
+    use.executions.cancel_stage(execution_id, stage, index, user.email)
+    return answers.stage_run(use.history.stage(execution_id, stage, index).entry, use.history.now())
+
+
+@router.post(
     "/{execution_id}/pause",
     operation_id="pauseExecution",
     summary="Pause an execution",

@@ -105,6 +105,10 @@ def rerun(
 
 def cancel(
     execution: ExecutionArgument = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="This stage alone; the execution goes on.")] = None,
+    item: Annotated[
+        int, typer.Option("--item", min=1, max=1_000_000, help="With --stage: this foreach item alone.")
+    ] = 0,
     all_: AllOption = False,
     pipeline: PipelineOption = None,
     status: StatusOption = None,
@@ -115,11 +119,17 @@ def cancel(
     as_json: JsonOption = False,
     folder: FolderOption = None,
 ) -> None:
-    """Cancel an execution, or with --all many: running stages are told to stop."""
+    """Cancel an execution, one stage of it, or with --all many: running stages are told to stop."""
     from flexiroaster.cli.client import connected
 
     wanted = _which(execution, all_, pipeline, status, since, until)
+    if (stage is not None and execution is None) or (stage is None and item):
+        raise typer.BadParameter("--stage needs an execution, and --item a stage.", param_hint="'--stage'")
     with connected(folder) as server:
+        if execution is not None and stage is not None:
+            path = f"/api/executions/{_part(execution)}/stages/{_part(stage)}/cancel?index={item}"
+            _print_stage(server.post(path), as_json)
+            return
         if execution is None:
             _treat_many(server, "cancel", wanted, yes, dry_run, as_json)
             return
@@ -128,6 +138,14 @@ def cancel(
         _print_json(done)
     else:
         typer.echo(f"{done['pipeline_id']} #{done['number']} is {done['status']}")
+
+
+def _print_stage(run: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(run)
+    else:
+        name = f"{run['stage']}[{run['index']}]" if run["index"] else run["stage"]
+        typer.echo(f"{name} is {run['status']}")
 
 
 def pause(

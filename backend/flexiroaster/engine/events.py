@@ -27,6 +27,8 @@ class EventType(StrEnum):
     APPROVAL_REQUESTED = "approval_requested"
     APPROVAL_DECIDED = "approval_decided"
     STAGE_REPEATING = "stage_repeating"
+    STAGE_CANCELLING = "stage_cancelling"
+    """It alone was told to stop. Where the whole execution is, that is said once."""
     STAGE_CANCELLED = "stage_cancelled"
     EXECUTION_COMPLETED = "execution_completed"
     EXECUTION_FAILED = "execution_failed"

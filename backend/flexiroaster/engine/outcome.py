@@ -64,7 +64,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
+    """`killed`: it did not end when it was told to, and was made to."""
+
     reason: str = "cancelled"
+    killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

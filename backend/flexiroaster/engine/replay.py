@@ -113,7 +113,7 @@ def _tell_stage(run: ReplayedStage, event: Event) -> None:
         run.reason, run.error = payload.get("reason"), _error(payload)
         run.rows, run.bytes = payload.get("rows"), payload.get("bytes")
         run.reused_from = payload.get("reused_from", run.reused_from)
-    elif event.type in (T.STAGE_RETRYING, T.STAGE_WAITING, T.STAGE_REPEATING):
+    elif event.type in (T.STAGE_RETRYING, T.STAGE_WAITING, T.STAGE_REPEATING, T.STAGE_CANCELLING):
         run.reason = payload.get("reason")
         run.error = _error(payload)
     else:

@@ -19,6 +19,11 @@ class Key(NamedTuple):
     index: int = 0  # type: ignore[assignment]  # tuple.index is not missed
 
 
+def stage_run_name(stage: str, index: int) -> str:
+    """As errors call it."""
+    return f"{stage}[{index}]" if index else stage
+
+
 @dataclass(slots=True)
 class StageRun:
     """One stage × foreach index of an execution.

@@ -13,8 +13,16 @@ import structlog
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import Conflict, NotFound, StageError
-from flexiroaster.engine.runs import Execution, ExecutionState
-from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus, Phase, StageStatus
+from flexiroaster.engine.planner.foreach import runs_items
+from flexiroaster.engine.runs import Execution, ExecutionState, Key, StageRun, stage_run_name
+from flexiroaster.engine.state import (
+    EXECUTION_FINAL,
+    RETRYABLE_EXECUTIONS,
+    STAGE_FINAL,
+    ExecutionStatus,
+    Phase,
+    StageStatus,
+)
 from flexiroaster.services.admission import Admission
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.deadlines import Deadlines
@@ -90,6 +98,28 @@ class Executions:
                 planner.cancel(draft, reason)
 
         self._changes.change(execution_id, decide)
+
+    def cancel_stage(self, execution_id: str, stage: str, index: int = 0, actor: str | None = None) -> None:
+        """Ask one stage, or one item of a foreach stage, to stop; the execution goes on. Asking again does no harm.
+
+        Raises NotFound, and Conflict when it has ended otherwise, or is none of what may run now.
+        """
+        reason = f"cancelled by {actor}" if actor else "cancelled"
+        tally = Tally()
+
+        def operation(tx: Transaction) -> None:
+            live = self._changes.touch(tx, tally, execution_id)
+            key = _key(live, stage, index)
+            _refuse_stage_unless_open(live, key)
+            draft = self._changes.draft(live)
+            if draft.find(key) is not None:
+                _refuse_if_ended(draft.run(key).status, stage, index)
+                planner.cancel_stage(draft, key, reason)
+            else:
+                planner.cancel_item(draft, _item_in_store(tx, execution_id, stage, key), reason)
+            self._changes.save(tx, tally, live, draft)
+
+        self._changes.write(operation, tally)
 
     def pause(self, execution_id: str, actor: str | None = None) -> None:
         """What runs goes on to its end, nothing else starts before `resume`. Asking again does no harm; raises Conflict
@@ -219,6 +249,48 @@ def _refuse_unless_pausable(execution: Execution) -> None:
         raise Conflict(
             f"Execution {execution.id} has not begun, it is {execution.reason}: cancel it, or pause its pipeline.",
             "not_pausable",
+        )
+
+
+def _key(live: Live, stage: str, index: int) -> Key:
+    position = live.version.plan.positions.get(stage)
+    if position is None:
+        raise NotFound("stage run", stage_run_name(stage, index))
+    return Key(position, index)
+
+
+def _refuse_stage_unless_open(live: Live, key: Key) -> None:
+    """Whether there is such a stage run, as far as can be told without the store, and the execution is under way."""
+    execution, runs = live.state.execution, live.state.runs
+    planned = live.version.plan.stages[key.position]
+    own = runs.get(Key(key.position))
+    if execution.status in EXECUTION_FINAL:
+        raise Conflict(f"Execution {execution.id} has already ended as {execution.status.value}.", "already_ended")
+    if execution.waiting_since is not None:
+        raise Conflict(
+            f"Execution {execution.id} has not begun, it is {execution.reason}: cancel it as a whole.",
+            "not_cancellable",
+        )
+    if own is None:
+        raise Conflict(
+            f"Stage {planned.id} is not under way: it belongs to what runs when the execution ends.", "not_cancellable"
+        )
+    if key.index and key not in runs and not runs_items(own):
+        raise Conflict(f"The items of stage {planned.id} are not under way.", "not_cancellable")
+
+
+def _item_in_store(tx: Transaction, execution_id: str, stage: str, key: Key) -> StageRun:
+    found = progress.load_run(tx.sa, execution_id, key)
+    if found is None:
+        raise NotFound("stage run", stage_run_name(stage, key.index))
+    _refuse_if_ended(found.status, stage, key.index)
+    return found
+
+
+def _refuse_if_ended(status: StageStatus, stage: str, index: int) -> None:
+    if status in STAGE_FINAL and status is not StageStatus.CANCELLED:
+        raise Conflict(
+            f"Stage run {stage_run_name(stage, index)} has already ended as {status.value}.", "already_ended"
         )
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
 from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, Phase
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
@@ -181,7 +182,7 @@ class History:
             row = _found(connection, id)
             run = store.stage_run(connection, id, stage, index)
             if run is None:
-                raise NotFound("stage run", f"{stage}[{index}]" if index else stage)
+                raise NotFound("stage run", stage_run_name(stage, index))
             (entry,) = self._entries(connection, row, [run], stage=stage)
             attempts = store.earlier_attempts(connection, id, run.position, index)
             item = item_store.value(connection, id, run.position, index) if index else None

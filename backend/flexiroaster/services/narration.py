@@ -108,8 +108,13 @@ def _stage_skipped(event: Event) -> tuple[str, str]:
     return "info", f"not run: {event.payload.get('reason', '')}"
 
 
+def _stage_cancelling(event: Event) -> tuple[str, str]:
+    return "info", f"told to stop: {event.payload['reason']}"
+
+
 def _stage_cancelled(event: Event) -> tuple[str, str]:
-    return "info", "cancelled"
+    reason = str(event.payload.get("reason") or "cancelled")
+    return "info", reason if reason.startswith("cancelled") else f"cancelled: {reason}"
 
 
 def _items_cancelled(event: Event) -> tuple[str, str]:
@@ -159,6 +164,7 @@ _TELLERS = {
     EventType.EXECUTION_SIGNALLED: _signalled,
     EventType.DEADLINE_MISSED: _deadline_missed,
     EventType.STAGE_SKIPPED: _stage_skipped,
+    EventType.STAGE_CANCELLING: _stage_cancelling,
     EventType.STAGE_CANCELLED: _stage_cancelled,
     EventType.STAGE_ITEMS_CANCELLED: _items_cancelled,
     EventType.STAGE_REPEATING: _stage_repeating,

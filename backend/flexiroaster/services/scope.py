@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flexiroaster.engine.errors import StageError
-from flexiroaster.engine.runs import Key
+from flexiroaster.engine.runs import Execution, Key
+from flexiroaster.engine.state import ExecutionStatus, Phase
 from flexiroaster.services.live import Live, Spilled
 
 ReadSpilled = Callable[[str], Any]
@@ -34,13 +35,18 @@ def scope(live: Live, read_spilled: ReadSpilled) -> dict[str, Any]:
             "logical_date": live.logical_date,
             "trigger": live.trigger,
             "data": live.data,
-            "status": (execution.stopping_as or execution.status).value,
+            "status": _status(execution).value,
             "failed_stage": execution.failed_stage or "",
             "error": _error(execution.error),
         },
         "trigger": {"type": live.trigger},
         "secrets": {},
     }
+
+
+def _status(execution: Execution) -> ExecutionStatus:
+    """For its handlers, what it will end as."""
+    return execution.status if execution.phase is Phase.MAIN else execution.stopping_as or execution.status
 
 
 _NO_ERROR = {"summary": "", "message": "", "code": "", "kind": "", "suggestion": ""}

@@ -297,6 +297,16 @@ def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
     return ExecutionState(_execution(row), known, _newest_seq(connection, execution_id), still_open, groups)
 
 
+def load_run(connection: sa.Connection, execution_id: str, key: Key) -> StageRun | None:
+    """One alone, such as an item that is not in memory."""
+    table = stage_runs.c
+    query = sa.select(stage_runs).where(
+        table.execution_id == execution_id, table.position == key.position, table.idx == key.index
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else _stage_run(row)
+
+
 def _newest_seq(connection: sa.Connection, execution_id: str) -> int:
     return connection.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.execution_id == execution_id)) or 0
 

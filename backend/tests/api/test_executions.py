@@ -270,3 +270,20 @@ def test_a_poisoned_record_does_not_break_the_lists(still: ServerApp) -> None:
         found = still.client.get(f"/api/executions/orders-{number}")
         assert found.status_code == 200
         assert found.json()["stages"][0]["error"] is not None
+
+
+def test_one_stage_is_cancelled_alone(server: ServerApp) -> None:
+    slow = {"id": "slow", "type": "wait", "needs": [], "config": {"duration": "1h"}}
+    server.make("night", slow, {"id": "after", "type": "noop", "needs": ["slow"], "join": "all_done"})
+    id = server.client.post("/api/pipelines/night/execute", json={}).json()["execution_id"]
+    path = f"/api/executions/{id}/stages/slow/cancel"
+    assert server.client.post(path, headers={"authorization": "Bearer viewer"}).status_code == 403
+    answer = server.client.post(path)
+    assert (answer.status_code, answer.json()["status"] in ("cancelling", "cancelled")) == (202, True)
+    assert answer.json()["reason"] == "cancelled by admin@example.com"
+    ended = server.ended(id)
+    assert (ended["status"], ended["counts"]) == ("cancelled", {"cancelled": 1, "success": 1})
+    refused = server.client.post(path)
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_ended")
+    assert server.client.post(f"/api/executions/{id}/stages/nothing/cancel").status_code == 404
+    assert server.client.post(f"{path}?index=-1").status_code == 422

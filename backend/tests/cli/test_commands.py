@@ -432,6 +432,20 @@ def test_paused_execution_is_resumed(server: ServerProcess, tmp_path: Path) -> N
     assert (late.returncode, "has already ended as cancelled" in late.stderr) == (1, True)
 
 
+def test_one_stage_is_cancelled_alone(server: ServerProcess, tmp_path: Path) -> None:
+    rest = {"id": "rest", "type": "wait", "needs": [], "config": {"seconds": 600}}
+    stages = [rest, {"id": "tidy", "type": "noop", "needs": ["rest"], "join": "all_done"}]
+    server.client().post("/api/pipelines", json={"id": "napping", "name": "Napping", "stages": stages})
+    data = at(server)
+    execution = flexi(tmp_path, "execute", "napping", *data).stdout.split()[-1]
+    done = flexi(tmp_path, "cancel", execution, "--stage", "rest", *data)
+    assert (done.returncode, done.stdout) == (0, "rest is cancelled\n"), done.stderr
+    late = flexi(tmp_path, "cancel", execution, "--stage", "tidy", *data)
+    assert (late.returncode, "has already ended as cancelled" in late.stderr) == (1, True)
+    for wrong in (("--stage", "rest"), (execution, "--item", "1"), (execution, "--stage", "rest", "--all")):
+        assert flexi(tmp_path, "cancel", *wrong, *data).returncode == 2
+
+
 def test_cancel_says_what_became_of_it(server: ServerProcess, tmp_path: Path, failed: str) -> None:
     data = at(server)
     gone = flexi(tmp_path, "cancel", "nothing", *data)

@@ -57,6 +57,10 @@ class ItemSimulation(Simulation):
         assert self.claim(key) is not None, f"{key} is not ready: {self.state.runs.get(key)}"
         self.record(key, outcome or Succeeded())
 
+    def cancel_item(self, key: Key) -> None:
+        """One that is not in memory."""
+        self._apply(planner.cancel_item, replace(self.rows[key]), "cancelled by bob")
+
     def items(self, stage: str) -> str:
         """The states of its items in order, a letter each."""
         return "".join(LETTERS[run.status] for _, run in sorted(self._of(self.plan.positions[stage]).items()))

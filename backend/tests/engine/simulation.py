@@ -99,6 +99,9 @@ class Simulation:
     def cancel(self) -> None:
         self._apply(planner.cancel, "cancelled by ada")
 
+    def cancel_stage(self, stage: str | Key) -> None:
+        self._apply(planner.cancel_stage, self.key(stage), "cancelled by bob")
+
     def pause(self) -> None:
         self._apply(planner.pause, "paused by ada")
 

@@ -397,6 +397,7 @@ def _drive(run: ItemSimulation, count: int, data: st.DataObject) -> None:
         moves += [("lose", key) for key in run.held()]
         rare = data.draw(st.integers(0, 25))
         moves += [("cancel", None)] if rare == 0 else []
+        moves += [("cancel_stage", key) for key in {**run.state.runs, **run.rows}] if rare in (2, 3) else []
         moves += [("die", None)] if rare == 1 else []
         assert moves, f"stuck: {run.statuses()} {run.items('a')} {run.state.groups}"
         _step(run, count, data, *data.draw(st.sampled_from(moves)))
@@ -420,6 +421,10 @@ def _step(run: ItemSimulation, count: int, data: st.DataObject, move: str, key: 
             run.lose(key)
         case "cancel", _:
             run.cancel()
+        case "cancel_stage", Key() if key in run.state.runs:
+            run.cancel_stage(key)
+        case "cancel_stage", Key() if foreach.runs_items(run.stage("a")):
+            run.cancel_item(key)
         case "die", _:
             run.die()
 

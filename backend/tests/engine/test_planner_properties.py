@@ -75,6 +75,7 @@ def drive(run: Simulation, data: st.DataObject, *, accidents: bool = True) -> No
         if accidents:
             moves += [("lose", key) for key in run.held()]
             moves += [("cancel", None), ("time_out", None)] if data.draw(st.integers(0, 12)) == 0 else []
+            moves += [("cancel_stage", key) for key in run.state.runs] if data.draw(st.integers(0, 8)) == 0 else []
             moves += [("pause", None)] if run.execution.status in OPEN and data.draw(st.integers(0, 6)) == 0 else []
         moves += [("resume", None)] if run.status == "paused" else []
         assert moves, f"stuck: {run.statuses()}"
@@ -96,6 +97,8 @@ def _step(run: Simulation, data: st.DataObject, move: str, key: Key | None) -> N
             run.lose(key)
         case "cancel", _:
             run.cancel()
+        case "cancel_stage", Key():
+            run.cancel_stage(key)
         case "pause", _:
             run.pause()
         case "resume", _:
@@ -142,7 +145,7 @@ def _check(run: Simulation) -> None:
     broken = {StageStatus.FAILED, StageStatus.TIMED_OUT}
     if execution.status.value == "success":
         main = [stage for stage in run.state.runs.values() if _phase(run, stage.key) is Phase.MAIN]
-        assert not any(stage.status in broken for stage in main)
+        assert not any(stage.status in {*broken, StageStatus.CANCELLED} for stage in main) or _was_stopped(run)
     if execution.status.value == "failed":
         assert execution.failed_stage is not None
         assert run.stage(execution.failed_stage).status in broken
@@ -152,6 +155,11 @@ def _check(run: Simulation) -> None:
         assert stage.waits_for is None
         repeat = run.plan.stages[stage.key.position].repeat
         assert stage.iterations <= (repeat.max if repeat else 0)
+
+
+def _was_stopped(run: Simulation) -> bool:
+    """By a stage that said that it is a success."""
+    return any((event.payload.get("reason") or "").endswith("ended the execution") for event in run.history)
 
 
 def _phase(run: Simulation, key: Key) -> Phase:

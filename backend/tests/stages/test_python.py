@@ -531,7 +531,7 @@ class TestEnding:
             print("ready")
             while True: signal.pause()
         """
-        assert run(context, code, grace="100ms") == Cancelled("cancelled (killed)")
+        assert run(context, code, grace="100ms") == Cancelled(killed=True)
 
     def test_cancel_before_the_start_ends_it(self, context: FakeContext) -> None:
         context.cancel()

@@ -303,7 +303,7 @@ class TestEnding:
     def test_script_that_ignores_the_signal_is_killed(self, context: FakeContext) -> None:
         cancel_on(context, "ready")
         outcome = shell(context, "trap '' TERM; echo ready; while :; do sleep 60; done", grace="100ms")
-        assert outcome == Cancelled("cancelled (killed)")
+        assert outcome == Cancelled(killed=True)
 
     def test_background_processes_end_with_the_script(self, context: FakeContext) -> None:
         """They hold its standard output, which the stage would wait for."""

@@ -7,6 +7,7 @@ decision touches are looked at, so its cost does not grow with the pipeline.
 
 from flexiroaster.engine.draft import IllegalMove
 from flexiroaster.engine.planner.admitting import admit, turn_away
+from flexiroaster.engine.planner.cancelling import cancel_item, cancel_stage
 from flexiroaster.engine.planner.finishing import fail_outputs
 from flexiroaster.engine.planner.holding import claim, claimable, goes_on_with_attempt, is_current, lose, release
 from flexiroaster.engine.planner.pausing import pause, resume
@@ -23,6 +24,8 @@ __all__ = [
     "admit",
     "begin",
     "cancel",
+    "cancel_item",
+    "cancel_stage",
     "claim",
     "claimable",
     "expire",

@@ -9,7 +9,8 @@ from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.planner.phases import begin_next_phase
-from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
+from flexiroaster.engine.runs import Key
+from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus, StageStatus
 
 E = ExecutionStatus
 
@@ -33,6 +34,9 @@ def finish_if_done(draft: Draft) -> bool:
     if execution.paused_at is not None:  # what still ran when it was paused was all there was
         draft.change_execution(paused_at=None, reason=None)
         execution = draft.execution
+    if status is E.CANCELLED and execution.reason is None:
+        draft.change_execution(reason=_what_was_cancelled(draft))
+        execution = draft.execution
     draft.change_execution(status=status, ended_at=draft.now, waiting_since=None)
     details: dict[str, Any] = {"status": status.value}
     if execution.error is not None:
@@ -46,6 +50,16 @@ def finish_if_done(draft: Draft) -> bool:
         details["duration_seconds"] = duration
     draft.emit(_EXECUTION_EVENTS[status], **details)
     return True
+
+
+def _what_was_cancelled(draft: Draft) -> str | None:
+    """Of an execution that nobody cancelled as a whole."""
+    for stage in draft.plan.stages[: draft.plan.main]:
+        run = draft.run(Key(stage.position))
+        if run.status is StageStatus.CANCELLED:
+            reason = run.reason or "cancelled"
+            return f"{stage.id} was {reason}" if reason.startswith("cancelled") else f"{stage.id}: {reason}"
+    return None
 
 
 def fail_outputs(draft: Draft, error: StageError) -> None:

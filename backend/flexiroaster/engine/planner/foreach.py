@@ -26,7 +26,7 @@ REOPEN: dict[str, Any] = {"foreach": "reopen"}
 
 _HELD = frozenset({S.RUNNING, S.CANCELLING})
 _ASLEEP = frozenset({S.RETRYING, S.WAITING})
-_FAILED = frozenset({S.FAILED, S.TIMED_OUT})
+_ENDED_BADLY = {S.FAILED: "failed", S.TIMED_OUT: "failed", S.CANCELLED: "was cancelled"}
 
 
 class ToCancel(NamedTuple):
@@ -70,8 +70,17 @@ def hand_out(draft: Draft, position: int, runs: Sequence[StageRun]) -> None:
             group.out += 1
 
 
-def item_ended(draft: Draft, key: Key, status: StageStatus) -> list[ToCancel]:
-    """Count it; answers what ends with it. Call it once the item has its final state."""
+def bring(draft: Draft, run: StageRun) -> None:
+    """An item out of its turn, as the store has it: something is to be done with it."""
+    draft.changed_group(run.key.position).out += 1
+    draft.state.runs[run.key] = run
+
+
+def item_ended(draft: Draft, key: Key, status: StageStatus, *, alone: bool) -> list[ToCancel]:
+    """Count it; answers what ends with it. Call it once the item has its final state.
+
+    `alone`: it does not end because of another one.
+    """
     group = draft.changed_group(key.position)
     group.out -= 1
     match status:
@@ -84,10 +93,10 @@ def item_ended(draft: Draft, key: Key, status: StageStatus) -> list[ToCancel]:
         case _:
             group.failed += 1
     also: list[ToCancel] = []
-    if status in _FAILED and is_lost_cause(draft, key):
-        also += _cancel_rest(draft, key.position, f"not run because item {key.index:,} failed")
+    own = draft.run(Key(key.position))
+    if alone and own.status is S.RUNNING and status in _ENDED_BADLY and is_lost_cause(draft, key):
+        also += _cancel_rest(draft, key.position, f"not run because item {key.index:,} {_ENDED_BADLY[status]}")
     if group.left == 0:
-        own = draft.run(Key(key.position))
         if own.status is S.CANCELLING:
             also.append(ToCancel(own, own.reason))
         elif runs_items(own):

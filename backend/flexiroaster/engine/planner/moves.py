@@ -58,7 +58,10 @@ _FRESH = {item.name: item.default for item in fields(StageRun) if item.name not 
 
 
 class Ending(NamedTuple):
-    """A final state about to be given. `blocked`: skipped, but counted as failed by what needs it."""
+    """A final state about to be given. `blocked`: skipped, but counted as failed by what needs it.
+
+    `alone`: of a foreach item, that it does not end because of another one.
+    """
 
     run: StageRun
     status: StageStatus
@@ -68,6 +71,7 @@ class Ending(NamedTuple):
     rows: int | None = None
     bytes: int | None = None
     not_chosen: frozenset[str] = frozenset()
+    alone: bool = True
 
 
 def end(draft: Draft, first: Ending) -> None:
@@ -75,7 +79,8 @@ def end(draft: Draft, first: Ending) -> None:
     endings = [first]
     while endings:  # not recursion: a chain of 10,000 skips would not fit on the stack
         ending = endings.pop()
-        run, status, error, reason, blocked, rows, size, not_chosen = ending
+        run, status, error, reason, blocked, rows, size, not_chosen, alone = ending
+        began = run.status is not S.PENDING
         if run.waits_for is not None:
             draft.leave(run)
         announce_end(
@@ -96,13 +101,15 @@ def end(draft: Draft, first: Ending) -> None:
             ),
         )
         if run.key.index:
-            also = foreach.item_ended(draft, run.key, status)
-            endings += [Ending(other, S.CANCELLED, reason=why) for other, why in also]
+            also = foreach.item_ended(draft, run.key, status, alone=alone)
+            endings += [Ending(other, S.CANCELLED, reason=why, alone=False) for other, why in also]
             continue
         stage = draft.plan.stages[run.key.position]
         if status is S.FAILED or status is S.TIMED_OUT:
             _blame(draft, stage, error)
-        if stage.undoes is not None and goes_on(draft.execution):
+        elif status is S.CANCELLED:
+            _cannot_succeed(draft, stage)
+        if stage.undoes is not None and began and goes_on(draft.execution):
             undo_next(draft)
         for position in stage.successors:
             passed_over = bool(not_chosen) and draft.plan.stages[position].id in not_chosen
@@ -233,6 +240,15 @@ def _blame(draft: Draft, stage: PlannedStage, error: StageError | None) -> None:
     blamed = draft.execution.failed_stage
     if blamed is None or stage.rank < draft.plan.rank_of(blamed):
         draft.change_execution(failed_stage=stage.id, error=error)
+    if draft.execution.stopping_as is E.CANCELLED and draft.execution.status is not E.CANCELLING:
+        draft.change_execution(stopping_as=None)  # a failure says more than what was cancelled alone
+
+
+def _cannot_succeed(draft: Draft, stage: PlannedStage) -> None:
+    """A stage was cancelled alone. Where it was because all is stopped, how it ends is known."""
+    execution = draft.execution
+    if stage.phase is Phase.MAIN and execution.failed_stage is None and execution.stopping_as is None:
+        draft.change_execution(stopping_as=E.CANCELLED)
 
 
 def spoken(delay: timedelta) -> str:

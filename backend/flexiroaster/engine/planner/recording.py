@@ -46,16 +46,12 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
     match outcome:
         case Succeeded(again=True):
             repeat(draft, run, outcome)
-        case Succeeded(cached_from=str()):
-            take_over(draft, run, outcome)
-        case Succeeded(rows=rows, bytes=size, not_chosen=not_chosen):
-            if draft.plan.stages[run.key.position].repeat is not None:
-                run = draft.change(run, iterations=run.iterations + 1)
-            end(draft, Ending(run, S.SUCCESS, rows=rows, bytes=size, not_chosen=not_chosen))
+        case Succeeded():
+            _succeed(draft, run, outcome)
         case Skipped(reason=reason):
             end(draft, Ending(run, S.SKIPPED, reason=reason))
         case Cancelled(reason=reason):
-            end(draft, Ending(run, S.CANCELLED, reason=reason))
+            end(draft, Ending(run, S.CANCELLED, reason=_how(reason, outcome)))
         case Expanded():
             expand(draft, run, outcome)
         case Waiting():
@@ -66,6 +62,15 @@ def _record(draft: Draft, run: StageRun, outcome: Outcome, chance: float) -> Non
             _record_failure(draft, run, error, chance)
         case _:
             assert_never(outcome)
+
+
+def _succeed(draft: Draft, run: StageRun, outcome: Succeeded) -> None:
+    if outcome.cached_from is not None:
+        take_over(draft, run, outcome)
+        return
+    if draft.plan.stages[run.key.position].repeat is not None:
+        run = draft.change(run, iterations=run.iterations + 1)
+    end(draft, Ending(run, S.SUCCESS, rows=outcome.rows, bytes=outcome.bytes, not_chosen=outcome.not_chosen))
 
 
 def take_over(draft: Draft, run: StageRun, outcome: Succeeded) -> None:
@@ -102,8 +107,12 @@ def _record_failure(draft: Draft, run: StageRun, error: StageError, chance: floa
 
 
 def _record_cancelled(draft: Draft, run: StageRun, outcome: Outcome) -> None:
-    """It was told to stop. If it finished first, its work is kept, but nothing follows from it."""
+    """It was told to stop. If it finished first its work is kept; nothing follows from it where all is stopped."""
     if isinstance(outcome, Succeeded) and not outcome.again:
-        end(draft, Ending(run, S.SUCCESS, rows=outcome.rows, bytes=outcome.bytes, not_chosen=outcome.not_chosen))
+        _succeed(draft, run, outcome)
     else:
-        end(draft, Ending(run, S.CANCELLED, reason=run.reason))
+        end(draft, Ending(run, S.CANCELLED, reason=_how(run.reason or "cancelled", outcome)))
+
+
+def _how(reason: str, outcome: Outcome) -> str:
+    return f"{reason} (killed)" if isinstance(outcome, Cancelled) and outcome.killed else reason

@@ -54,11 +54,13 @@ def time_out(draft: Draft) -> None:
 
 
 def stop_early(draft: Draft, run: StageRun, outcome: Stopped) -> None:
-    """A `stop` stage: it ends as the execution will. A success it asks for cannot hide a stage that failed before."""
+    """A `stop` stage: it ends as the execution will. A success it asks for cannot hide a stage that failed before, or
+    was cancelled.
+    """
     stage = draft.plan.stages[run.key.position].id
     ends_as = E(outcome.status)
-    if ends_as is E.SUCCESS and draft.execution.failed_stage is not None:
-        ends_as = E.FAILED
+    if ends_as is E.SUCCESS:
+        ends_as = E.FAILED if draft.execution.failed_stage is not None else draft.execution.stopping_as or ends_as
     draft.change_execution(**unpaused(draft), status=E.CANCELLING, stopping_as=ends_as)
     if outcome.status == "failed":
         error = StageError(outcome.message or f"{stage} ended the execution.", code="stopped")

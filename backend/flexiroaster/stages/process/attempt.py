@@ -83,7 +83,7 @@ class CodeAttempt:
         """The outcome of code that was not let to its end, None when it was."""
         match ending.stopped:
             case "cancelled":
-                return Cancelled("cancelled (killed)" if ending.killed == "grace" else "cancelled")
+                return Cancelled(killed=ending.killed == "grace")
             case "timeout":
                 how = " and was killed" if ending.killed == "grace" else ""
                 return Failed(StageError(f"The stage did not end within its timeout{how}.", "timeout", "timeout"))
