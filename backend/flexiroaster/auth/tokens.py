@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -21,6 +22,8 @@ ISSUER = "flexiroaster"
 ACCESS = "access"
 LONGEST_ACCESS = timedelta(minutes=15)
 LONGEST_TEXT = 4096
+REMEMBERED = 1024
+"""Tokens whose signature was found right and need not be computed again."""
 CLOCK_TOLERANCE_SECONDS = 60
 """How far in the future a token of another server may have been issued."""
 
@@ -58,6 +61,8 @@ class Tokens:
         self._keys = keys
         self._lifetime = lifetime
         self._clock = clock
+        # A page or a script sends the same token with every request; its times are looked at anew each time.
+        self._verified = lru_cache(maxsize=REMEMBERED)(self._verify)
 
     def issue(self, user_id: str, session: str, token_version: int) -> AccessToken:
         issued = int(self._clock().timestamp())
@@ -93,7 +98,7 @@ class Tokens:
             expires_at=datetime.fromtimestamp(expires, UTC),
         )
 
-    def _verified(self, text: str) -> dict[str, Any]:
+    def _verify(self, text: str) -> dict[str, Any]:
         """The claims of a token that we signed, each of the right type; times are not looked at yet."""
         if len(text) > LONGEST_TEXT:
             raise _refused()
