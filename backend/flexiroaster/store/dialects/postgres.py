@@ -51,12 +51,12 @@ class Postgres:
         if self._begun:
             self._send(raw, commit=True)
         elif self._queue:
-            puts = merged(self._queue)
-            if puts is None:
+            together = merged(self._queue)
+            if together is None:
                 self._send(raw, commit=True)
-            else:  # one statement: a transaction by itself
-                with _stale(puts):
-                    raw.execute(*self._statements.of(puts))
+            else:  # one statement is a transaction by itself
+                with _stale(together):
+                    raw.execute(*self._statements.of(together))
         self._forget()
 
     def rollback(self, raw: Any) -> None:
@@ -84,22 +84,30 @@ class Postgres:
     ) -> list[tuple[Any, ...]]:
         """In one round trip: begin where that was not done, what waits in its order, and what is asked for."""
         sent, self._queue = self._queue, []
+        together = merged(sent)
         answer = None
         with _stale(sent), raw.pipeline():
             if not self._begun:
                 self._begun = True
                 raw.execute("BEGIN")
-            for put in sent:
-                if put.name in IDENTITY:
-                    raw.execute(*self._statements.of([put]))
-                else:
-                    for row in put.rows:
-                        raw.execute(self._sql[put.name], row)
+            if together:
+                raw.execute(*self._statements.of(together))
+            elif together is None:
+                self._send_each(raw, sent)
             if fetch is not None:
                 answer = raw.execute(*fetch)
             if commit:
                 raw.execute("COMMIT")
         return [] if answer is None else list(answer.fetchall())
+
+    def _send_each(self, raw: Any, puts: Sequence[Put]) -> None:
+        """In their order, because that matters."""
+        for put in puts:
+            if put.name in IDENTITY:
+                raw.execute(*self._statements.of([put]))
+            else:
+                for row in put.rows:
+                    raw.execute(self._sql[put.name], row)
 
     def to_driver(self, moment: datetime | None) -> datetime | None:
         return moment
