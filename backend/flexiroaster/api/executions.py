@@ -282,6 +282,7 @@ def list_logs(
     execution_id: ExecutionId,
     use: Use,
     stage: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Only of this stage.")] = None,
+    index: Annotated[int | None, Query(ge=0, le=LARGEST_INT, description="Only of this foreach index.")] = None,
     level: Level = None,
     q: Words = None,
     after: Annotated[LogId, Query(description="Lines after this id.")] = None,
@@ -289,7 +290,7 @@ def list_logs(
     limit: Annotated[int, Query(ge=1, le=1000, description="At most this many.")] = 200,
 ) -> list[schemas.LogLine]:
     """Oldest first, from the start unless `after` or `before` says otherwise."""
-    wanted = LogFilter(execution_id=execution_id, stage=stage, levels=at_least(level), text=q)
+    wanted = LogFilter(execution_id=execution_id, stage=stage, index=index, levels=at_least(level), text=q)
     rows = use.logs.of_execution(wanted, after=after, before=before, limit=limit)
     return [answers.log_line(row) for row in rows]
 

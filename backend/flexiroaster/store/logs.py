@@ -36,6 +36,7 @@ class LogFilter:
     execution_id: str | None = None
     pipeline_id: str | None = None
     stage: str | None = None
+    index: int | None = None
     levels: Sequence[str] | None = None
     text: str | None = None
 
@@ -81,6 +82,8 @@ def _query(wanted: LogFilter) -> sa.Select[Any]:
         query = query.where(logs.c.pipeline_id == wanted.pipeline_id)
     if wanted.stage is not None:
         query = query.where(logs.c.stage == wanted.stage)
+    if wanted.index is not None:
+        query = query.where(logs.c.idx == wanted.index)
     if wanted.levels is not None:
         query = query.where(logs.c.level.in_(wanted.levels))
     if wanted.text:

@@ -43,6 +43,17 @@ def test_one_item_is_read_like_a_stage(server: ServerApp) -> None:
     }
 
 
+def test_the_log_of_one_item_is_read_alone(server: ServerApp) -> None:
+    reads = {"type": "input", "config": {"path": "${{ item }}.csv"}}
+    server.make("regions", EACH | reads | {"foreach": {"items": ["eu", "us"], "on_error": "continue"}})
+    id = server.run("regions")
+    logs = server.client.get(f"/api/executions/{id}/logs", params={"stage": "each"}).json()
+    assert {line["index"] for line in logs} >= {1, 2}
+    alone = server.client.get(f"/api/executions/{id}/logs", params={"stage": "each", "index": 2}).json()
+    assert alone
+    assert {line["index"] for line in alone} == {2}
+
+
 def test_there_are_no_items_of_what_is_not_there(server: ServerApp) -> None:
     server.make("regions", EACH)
     id = server.run("regions")
