@@ -40,7 +40,8 @@ LOG_LIMIT = 10_000_000
 NO_TIME = timedelta()
 _MAKING = threading.Lock()
 
-Why = Literal["cancel", "timeout", "shutdown"]
+Why = Literal["cancel", "timeout", "shutdown", "database"]
+"""Why it ends without an outcome of its own; `database`: it could not read or write what it needs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from flexiroaster.services.scope import Results, item_scope, scope
 from flexiroaster.services.stage_runs import INLINE_BYTES, Produced
 from flexiroaster.stages.base import Stage, StageConfig
 from flexiroaster.stages.registry import StageRegistry
+from flexiroaster.store.database import StoreUnavailable
 
 NO_CONFIG: dict[str, Any] = {}
 NO_STAND_INS: Mapping[str, StandIn] = {}
@@ -51,6 +52,9 @@ class Executor:
                 outcome, produced = self._produced(attempt, self._outcome(attempt))
                 if attempt.claimed.key.position in attempt.claimed.live.version.untils:
                     outcome = self._once_more(attempt, outcome)
+        except StoreUnavailable:
+            attempt.why = attempt.why or "database"
+            outcome, produced = Cancelled(), Produced()
         except BaseException as error:  # a fault in native code, or sys.exit in a stage, must not end the thread
             outcome, produced = Failed(_stage_error(error)), Produced()
         outcome = _as_stopped(attempt, outcome)

@@ -13,10 +13,11 @@ import structlog
 
 from flexiroaster.dispatch.inprocess import InProcessDispatch
 from flexiroaster.dispatch.port import Work
+from flexiroaster.engine import planner
 from flexiroaster.engine.errors import StageError
-from flexiroaster.engine.outcome import Failed, Succeeded
+from flexiroaster.engine.outcome import Failed, Outcome, Succeeded
 from flexiroaster.engine.runs import Key
-from flexiroaster.runtime.attempt import Attempt, World
+from flexiroaster.runtime.attempt import Attempt, Why, World
 from flexiroaster.runtime.conditions import Clockwork
 from flexiroaster.runtime.deadlines import Deadlines
 from flexiroaster.runtime.executor import Executor, timeout_error
@@ -165,10 +166,15 @@ class Worker:
             one.produced.logs = self._logbook.take(attempt)
         following: list[Claimed] = []
         try:
-            if attempts[0].why == "shutdown" and not isinstance(ended[0].outcome, Succeeded):
-                self._persist(lambda: self._stage_runs.release(ended[0].claimed))
-            else:
-                following = self._record(ended, go_on=go_on)
+            done: list[Ended] = []
+            for attempt, one in zip(attempts, ended, strict=True):
+                why = _why_handed_back(attempt, one.outcome)
+                if why is None:
+                    done.append(one)
+                else:
+                    self._persist(partial(self._stage_runs.release, one.claimed, why))
+            if done:
+                following = self._record(done, go_on=go_on)
         except Exception:  # the next start runs it again; this thread has others to serve
             log.exception("worker.outcome_lost", execution=attempts[0].execution_id, stage=attempts[0].stage_id)
         for attempt in attempts:
@@ -260,3 +266,16 @@ class Worker:
                 self._stage_runs.renew_leases()
             except Exception:
                 log.exception("worker.heartbeat_failed")
+
+
+def _why_handed_back(attempt: Attempt, outcome: Outcome) -> planner.HandedBack | None:
+    """None: its outcome counts."""
+    if attempt.why is None or isinstance(outcome, Succeeded):
+        return None
+    return _HANDED_BACK.get(attempt.why)
+
+
+_HANDED_BACK: dict[Why, planner.HandedBack] = {
+    "shutdown": planner.SERVER_STOPPED,
+    "database": planner.DATABASE_SILENT,
+}

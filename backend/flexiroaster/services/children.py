@@ -22,7 +22,7 @@ from flexiroaster.services.live import Live
 from flexiroaster.services.starting import Checked, Starting, Wanted
 from flexiroaster.store import children as store
 from flexiroaster.store.children import ChildRow, EndedRow
-from flexiroaster.store.database import Transaction
+from flexiroaster.store.database import StoreUnavailable, Transaction
 from flexiroaster.store.json import dumps, loads
 from flexiroaster.store.progress import Parent
 
@@ -81,6 +81,8 @@ class Children:
         )
         try:
             checked = self._starting.check(wanted)
+        except StoreUnavailable:
+            raise
         except FlexiRoasterError as refused:
             raise StageFailed(str(refused), code=refused.code) from refused
         earlier = self._earlier(execution.id, key, checked) if wait else None

@@ -177,12 +177,12 @@ class StageRuns:
         execution, name = draft.execution, stage_id(claimed.live.version, claimed.key)
         keep(tx, execution.pipeline_id, name, entry, execution.id, claimed.key, claimed.run.attempt, draft.now)
 
-    def release(self, claimed: Claimed) -> None:
-        """Hand a running stage run back, because this worker stops."""
+    def release(self, claimed: Claimed, why: planner.HandedBack) -> None:
+        """Hand a running stage run back: it is to run again."""
 
         def decide(live: Live, draft: Draft) -> None:
             if planner.is_current(draft, claimed.key, claimed.run.attempt, self._owner):
-                planner.release(draft, claimed.key)
+                planner.release(draft, claimed.key, why)
 
         self._changes.change(claimed.execution_id, decide)
 

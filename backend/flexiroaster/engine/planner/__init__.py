@@ -9,7 +9,17 @@ from flexiroaster.engine.draft import IllegalMove
 from flexiroaster.engine.planner.admitting import admit, turn_away
 from flexiroaster.engine.planner.cancelling import cancel_item, cancel_stage
 from flexiroaster.engine.planner.finishing import fail_outputs
-from flexiroaster.engine.planner.holding import claim, claimable, goes_on_with_attempt, is_current, lose, release
+from flexiroaster.engine.planner.holding import (
+    DATABASE_SILENT,
+    SERVER_STOPPED,
+    HandedBack,
+    claim,
+    claimable,
+    goes_on_with_attempt,
+    is_current,
+    lose,
+    release,
+)
 from flexiroaster.engine.planner.pausing import pause, resume
 from flexiroaster.engine.planner.queueing import expire, has_gate, hold_back, slots_freed, slots_taken
 from flexiroaster.engine.planner.recording import record
@@ -20,6 +30,9 @@ from flexiroaster.engine.planner.stopping import cancel, time_out
 from flexiroaster.engine.planner.waiting import signal, wake
 
 __all__ = [
+    "DATABASE_SILENT",
+    "SERVER_STOPPED",
+    "HandedBack",
     "IllegalMove",
     "admit",
     "begin",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
@@ -87,26 +88,34 @@ def lose(draft: Draft, key: Key, who: str = "worker") -> None:
         finish_if_done(draft)
         return
     error = StageError(f"The {who} stopped while running this stage.", code="worker_lost", kind="lost")
-    _again(draft, run, error, _restarted(who, run), lost=lost)
+    _again(draft, run, error, f"{who} stopped", lost=lost)
 
 
-def release(draft: Draft, key: Key) -> None:
-    """Its worker hands a running stage run back because it stops: tried again at once, not counted as lost."""
+class HandedBack(NamedTuple):
+    """Why a worker hands back what it runs."""
+
+    what: str
+    code: str
+
+
+SERVER_STOPPED = HandedBack("server stopped", "server_stopped")
+DATABASE_SILENT = HandedBack("database did not answer", "database_unavailable")
+
+
+def release(draft: Draft, key: Key, why: HandedBack = SERVER_STOPPED) -> None:
+    """Its worker hands a running stage run back: tried again at once, not counted as lost."""
     run = draft.run(key)
     if run.status is S.CANCELLING:
         end(draft, Ending(run, S.CANCELLED, reason=run.reason))
         finish_if_done(draft)
     elif run.status is S.RUNNING:
-        error = StageError("The server stopped while this stage was running.", code="server_stopped", kind="lost")
-        _again(draft, run, error, _restarted("server", run), lost=run.lost)
+        error = StageError(f"The {why.what} while this stage was running.", code=why.code, kind="lost")
+        _again(draft, run, error, why.what, lost=run.lost)
 
 
-def _restarted(who: str, run: StageRun) -> str:
-    return f"restarted after the {who} stopped (attempt {run.attempt + 1})"
-
-
-def _again(draft: Draft, run: StageRun, error: StageError, reason: str, *, lost: int) -> None:
+def _again(draft: Draft, run: StageRun, error: StageError, what: str, *, lost: int) -> None:
     """What it waited for is not forgotten (a person's decision would be lost): the next attempt goes on from there."""
+    reason = f"restarted after the {what} (attempt {run.attempt + 1})"
     keep_attempt(draft, run, S.FAILED, error)
     attempt = run.attempt if run.state is None else run.attempt + 1
     draft.change(run, status=S.QUEUED, attempt=attempt, lost=lost, spent=run.spent + 1, ready_at=draft.now, **RELEASED)
