@@ -30,6 +30,8 @@ LATE_SECONDS = 5.0
 START_SECONDS = 30.0
 """For a supervisor to begin, on a machine that has other things to do."""
 START_TRIES = 3
+LAST_READS = 16
+"""What a pipe or a socket can hold is read in fewer."""
 SAME_MOMENT_SECONDS = 0.25
 """A cancel this close before the deadline is the server's own timer for it."""
 
@@ -172,7 +174,7 @@ class StageProcess:
             for key, events in self._selector.select(self._pause()):
                 if events & selectors.EVENT_WRITE:
                     self._flush()
-                if events & selectors.EVENT_READ:
+                if events & selectors.EVENT_READ and key.fd in self._selector.get_map():  # heard out meanwhile
                     key.data()
             self._watch_the_clock()
 
@@ -218,7 +220,7 @@ class StageProcess:
         self._open.discard(source)
 
     def _hear(self, stream: int, handle: Callable[[bytes], None]) -> None:
-        chunk = os.read(stream, READ_BYTES)
+        chunk = read(stream)
         if not chunk:
             self._forget(stream)
             return
@@ -243,6 +245,16 @@ class StageProcess:
             self._give_up_at = time.monotonic() + LATE_SECONDS
             if self._ending.status is None:
                 self._sweep()
+            else:
+                self._hear_out()
+
+    def _hear_out(self) -> None:
+        """What was said before the end. Nobody is left to say more: there is no need to wait for the streams' ends."""
+        for key in [key for key in self._selector.get_map().values() if key.fileobj in self._open]:
+            for _ in range(LAST_READS):
+                if key.fileobj in self._open:
+                    key.data()
+            self._open.discard(key.fileobj)
 
     def _hear_work(self) -> None:
         chunk = received(self._work)
@@ -265,6 +277,7 @@ class StageProcess:
         match frame["op"]:
             case "result" | "error":
                 self._ending.final = frame
+                self._tell({"over": True})
             case "save":
                 self._to_send += framed(orjson.dumps(self._handlers.save(frame)))
                 self._flush()
@@ -297,6 +310,8 @@ def connected() -> Iterator[Ends]:
         stdout, their_stdout = os.pipe()
         stderr, their_stderr = os.pipe()
         work.setblocking(False)
+        for stream in (stdout, stderr):
+            os.set_blocking(stream, False)
         theirs = [their_work.detach(), their_control.detach(), their_stdout, their_stderr]
         try:
             yield Ends(work, control, stdout, stderr, theirs)
@@ -314,5 +329,12 @@ def close_all(descriptors: list[int]) -> None:
 def received(end: socket.socket) -> bytes:
     try:
         return end.recv(READ_BYTES)
-    except OSError:  # reset, because it ended with our bytes unread
+    except OSError:  # reset, because it ended with our bytes unread; or there is nothing (yet)
+        return b""
+
+
+def read(stream: int) -> bytes:
+    try:
+        return os.read(stream, READ_BYTES)
+    except BlockingIOError:
         return b""

@@ -30,6 +30,15 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def is_alone(pid: int) -> bool:
+    """Whether it has one thread and no children. Of a process that was killed: whether nobody stays behind."""
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    return len(tasks) == 1 and not read_text(f"/proc/{pid}/task/{pid}/children")
+
+
 def resident_bytes(pid: int) -> int:
     return _kilobytes(f"/proc/{pid}/status", ("RssAnon:", "RssShmem:")) * 1024
 

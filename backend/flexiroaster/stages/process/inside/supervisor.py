@@ -6,7 +6,8 @@ attempt ends, so that it can serve another, with another code process. It runs n
 For an attempt it is given a marker and five descriptors: `work` (the code's connection with the server), `control`,
 standard input, output and error. Over `control` it speaks with the server, in frames:
 - it says `{"started": pid}` first and `{"exited": wait_status, "killed": reason or null}` as its last word;
-- it hears `{"watch": {"memory_bytes": …, "processes": …, "cpu_seconds": …}}`, then perhaps `{"stop": grace_seconds}`.
+- it hears `{"watch": {"memory_bytes": …, "processes": …, "cpu_seconds": …}}`, then perhaps `{"stop": grace_seconds}`, and
+  `{"over": true}` when the code has given its result: it has nothing left to do and is killed.
 When the server dies, its end of `control` closes and everything here is killed.
 """
 
@@ -20,6 +21,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -51,15 +53,24 @@ def serve(orders: socket.socket, expected: bytes) -> None:
         child, to_code = fork_code(orders, prepared)
         orders.send(READY)
         marker, descriptors = receive(orders, MARKER_BYTES)
-        body = read_body(orders.fileno()) if marker else None
-        if body is None:
+        if not marker:
             os._exit(0)  # and the code process with it
-        expected = body
-        if os.waitpid(child, os.WNOHANG)[0]:  # somebody has killed it
+        work, control, *standard = descriptors
+        try:
+            socket.send_fds(to_code, [marker], [work, *standard])
+        except OSError:  # somebody has killed it
             to_code.close()
-            child, to_code = fork_code(orders, prepared)
+            os.waitpid(child, 0)
+            child, to_code = fork_code(orders, prepared, descriptors)
+            socket.send_fds(to_code, [marker], [work, *standard])
+        with suppress(OSError):  # the server is gone: that will be found out
+            write_frame(control, b'{"started": %d}' % os.getpid())
+        for fd in (work, *standard):
+            os.close(fd)
+        to_code.close()
         code.marker.write(marker.decode())
-        attempt(child, to_code, marker, *descriptors)
+        expected = read_body(orders.fileno()) or expected
+        attempt(child, control)
         code.marker.write(NO_MARKER)
 
 
@@ -73,7 +84,10 @@ def made_ready(old: Confinement | None, wanted: dict[str, list[str]] | None, *, 
     return Confinement(wanted) if wanted is not None else None
 
 
-def fork_code(orders: socket.socket, prepared: Confinement | None) -> tuple[int, socket.socket]:
+def fork_code(
+    orders: socket.socket, prepared: Confinement | None, held: Iterable[int] = ()
+) -> tuple[int, socket.socket]:
+    """`held` are descriptors that it must not have by this way."""
     supervisor = os.getpid()
     ours, theirs = socket.socketpair()
     child = os.fork()
@@ -83,21 +97,19 @@ def fork_code(orders: socket.socket, prepared: Confinement | None) -> tuple[int,
     try:
         orders.close()
         ours.close()
+        for fd in held:
+            os.close(fd)
         code.wait_for_work(supervisor, theirs, prepared)
     finally:
         os._exit(1)
 
 
-def attempt(child: int, to_code: socket.socket, marker: bytes, work: int, control: int, *standard: int) -> None:
-    with to_code, suppress(OSError):  # the server is gone, or the code process: both will be found out
-        write_frame(control, b'{"started": %d}' % os.getpid())
-        socket.send_fds(to_code, [marker], [work, *standard])
-    for fd in (work, *standard):
-        os.close(fd)
+def attempt(child: int, control: int) -> None:
     supervisor = Supervisor(child, control)
     report = supervisor.watch()
     with suppress(OSError):  # nobody hears the last word
         write_frame(control, json.dumps(report).encode())
+    supervisor.end_what_is_left()
     supervisor.close()
 
 
@@ -106,6 +118,7 @@ class Supervisor:
         self.child = child
         self.control = control
         self.limits: dict[str, Any] = {}
+        self.over = False
         self.status: int | None = None
         self.killed: str | None = None
         self.kill_at: float | None = None
@@ -123,11 +136,13 @@ class Supervisor:
             os.close(self.pidfd)
 
     def watch(self) -> dict[str, Any]:
-        """Until nobody is left. Gives the report."""
+        """Until nobody is left, or one that has had its last moment. Gives the report."""
         while self.status is None:
             ready = self.poll.poll(self.pause() * 1000)
             if any(fd == self.control for fd, _ in ready):
                 self.obey()
+                if self.over and self.is_last():
+                    return {"exited": 0, "killed": None}
             if self.kill_at is not None and time.monotonic() >= self.kill_at:
                 self.kill("grace")
             if not ready:
@@ -148,9 +163,20 @@ class Supervisor:
             self.kill("server")
         elif "watch" in order:
             self.limits = order["watch"]
+        elif "over" in order:
+            self.over = True
+            self.signal_group(signal.SIGKILL)
         elif self.kill_at is None:
             self.signal_group(signal.SIGTERM)
             self.kill_at = time.monotonic() + order["stop"]
+
+    def is_last(self) -> bool:
+        """Whether the code, which was killed just now, leaves nobody behind. Then nobody needs to wait for its memory
+        to be freed, which takes as long as all else that ends it.
+
+        It can fork no more. Its children are looked for where they are first, then here, where they come when it ends.
+        """
+        return proc.is_alone(self.child) and proc.children(os.getpid()) == [self.child]
 
     def kill(self, reason: str) -> None:
         self.killed = self.killed or reason
