@@ -10,11 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flexiroaster.ai.prediction.predictor import Prediction, Predictor
+    from flexiroaster.ai.prediction.registry import ModelRecord, Registry
     from flexiroaster.ai.runs import MissingExtra, Run
 
-__all__ = ["MissingExtra", "Run"]
+__all__ = ["MissingExtra", "ModelRecord", "Prediction", "Predictor", "Registry", "Run"]
 
 _EXPORTS = {
+    "ModelRecord": "flexiroaster.ai.prediction.registry:ModelRecord",
+    "Prediction": "flexiroaster.ai.prediction.predictor:Prediction",
+    "Predictor": "flexiroaster.ai.prediction.predictor:Predictor",
+    "Registry": "flexiroaster.ai.prediction.registry:Registry",
     "MissingExtra": "flexiroaster.ai.runs:MissingExtra",
     "Run": "flexiroaster.ai.runs:Run",
 }

@@ -30,7 +30,7 @@ def library(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        package = "scikit-learn" if name.startswith("sklearn") else name.partition(".")[0]
+        package = "scikit-learn" if name.startswith(("sklearn", "threadpoolctl")) else name.partition(".")[0]
         raise MissingExtra(package) from error
 
 

@@ -24,7 +24,7 @@ ROW = {
 
 
 def test_importing_the_room_imports_no_numeric_library() -> None:
-    code = "import sys, flexiroaster.ai; flexiroaster.ai.Run; print('numpy' in sys.modules, 'sklearn' in sys.modules)"
+    code = "import sys, flexiroaster.ai as ai; ai.Predictor; print('numpy' in sys.modules, 'sklearn' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == ["False", "False"]
 

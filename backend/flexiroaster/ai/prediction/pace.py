@@ -1,0 +1,197 @@
+"""What is remembered of durations: per stage, per stage type and of all, and how they follow the size of the input.
+
+All durations here are logarithms of seconds, all sizes logarithms of bytes (or rows, where bytes are unknown).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from statistics import median
+
+from flexiroaster.ai.prediction.history import REMEMBERED_EXECUTIONS
+from flexiroaster.ai.runs import Run
+
+SHORTEST = 0.01
+FIRST_GUESS = math.log(10.0)
+FIRST_SPREAD = 1.5
+NEWEST = 40
+LEAST_FOR_SLOPE = 10.0
+
+
+@dataclass(slots=True)
+class Line:
+    """Durations over sizes: a weighted least-squares line that forgets, half of it in 100 runs."""
+
+    weight: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+    def add(self, x: float, y: float) -> None:
+        keep = 0.993
+        self.weight = keep * self.weight + 1.0
+        self.x = keep * self.x + x
+        self.y = keep * self.y + y
+        self.xx = keep * self.xx + x * x
+        self.xy = keep * self.xy + x * y
+
+    def slope(self, usual: float) -> float:
+        """Drawn towards `usual`; sizes that hardly vary say nothing about it."""
+        if self.weight < 2.0:
+            return usual
+        varies = self.xx - self.x * self.x / self.weight
+        together = self.xy - self.x * self.y / self.weight
+        return min(max((together + usual) / (varies + 1.0), -0.5), 2.0)
+
+    def at(self, x: float, usual: float) -> float:
+        return self.y / self.weight + self.slope(usual) * (x - self.x / self.weight)
+
+
+@dataclass(slots=True)
+class Pace:
+    """The durations of one key."""
+
+    count: int = 0
+    newest: deque[float] = field(default_factory=lambda: deque(maxlen=NEWEST))
+    ewma: float = 0.0
+    line: Line = field(default_factory=Line)
+    middle: float | None = None
+
+    def add(self, seconds: float, size: float | None) -> None:
+        self.count += 1
+        self.newest.append(seconds)
+        self.ewma += max(1.0 / self.count, 0.15) * (seconds - self.ewma)
+        self.middle = None
+        if size is not None:
+            self.line.add(size, seconds)
+
+    def median(self) -> float:
+        if self.middle is None:
+            self.middle = median(self.newest)
+        return self.middle
+
+    def spread(self) -> float:
+        """Half the distance between the 16th and the 84th percentile: a standard deviation that ignores outliers."""
+        if len(self.newest) < 3:
+            return FIRST_SPREAD
+        ordered = sorted(self.newest)
+        last = len(ordered) - 1
+        return max((ordered[round(0.84 * last)] - ordered[round(0.16 * last)]) / 2.0, 0.01)
+
+
+@dataclass(slots=True)
+class Late:
+    """How far the stages of one execution were from what was expected of them."""
+
+    count: int = 0
+    total: float = 0.0
+    stages: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+
+NAMES = (
+    "seconds_runs",
+    "seconds_median",
+    "seconds_recent",
+    "seconds_line",
+    "seconds_last",
+    "seconds_deviation",
+    "seconds_kind",
+    "seconds_kind_line",
+    "seconds_slope",
+    "seconds_size",
+    "seconds_size_apart",
+    "seconds_execution_late",
+    "seconds_siblings_late",
+    "seconds_pipeline_late",
+)
+LINE = NAMES.index("seconds_line")
+MEDIAN = NAMES.index("seconds_median")
+RECENT = NAMES.index("seconds_recent")
+DEVIATION = NAMES.index("seconds_deviation")
+
+
+class Paces:
+    """Features of a duration at the start of a run, from runs that had ended. The caller keeps the order of time."""
+
+    def __init__(self) -> None:
+        self.all = Pace()
+        self._kinds: dict[str, Pace] = {}
+        self._stages: dict[tuple[str, str], Pace] = {}
+        self._late: OrderedDict[str, Late] = OrderedDict()
+        self._pipelines: dict[str, float] = {}
+
+    def features(self, run: Run) -> list[float]:
+        """In the order of `NAMES`; the line falls back to the median where the size is unknown."""
+        size = size_of(run)
+        stage = self._stages.get((run.pipeline, run.stage)) or Pace()
+        kind = self._kinds.get(run.kind) or self.all
+        usual = self._usual(kind)
+        middle = _towards(stage.median() if stage.count else usual, stage.count, usual, 1.0)
+        recent = _towards(stage.ewma, stage.count, usual, 1.0)
+        slope = stage.line.slope(kind.line.slope(0.2)) if stage.line.weight >= LEAST_FOR_SLOPE else math.nan
+        line = middle if math.isnan(slope) or size is None else stage.line.at(size, kind.line.slope(0.2))
+        kind_line = usual if size is None or kind.line.weight < LEAST_FOR_SLOPE else kind.line.at(size, 0.2)
+        late = self._late.get(run.execution) or Late()
+        siblings = late.stages.get(run.stage)
+        return [
+            math.log1p(stage.count),
+            middle,
+            recent,
+            line if stage.count else kind_line,
+            stage.newest[-1] if stage.count else math.nan,
+            stage.spread(),
+            usual,
+            kind_line,
+            slope,
+            math.nan if size is None else size,
+            math.nan if size is None or stage.line.weight < 2.0 else size - stage.line.x / stage.line.weight,
+            late.total / (late.count + 1.0) if late.count else math.nan,
+            siblings[1] / (siblings[0] + 0.5) if siblings else math.nan,
+            self._pipelines.get(run.pipeline, math.nan),
+        ]
+
+    def add(self, run: Run, expected: float | None) -> None:
+        """A run that succeeded; `expected` is the line's answer at its start."""
+        seconds = logarithm(run)
+        if expected is not None:
+            self._add_late(run, seconds - expected)
+        size = size_of(run)
+        for pace in (
+            self.all,
+            self._kinds.setdefault(run.kind, Pace()),
+            self._stages.setdefault((run.pipeline, run.stage), Pace()),
+        ):
+            pace.add(seconds, size)
+
+    def _add_late(self, run: Run, late: float) -> None:
+        state = self._late.get(run.execution)
+        if state is None:
+            state = self._late[run.execution] = Late()
+            if len(self._late) > REMEMBERED_EXECUTIONS:
+                self._late.popitem(last=False)
+        state.count += 1
+        state.total += late
+        count, total = state.stages.get(run.stage, (0, 0.0))
+        state.stages[run.stage] = (count + 1, total + late)
+        before = self._pipelines.get(run.pipeline, 0.0)
+        self._pipelines[run.pipeline] = before + 0.1 * (late - before)
+
+    def _usual(self, kind: Pace) -> float:
+        everything = _towards(self.all.median() if self.all.count else FIRST_GUESS, self.all.count, FIRST_GUESS, 1.0)
+        return _towards(kind.median() if kind.count else everything, kind.count, everything, 3.0)
+
+
+def size_of(run: Run) -> float | None:
+    size = run.input_bytes if run.input_bytes is not None else run.input_rows
+    return None if size is None else math.log1p(max(size, 0.0))
+
+
+def logarithm(run: Run) -> float:
+    return math.log(max(run.seconds or 0.0, SHORTEST))
+
+
+def _towards(value: float, count: float, above: float, strength: float) -> float:
+    return (count * value + strength * above) / (count + strength)

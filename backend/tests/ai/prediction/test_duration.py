@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import pytest
+
+from flexiroaster.ai import Predictor, Run
+from flexiroaster.ai.prediction.duration import conformal
+
+
+def run(number: int, seconds: float, **values: object) -> Run:
+    at = 100_000.0 * number
+    given = {"execution": f"e{number}", "pipeline": "p", "stage": "load", "kind": "sql", "started_at": at}
+    return Run.of(given | {"ended_at": at + seconds, "status": "success"} | values)
+
+
+def test_a_first_run_gets_a_wide_interval() -> None:
+    answer = Predictor().predict(run(0, 1)).duration
+    assert answer.p10 < answer.p50 < answer.p90
+    assert answer.p90 / answer.p50 > 5
+    assert answer.runs == 0
+
+
+def test_the_median_of_a_steady_stage_is_found_after_few_runs() -> None:
+    chance = random.Random(0)
+    predictor = Predictor()
+    for number in range(40):
+        row = run(number, 60 * math.exp(chance.gauss(0, 0.1)))
+        predictor.predict(row)
+        predictor.observe(row)
+    answer = predictor.predict(run(41, 1)).duration
+    assert 54 < answer.p50 < 66
+    assert 62 < answer.p90 < 80
+    assert answer.runs == 40
+
+
+def test_durations_follow_the_size_of_the_input() -> None:
+    chance = random.Random(0)
+    predictor = Predictor()
+    for number in range(60):
+        rows = math.exp(chance.uniform(5, 12))
+        row = run(number, 0.01 * rows * math.exp(chance.gauss(0, 0.05)), input_rows=rows)
+        predictor.predict(row)
+        predictor.observe(row)
+    small, large = (predictor.predict(run(61, 1, input_rows=rows)).duration for rows in (1_000, 100_000))
+    assert small.p50 == pytest.approx(10, rel=0.25)
+    assert large.p50 == pytest.approx(1_000, rel=0.25)
+
+
+def test_failed_runs_say_nothing_about_durations() -> None:
+    predictor, other = Predictor(), Predictor()
+    for number in range(30):
+        for one in (predictor, other):
+            one.predict(run(number, 60))
+            one.observe(run(number, 60))
+        failed = replace(run(number, 5, execution=f"f{number}"), started_at=100_000.0 * number + 70, status="failed")
+        other.observe(replace(failed, ended_at=failed.started_at + 5))
+    assert predictor.predict(run(31, 1)).duration.p50 == pytest.approx(other.predict(run(31, 1)).duration.p50)
+
+
+def test_nine_of_ten_runs_end_within_the_90th_percentile(followed: list[Any]) -> None:
+    rows = [(prediction.duration, run.seconds) for run, prediction, _ in followed if not run.failed]
+    assert 0.85 < sum(seconds <= answer.p90 for answer, seconds in rows) / len(rows) < 0.95
+    assert 0.05 < sum(seconds <= answer.p10 for answer, seconds in rows) / len(rows) < 0.15
+    assert median(abs(answer.p50 - seconds) / seconds for answer, seconds in rows) < 0.17
+
+
+def test_conformal_quantiles_are_on_the_safe_side() -> None:
+    assert conformal(list(range(1, 10)), 0.9) == 9
+    assert conformal(list(range(1, 20)), 0.9) == 18
+    assert conformal(list(range(1, 20)), 0.1) == 2
+    assert conformal([5.0], 0.9) == 5.0
