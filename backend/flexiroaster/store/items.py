@@ -245,7 +245,7 @@ def _beyond(table: sa.Table, execution_id: str, position: int, index: int) -> tu
 
 
 def _queued(position: int, row: tuple[Any, ...]) -> tuple[StageRun, Any]:
-    index, attempt, spent, lost, reason, state, ready_at, started_at, waits_for, iterations, value = row
+    index, attempt, spent, lost, reason, state, due_at, ready_at, started_at, waits_for, iterations, value = row
     run = StageRun(
         Key(position, index),
         S.QUEUED,
@@ -254,6 +254,7 @@ def _queued(position: int, row: tuple[Any, ...]) -> tuple[StageRun, Any]:
         lost,
         reason=reason,
         state=_json(state),
+        due_at=_moment(due_at),
         ready_at=_moment(ready_at),
         started_at=_moment(started_at),
         waits_for=None if waits_for is None else WaitsFor(waits_for),

@@ -9,6 +9,7 @@ from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.outcome import Succeeded
 from flexiroaster.engine.runs import Key
+from tests.engine.item_simulation import ItemSimulation
 from tests.engine.simulation import Simulation
 
 QUEUED_FOR_A_MINUTE: dict[str, Any] = {"needs": [], "queue_timeout": "1m", "pool": "cpu"}
@@ -82,3 +83,22 @@ def test_items_of_a_foreach_stage_have_the_gate_and_its_own_run_has_none() -> No
     assert not planner.has_gate(plan, Key(0))
     assert planner.has_gate(plan, Key(0, 1))
     assert not planner.has_gate(plan, Key(1))
+
+
+def test_an_item_has_its_queue_timeout_from_when_it_is_handed_out() -> None:
+    each = {"foreach": {"items": "${{ inputs.list }}", "max_parallel": 2, "on_error": "continue", "min_success": 1}}
+    run = ItemSimulation.of({"a": {**each, "needs": [], "queue_timeout": "1m"}})
+    run.expand("a", 4)
+    first, second = run.state.runs[Key(0, 1)], run.state.runs[Key(0, 2)]
+    assert first.due_at == second.due_at == run.now + timedelta(minutes=1)
+    run.claim(Key(0, 1))
+    run.wake(Key(0, 2))
+    assert run.items("a") == "rf.."
+    assert run.rows[Key(0, 2)].error.message.startswith("It did not start within its queue_timeout of 1m")  # type: ignore[union-attr]
+    assert run.state.runs[Key(0, 3)].due_at == run.now + timedelta(minutes=1)
+    assert Key(0, 4) not in run.state.runs
+    run.record(Key(0, 1), Succeeded())
+    run.wake(Key(0, 3))
+    run.item("a", 4)
+    assert run.items("a") == "sffs"
+    assert run.stage("a").due_at is None  # to gather takes no longer for it

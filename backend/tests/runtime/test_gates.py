@@ -285,3 +285,41 @@ def test_queue_timeout_counts_on_over_a_restart(database: Database, tmp_path: Pa
     with running(database, tmp_path, concurrency=0) as after:
         assert after.wait_end(execution) == "failed"
         assert after.stage(execution, "a")["status"] == "timed_out"
+
+
+def each(engine: TestEngine, doing: Any) -> dict[str, Any]:
+    foreach = {"items": [1, 2, 3, 4], "max_parallel": 3, "on_error": "continue", "min_success": 1}
+    return act(engine, doing, queue_timeout="50ms", foreach=foreach)
+
+
+def test_items_that_get_no_slot_in_time_are_timed_out(engine: TestEngine) -> None:
+    gate = Gate()
+    set_slots(engine, cpu=1)
+    execution = engine.execute({"a": each(engine, gate) | {"pool": "cpu"}})
+    gate.wait_entered()
+
+    def timed_out() -> int:
+        return sum(event.type.value == "stage_failed" and bool(event.index) for event in engine.seen)
+
+    engine.wait(lambda: timed_out() == 3)  # the fourth had its turn when the second had ended
+    gate.open.set()
+    assert engine.wait_end(execution) == "success"
+    found = {row["idx"]: row for row in engine.rows(stage_runs, execution) if row["idx"]}
+    assert [found[index]["status"] for index in (1, 2, 3, 4)] == ["success", "timed_out", "timed_out", "timed_out"]
+    message = "It did not start within its queue_timeout of 50ms: it was waiting for pool cpu 1/1."
+    assert found[4]["error"]["message"] == message
+
+
+def test_the_queue_timeout_of_an_item_counts_on_over_a_restart(database: Database, tmp_path: Path) -> None:
+    before = TestEngine(database, tmp_path)
+    execution = before.execute({"a": each(before, lambda _: None) | {"queue_timeout": "1h"}})
+    before.record_by_hand(before.run_by_hand(before.claim_by_hand()))
+    runs = stage_runs.c.execution_id == execution
+    past = before.row(execution)["created_at"]
+    assert sum(row["due_at"] is not None for row in before.rows(stage_runs, execution)) == 3
+    handed_out = runs & stage_runs.c.due_at.is_not(None)
+    database.write(lambda tx: tx.sa.execute(sa.update(stage_runs).where(handed_out).values(due_at=past)))
+    with running(database, tmp_path, concurrency=0) as after:
+        after.wait(lambda: sum(event.type.value == "stage_failed" and bool(event.index) for event in after.seen) == 3)
+    states = [row["status"] for row in before.rows(stage_runs, execution) if row["idx"]]
+    assert sorted(states) == ["queued", "timed_out", "timed_out", "timed_out"]

@@ -60,14 +60,17 @@ def room(draft: Draft, position: int) -> int:
 
 
 def hand_out(draft: Draft, position: int, runs: Sequence[StageRun]) -> None:
-    """The next items, as the store has them."""
+    """The next items, as the store has them. From now on their queue timeout counts."""
     group = draft.changed_group(position)
+    timeout = draft.plan.stages[position].queue_timeout
     for run in runs:
         group.after = run.key.index
         if run.key not in draft.state.runs:  # it came out of turn: it was running when this process began
             draft.state.runs[run.key] = run
             draft.ready.append(run.key)
             group.out += 1
+            if timeout is not None:
+                draft.change(run, due_at=run.due_at or draft.now + timeout)
 
 
 def bring(draft: Draft, run: StageRun) -> None:

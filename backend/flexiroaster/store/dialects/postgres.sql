@@ -95,8 +95,8 @@ WHERE execution_id = %s AND position = %s AND idx BETWEEN %s AND %s
 AND status IN ('failed', 'timed_out', 'cancelled');
 
 -- name: queued_items
-SELECT r.idx, r.attempt, r.spent, r.lost, r.reason, r.state::text, r.ready_at, r.started_at, r.waits_for,
-r.iterations, i.value::text
+SELECT r.idx, r.attempt, r.spent, r.lost, r.reason, r.state::text, r.due_at, r.ready_at, r.started_at,
+r.waits_for, r.iterations, i.value::text
 FROM stage_runs r JOIN foreach_items i
 ON i.execution_id = r.execution_id AND i.position = r.position AND i.idx = r.idx
 WHERE r.execution_id = %s AND r.position = %s AND r.idx > %s AND r.status = 'queued'
