@@ -11,6 +11,7 @@ from flexiroaster.api.bulk_schemas import (
     BulkExecuteResponse,
     BulkRequest,
     BulkResponse,
+    BulkRetryRequest,
     StartedBody,
     TreatedBody,
 )
@@ -27,6 +28,9 @@ router = APIRouter(prefix="/api", tags=["Executions"], route_class=GuardedRoute)
 Which = Annotated[
     BulkRequest,
     Body(examples=[{"pipeline_id": "daily_orders", "since": "2026-03-04T00:00:00Z", "dry_run": True}]),
+]
+WhichToRetry = Annotated[
+    BulkRetryRequest, Body(examples=[{"pipeline_id": "daily_orders", "status": ["failed"], "use_cache": False}])
 ]
 Given = Annotated[
     BulkExecuteRequest,
@@ -64,7 +68,7 @@ def execute_in_bulk(
 
 @router.post("/executions/retry", operation_id="retryExecutions", summary="Retry many executions", responses=errors())
 def retry_executions(
-    which: Which, user: Annotated[Caller, Depends(permit("executions:retry"))], use: Use
+    which: WhichToRetry, user: Annotated[Caller, Depends(permit("executions:retry"))], use: Use
 ) -> BulkResponse:
     """Those of the filter that have failed, timed out or were cancelled; the oldest first, at most 1,000 in one call.
 
@@ -73,7 +77,8 @@ def retry_executions(
     wanted = _filter(which)
     if which.dry_run:
         return _counted(use.bulk.count(wanted, "retry"))
-    return _result(use.bulk.retry(wanted, actor=user.email, limit=which.limit, cursor=which.cursor))
+    done = use.bulk.retry(wanted, actor=user.email, limit=which.limit, cursor=which.cursor, use_cache=which.use_cache)
+    return _result(done)
 
 
 @router.post(

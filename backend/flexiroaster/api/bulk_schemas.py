@@ -65,6 +65,12 @@ class BulkRequest(BaseModel):
     )
 
 
+class BulkRetryRequest(BulkRequest):
+    """`use_cache` as for the retry of one."""
+
+    use_cache: bool | None = Field(None, description="whether what runs again may take cached results")
+
+
 class TreatedBody(BaseModel):
     execution_id: str
     pipeline_id: str

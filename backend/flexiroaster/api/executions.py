@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from flexiroaster.api import answers, schemas
 from flexiroaster.api.deps import GuardedRoute, permit
@@ -26,6 +26,7 @@ from flexiroaster.api.parameters import (
     Words,
     announce_next,
 )
+from flexiroaster.api.rerun_schemas import RetryRequest
 from flexiroaster.api.responses import errors
 from flexiroaster.auth.identity import Caller
 from flexiroaster.services.logs import at_least
@@ -35,6 +36,7 @@ from flexiroaster.store.logs import LogFilter
 router = APIRouter(prefix="/api/executions", tags=["Executions"], route_class=GuardedRoute)
 
 Reader = Depends(permit("executions:read"))
+NOTHING_ASKED = RetryRequest()
 States = Annotated[list[schemas.ExecutionState], Query(description="Any of these.")]
 Name = Annotated[str, Query(max_length=200, pattern=NO_NUL)]
 
@@ -247,10 +249,14 @@ def resume_execution(
     responses=errors(404, 409),
 )
 def retry_execution(
-    execution_id: ExecutionId, user: Annotated[Caller, Depends(permit("executions:retry"))], use: Use
+    execution_id: ExecutionId,
+    user: Annotated[Caller, Depends(permit("executions:retry"))],
+    use: Use,
+    asked: Annotated[RetryRequest, Body(examples=[{"use_cache": False}])] = NOTHING_ASKED,
 ) -> schemas.RetryPlan:
     """In the same execution: results of stages that succeeded are kept."""
-    return answers.retry_plan(execution_id, use.executions.retry(execution_id, user.email), "run again")
+    done = use.executions.retry(execution_id, user.email, use_cache=asked.use_cache)
+    return answers.retry_plan(execution_id, done, "run again")
 
 
 @router.get(

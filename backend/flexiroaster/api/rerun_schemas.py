@@ -40,3 +40,14 @@ class RerunRequest(BaseModel):
     inputs: dict[str, Any] = Field({}, description="those that change; the others stay as they were")
     data: Any = Field(None, description="instead of the `execution.data` of before")
     version: int | None = Field(None, ge=1, le=LARGEST_INT, description="the newest when left out")
+    use_cache: bool | None = Field(
+        None, description="whether stages may take cached results; left out: only where everything runs again"
+    )
+
+
+class RetryRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    use_cache: bool | None = Field(
+        None, description="whether what runs again may take cached results; left out: as the execution was started"
+    )

@@ -81,6 +81,7 @@ def rerun_execution(
         data=given.data,
         idempotency_key=idempotency_key,
         actor=user.email,
+        use_cache=given.use_cache,
     )
     return started_body(started, plan)
 

@@ -28,6 +28,10 @@ SinceOption = Annotated[
 UntilOption = Annotated[str | None, typer.Option("--until", help="With --all: created before then.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+CacheOption = Annotated[
+    bool | None,
+    typer.Option("--cache/--no-cache", help="Whether what runs again may take cached results.", show_default=False),
+]
 WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end and exit with 1 when it failed.")]
 
 
@@ -38,6 +42,7 @@ def retry(
     status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    cache: CacheOption = None,
     wait: WaitOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -53,13 +58,13 @@ def retry(
     wanted = _which(execution, all_, pipeline, status, since, until)
     with connected(folder) as server:
         if execution is None:
-            _treat_many(server, "retry", wanted, yes, dry_run, as_json)
+            _treat_many(server, "retry", {**wanted, "use_cache": cache}, yes, dry_run, as_json)
             return
         path = f"/api/executions/{_part(execution)}"
         plan = server.get(f"{path}/retry")
         if not _go_on(f"{plan['message']}: {', '.join(plan['to_run'][:20])}", plan, yes, dry_run, as_json):
             return
-        done = server.post(f"{path}/retry")
+        done = server.post(f"{path}/retry", {"use_cache": cache})
         _follow(server, execution, done, as_json, wait=wait)
 
 
@@ -76,6 +81,7 @@ def rerun(
         typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input to change; the others stay as they were."),
     ] = None,
     version: Annotated[int | None, typer.Option("--version", min=1, help="The newest when left out.")] = None,
+    cache: CacheOption = None,
     wait: WaitOption = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -97,7 +103,7 @@ def rerun(
             return
         schema = _inputs_schema(server, plan) if inputs else {}
         given = typed_inputs(inputs or [], schema.get("properties", {}))
-        started = server.post(path, {**asked, "inputs": given})
+        started = server.post(path, {**asked, "inputs": given, "use_cache": cache})
         if not as_json:
             typer.echo(f"Started {started['pipeline_id']} #{started['number']}: {started['execution_id']}")
         _follow(server, started["execution_id"], started, as_json, wait=wait)
@@ -107,8 +113,8 @@ def cancel(
     execution: ExecutionArgument = None,
     stage: Annotated[str | None, typer.Option("--stage", help="This stage alone; the execution goes on.")] = None,
     item: Annotated[
-        int, typer.Option("--item", min=1, max=1_000_000, help="With --stage: this foreach item alone.")
-    ] = 0,
+        int | None, typer.Option("--item", min=1, max=1_000_000, help="With --stage: this foreach item alone.")
+    ] = None,
     all_: AllOption = False,
     pipeline: PipelineOption = None,
     status: StatusOption = None,
@@ -123,11 +129,11 @@ def cancel(
     from flexiroaster.cli.client import connected
 
     wanted = _which(execution, all_, pipeline, status, since, until)
-    if (stage is not None and execution is None) or (stage is None and item):
+    if (stage is not None and execution is None) or (stage is None and item is not None):
         raise typer.BadParameter("--stage needs an execution, and --item a stage.", param_hint="'--stage'")
     with connected(folder) as server:
         if execution is not None and stage is not None:
-            path = f"/api/executions/{_part(execution)}/stages/{_part(stage)}/cancel?index={item}"
+            path = f"/api/executions/{_part(execution)}/stages/{_part(stage)}/cancel?index={item or 0}"
             _print_stage(server.post(path), as_json)
             return
         if execution is None:

@@ -113,12 +113,18 @@ class Bulk:
             return store.count(connection, _narrowed(wanted, action))
 
     def retry(
-        self, wanted: ExecutionFilter, *, actor: str | None = None, limit: int = MOST_AT_ONCE, cursor: str | None = None
+        self,
+        wanted: ExecutionFilter,
+        *,
+        actor: str | None = None,
+        limit: int = MOST_AT_ONCE,
+        cursor: str | None = None,
+        use_cache: bool | None = None,
     ) -> Result:
         """The oldest first. Each is retried on its own: one that cannot be does not keep the others from it."""
 
         def retry(id: str) -> str:
-            retried = self._executions.retry(id, actor)
+            retried = self._executions.retry(id, actor, use_cache=use_cache)
             return f"{len(retried.reused)} reused, {len(retried.to_run)} run again"
 
         return self._each(wanted, "retry", retry, limit, cursor)

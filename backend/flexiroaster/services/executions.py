@@ -153,8 +153,11 @@ class Executions:
         _refuse_unless_retryable(state.execution)
         return _retried(version, state)
 
-    def retry(self, execution_id: str, actor: str | None = None) -> Retried:
-        """Run the failed stages and all that depends on them again, in the same execution; it may wait for a place."""
+    def retry(self, execution_id: str, actor: str | None = None, *, use_cache: bool | None = None) -> Retried:
+        """Run the failed stages and all that depends on them again, in the same execution; it may wait for a place.
+
+        With `use_cache` None they may take cached results where the execution was started so.
+        """
         tally = Tally()
 
         def operation(tx: Transaction) -> Retried:
@@ -163,6 +166,9 @@ class Executions:
             found = _retried(live.version, live.state)
             draft = self._changes.draft(live)
             self.try_again(tx, live, draft)
+            if use_cache is not None and use_cache is not live.use_cache:
+                live.use_cache = use_cache
+                progress.set_use_cache(tx, execution_id, use_cache)
             self._changes.save(tx, tally, live, draft)
             if draft.execution.waiting_since is not None:
                 self._changes.live.forget(execution_id)

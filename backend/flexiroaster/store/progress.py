@@ -187,6 +187,10 @@ def set_outputs(tx: Transaction, execution_id: str, outputs: dict[str, Any]) -> 
     tx.put("set_outputs", [(text, execution_id)])
 
 
+def set_use_cache(tx: Transaction, execution_id: str, use_cache: bool) -> None:
+    tx.sa.execute(sa.update(executions).where(executions.c.id == execution_id).values(use_cache=use_cache))
+
+
 def insert_artifacts(tx: Transaction, execution_id: str, kept: Sequence[KeptArtifact], at: datetime) -> None:
     tx.put(
         "insert_artifact",

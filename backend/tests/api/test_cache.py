@@ -25,3 +25,30 @@ def test_a_cached_stage_says_so_and_shows_what_was_made_before(server: ServerApp
     assert client.get(f"/api/executions/{third}").json()["use_cache"] is False
     refused = client.post("/api/pipelines/orders/execute", json={"use_cache": "no"})
     assert (refused.status_code, refused.json()["detail"]) == (422, "`use_cache` must be true or false, or left out.")
+
+
+def test_running_again_may_bypass_the_cache_or_not(server: ServerApp, client: TestClient) -> None:
+    cached = {"id": "a", "type": "noop", "needs": [], "cache": {"key": "k", "ttl": "7d"}}
+    server.make("orders", cached, {"id": "b", "type": "stop", "config": {"status": "failed"}})
+    first = server.run("orders")
+
+    def rerun(**body: object) -> bool:
+        started = client.post(f"/api/executions/{first}/rerun", json={"from_stage": "a", **body})
+        assert started.status_code == 202, started.text
+        id = started.json()["execution_id"]
+        server.ended(id)
+        return client.get(f"/api/executions/{id}/stages/a").json()["cached_from"] is not None
+
+    assert (rerun(), rerun(use_cache=False), rerun(use_cache=True)) == (False, False, True)
+    retried = client.post(f"/api/executions/{first}/retry", json={"use_cache": False})
+    assert retried.status_code == 202, retried.text
+    assert client.get(f"/api/executions/{first}").json()["use_cache"] is False
+    server.ended(first)
+    done = client.post("/api/executions/retry", json={"ids": [first], "use_cache": True}).json()
+    assert (done["done"], client.get(f"/api/executions/{first}").json()["use_cache"]) == (1, True)
+    server.ended(first)
+    wrong = client.post(f"/api/executions/{first}/retry", json={"cache": False})
+    assert (wrong.status_code, client.post("/api/executions/cancel", json={"use_cache": True}).status_code) == (
+        422,
+        422,
+    )

@@ -414,8 +414,9 @@ def test_many_are_retried_by_a_filter(server: ServerProcess, tmp_path: Path, fai
     none = flexi(tmp_path, "retry", "--all", "--pipeline", "orders", "--until", "1h", "--yes", *data)
     assert (none.returncode, none.stdout) == (0, "0 executions to retry\n0 of 0 done\n"), none.stderr
     some = ("--all", "--pipeline", "orders", "--since", "1h", "--status", "failed")
-    done = json.loads(flexi(tmp_path, "retry", *some, "--yes", "--json", *data).stdout)
+    done = json.loads(flexi(tmp_path, "retry", *some, "--yes", "--no-cache", "--json", *data).stdout)
     assert (done["refused"], failed in [item["execution_id"] for item in done["items"]]) == (0, True)
+    assert server.client().get(f"/api/executions/{failed}").json()["use_cache"] is False
     for wrong in (("--all", failed), (), ("--pipeline", "orders"), ("--all", "--since", "yesterday")):
         assert flexi(tmp_path, "cancel", *wrong, "--yes", *data).returncode == 2
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from flexiroaster.engine.errors import StageFailed
 from flexiroaster.services.reruns import Asked
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.tables import executions, results, stage_cache
@@ -95,6 +96,26 @@ def test_a_bypass_runs_and_refreshes(engine: TestEngine) -> None:
     third = run(engine, pipeline)
     assert doing.ran == 2
     assert engine.stage(third, "a")["cached_from"] == second
+
+
+@pytest.mark.parametrize(("use_cache", "ran"), [(None, 1), (True, 1), (False, 2)])
+def test_a_retry_may_bypass_what_is_kept(engine: TestEngine, use_cache: bool | None, ran: int) -> None:
+    doing, opens = Counting(), [StageFailed("it broke"), None, None]
+
+    def gate(_context: StageContext) -> None:
+        failure = opens.pop(0)
+        if failure is not None:
+            raise failure
+
+    stages = {"gate": {"needs": [], "type": "act", "config": engine.act(gate)}, "a": cached(engine, doing)}
+    pipeline = engine.add({**stages, "a": {**stages["a"], "needs": ["gate"]}}, **DAY)
+    first = engine.executions.start(pipeline).execution_id
+    assert engine.wait_end(first) == "failed"
+    run(engine, pipeline)
+    engine.executions.retry(first, use_cache=use_cache)
+    assert engine.wait_end(first, 2) == "success"
+    assert doing.ran == ran
+    assert engine.row(first)["use_cache"] is (use_cache is not False)
 
 
 def test_a_stage_that_does_something_else_is_not_the_same(engine: TestEngine) -> None:
