@@ -234,7 +234,7 @@ class Writer:
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._raw = self._connection.connection.driver_connection
-            self._dialect.prepare_writer()
+            self._dialect.prepare_writer(self._raw)
         return self._connection, self._raw
 
 

@@ -20,11 +20,11 @@ class Dialect(Protocol):
         self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
     ) -> sa.Engine: ...
 
-    def prepare_writer(self) -> None:
+    # `raw` is the driver's own connection, in autocommit mode: transactions are ours.
+
+    def prepare_writer(self, raw: Any) -> None:
         """The writer has a new connection."""
         ...
-
-    # `raw` is the driver's own connection, in autocommit mode: transactions are ours.
 
     def begin(self, raw: Any, *, durable: bool) -> None: ...
 

@@ -16,6 +16,10 @@ from flexiroaster.store.dialects.together import IDENTITY, Put, Statements, merg
 
 READ_CONNECTIONS = 8
 SERVER_LOCK = 0x666C657869  # "flexi"
+BY_KEY = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+"""Ways to find rows that the writer is not to take. It looks for a few rows by their keys; the planner, which cannot
+know how many rows a JSON array holds, would read the whole table.
+"""
 
 
 class Postgres:
@@ -40,8 +44,10 @@ class Postgres:
             connect_args={"prepare_threshold": 1, "options": "-c timezone=UTC"},
         )
 
-    def prepare_writer(self) -> None:
+    def prepare_writer(self, raw: Any) -> None:
         self._forget()
+        for setting in BY_KEY:
+            raw.execute(f"SET {setting} = off")
 
     def begin(self, raw: Any, *, durable: bool) -> None:
         self._forget()

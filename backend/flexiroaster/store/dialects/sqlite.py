@@ -37,7 +37,7 @@ class Sqlite:
         event.listen(engine, "connect", _set_pragmas)
         return engine
 
-    def prepare_writer(self) -> None:
+    def prepare_writer(self, raw: Any) -> None:
         self._full = False
 
     def begin(self, raw: Any, *, durable: bool) -> None:
