@@ -28,7 +28,7 @@ const pages: [address: string, text: string][] = [
   ['/executions', 'Orders #7'],
   ['/executions/e1', 'read 12 rows'],
   ['/approvals', '12 bad rows. Publish anyway?'],
-  ['/settings/pools', 'not defined: its stages share one slot'],
+  ['/settings/pools', 'cpu_heavy'],
   ['/settings/server', 'Executions under way'],
   ['/nowhere', 'There is no such page'],
 ]
@@ -68,7 +68,7 @@ describe('axe finds nothing wrong', () => {
       answer('GET /api/executions', [failed]),
       answer('GET /api/executions/:id', failedExecution()),
       answer('GET /api/executions/:id/logs', [logLine()]),
-      answer('GET /api/artifacts/:id/preview', {
+      answer('GET /api/executions/:id/stages/:stage/table', {
         columns: [{ name: 'amount', type: 'VARCHAR' }],
         rows: [['N/A']],
         offset: 6,

@@ -42,6 +42,25 @@ export function stageRun(
   }
 }
 
+/** An item of a foreach stage. */
+export function item(index: number, status: Schemas['ItemBody']['status']): Schemas['ItemBody'] {
+  return {
+    index,
+    item: `region-${index}`,
+    status,
+    attempt: 1,
+    reason: null,
+    error: null,
+    due_at: null,
+    ready_at: START,
+    started_at: START,
+    ended_at: at(1),
+    duration_seconds: 1,
+    rows: null,
+    bytes: null,
+  }
+}
+
 /** A stage run that has ended, with its times in seconds after START. */
 export function endedRun(
   stage: string,
@@ -136,7 +155,7 @@ export function failedExecution(
     error,
     counts: { success: 1, failed: 1, skipped: 1 },
     stages: [
-      endedRun('load', [0, 1], { artifacts: [artifact({ stage: 'load', rows: 12 })] }),
+      endedRun('load', [0, 1], { rows: 12 }),
       endedRun('check', [1, 2], { status: 'failed', needs: ['load'], error }),
       stageRun('publish', {
         status: 'skipped',

@@ -15,7 +15,7 @@ import {
   toRequest,
 } from '@/features/executions/model/bulk'
 import { api, type Schemas, unwrap, unwrapPage } from '@/lib/api'
-import type { ExecutionStatus, StageStatus } from '@/lib/status'
+import { type ExecutionStatus, hasEnded, type StageStatus } from '@/lib/status'
 import { toast } from '@/store/toasts'
 
 export type ExecutionFilter = {
@@ -27,7 +27,13 @@ export type ExecutionFilter = {
 
 type StageRun = Schemas['StageRunBody']
 
-export type LogFilter = { stage: string | null; level: LogLevel; text: string }
+/** `index` is that of one item; null takes all. */
+export type LogFilter = {
+  stage: string | null
+  index: number | null
+  level: LogLevel
+  text: string
+}
 export type LogLevel = 'debug' | 'info' | 'warning' | 'error'
 
 export const executionKeys = {
@@ -40,8 +46,10 @@ export const executionKeys = {
     [...executionKeys.all, 'stage', id, run.stage, run.index, run.attempt, run.status] as const,
   logs: (id: string, filter: LogFilter, anchor: number | null) =>
     [...executionKeys.all, 'logs', id, filter, anchor] as const,
-  preview: (artifact: string, offset: number, limit: number) =>
-    ['artifacts', artifact, 'preview', offset, limit] as const,
+  preview: (source: TableSource, offset: number, limit: number) =>
+    ['tables', source, offset, limit] as const,
+  item: (id: string, stage: string, index: number) =>
+    [...executionKeys.all, 'item', id, stage, index] as const,
   items: (id: string, stage: string, status: StageStatus | null) =>
     [...executionKeys.all, 'items', id, stage, status] as const,
   profile: (artifact: string) => ['artifacts', artifact, 'profile'] as const,
@@ -105,6 +113,24 @@ export function stageQuery(id: string, run: StageRun) {
   })
 }
 
+/** No event names an item: until it has ended, it is asked for. */
+const ITEM_EVERY_MS = 2000
+
+/** One item of a foreach stage, which is read like a stage. */
+export function itemQuery(id: string, stage: string, index: number) {
+  return queryOptions({
+    queryKey: executionKeys.item(id, stage, index),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/executions/{execution_id}/stages/{stage}', {
+          params: { path: { execution_id: id, stage }, query: { index } },
+        }),
+      ),
+    refetchInterval: ({ state }) =>
+      state.data && hasEnded(state.data.status) ? false : ITEM_EVERY_MS,
+  })
+}
+
 export const LOG_PAGE = 300
 
 type LogPage = { lines: Schemas['LogLine'][]; direction: 'older' | 'newer' }
@@ -127,6 +153,7 @@ export function logsQuery(id: string, filter: LogFilter, anchor: number | null) 
             path: { execution_id: id },
             query: {
               ...(filter.stage !== null && { stage: filter.stage }),
+              ...(filter.index !== null && { index: filter.index }),
               ...(filter.level !== 'debug' && { level: filter.level }),
               ...(filter.text && { q: filter.text }),
               ...pageParam,
@@ -155,16 +182,30 @@ function newestId(pages: LogPage[]): number | undefined {
   return pages.findLast((page) => page.lines.length > 0)?.lines.at(-1)?.id
 }
 
-export function previewQuery(artifactId: string, offset: number, limit: number) {
+/** A table that is kept, or what a stage handed on: that may be a file which it only names. */
+export type TableSource =
+  | { artifactId: string }
+  | { executionId: string; stage: string; index: number }
+
+export function previewQuery(source: TableSource, offset: number, limit: number) {
   return queryOptions({
-    queryKey: executionKeys.preview(artifactId, offset, limit),
+    queryKey: executionKeys.preview(source, offset, limit),
     queryFn: () =>
-      unwrap(
-        api.GET('/api/artifacts/{artifact_id}/preview', {
-          params: { path: { artifact_id: artifactId }, query: { offset, limit } },
-        }),
-      ),
-    // An artifact never changes.
+      'artifactId' in source
+        ? unwrap(
+            api.GET('/api/artifacts/{artifact_id}/preview', {
+              params: { path: { artifact_id: source.artifactId }, query: { offset, limit } },
+            }),
+          )
+        : unwrap(
+            api.GET('/api/executions/{execution_id}/stages/{stage}/table', {
+              params: {
+                path: { execution_id: source.executionId, stage: source.stage },
+                query: { index: source.index, offset, limit },
+              },
+            }),
+          ),
+    // An artifact never changes, and a file that is only named hardly while somebody looks at it.
     staleTime: Number.POSITIVE_INFINITY,
     placeholderData: keepPreviousData,
   })
@@ -210,6 +251,26 @@ export function useCancel(id: string) {
       ),
     onError: (error) => toast('failed', explain(error)),
     onSettled: () => client.invalidateQueries({ queryKey: executionKeys.detail(id) }),
+  })
+}
+
+/** One stage, or one item of it; the execution goes on with what does not need it. */
+export function useCancelStage(id: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: ({ stage, index }: { stage: string; index: number }) =>
+      unwrap(
+        api.POST('/api/executions/{execution_id}/stages/{stage}/cancel', {
+          params: { path: { execution_id: id, stage }, query: { index } },
+        }),
+      ),
+    onSuccess: (run) =>
+      toast('success', `${run.name} is told to stop; what does not need it goes on.`),
+    onError: (error) => toast('failed', explain(error)),
+    onSettled: (_answer, _error, { stage, index }) => {
+      void client.invalidateQueries({ queryKey: executionKeys.item(id, stage, index) })
+      return client.invalidateQueries({ queryKey: executionKeys.detail(id) })
+    },
   })
 }
 

@@ -19,6 +19,12 @@ export function useSelection(stages: readonly StageRun[]) {
       ? rootCause(stages)
       : (stages.find((candidate) => candidate.stage === named && candidate.index === index) ?? null)
 
+  /** One of the items of a foreach stage, which are no stages of their own. */
+  const item =
+    index > 0 && named !== null && run === null && stages.some(({ stage }) => stage === named)
+      ? { stage: named, index }
+      : null
+
   const change = (values: Record<string, string | null>) => {
     setSearch(
       (before) => {
@@ -35,10 +41,15 @@ export function useSelection(stages: readonly StageRun[]) {
 
   return {
     run,
+    item,
     tab: (search.get('tab') ?? 'logs') as InspectorTab,
     row: search.has('row') ? Number(search.get('row')) : null,
     selectStage: (stage: string, index = 0) =>
       change({ stage, index: index > 0 ? String(index) : null, row: null, line: null }),
+    openItem: (stage: string, index: number) =>
+      change({ stage, index: String(index), tab: 'logs', row: null, line: null }),
+    showItems: (stage: string) =>
+      change({ stage, index: null, tab: 'items', row: null, line: null }),
     selectWhole: () => change({ stage: WHOLE, index: null, tab: null, row: null, line: null }),
     selectTab: (tab: string) => change({ tab, row: null }),
     /** Open the input at a row; both are part of the URL. */

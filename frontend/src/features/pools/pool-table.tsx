@@ -37,7 +37,7 @@ export function PoolTable({ pools }: { pools: Pool[] }) {
               {pool.slots === null && (
                 <p className="flex items-center gap-1.5 text-small text-state-retrying">
                   <Icon name="warning" className="size-3.5" />
-                  not defined: its stages share one slot
+                  not defined<span className="max-tablet:sr-only">: its stages share one slot</span>
                 </p>
               )}
             </Td>
@@ -69,7 +69,7 @@ function Usage({ pool }: { pool: Pool }) {
     <span className="flex items-center gap-2.5">
       <span
         aria-hidden="true"
-        className="h-1.5 w-28 overflow-hidden rounded-full bg-border-soft max-tablet:w-12"
+        className="h-1.5 w-28 overflow-hidden rounded-full bg-border-soft max-tablet:hidden"
       >
         <span
           className="block h-full rounded-full bg-state-running"

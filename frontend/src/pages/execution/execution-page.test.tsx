@@ -1,4 +1,5 @@
 import { act, screen, waitFor, within } from '@testing-library/react'
+import { HttpResponse, http } from 'msw'
 import { expect, it } from 'vitest'
 import type { Schemas } from '@/lib/api'
 import { answer, refuse } from '@/test/api'
@@ -7,8 +8,11 @@ import {
   endedRun,
   executionDetail,
   failedExecution,
+  item,
   logLine,
   pipelineDetail,
+  START,
+  stageError,
   stageRun,
 } from '@/test/factories'
 import { theSocket } from '@/test/fake-socket'
@@ -22,7 +26,7 @@ function answerExecution(
   server.use(
     answer('GET /api/executions/:id', execution),
     answer('GET /api/executions/:id/logs', (request) => logs(new URL(request.url).searchParams)),
-    answer('GET /api/artifacts/:id/preview', {
+    answer('GET /api/executions/:id/stages/:stage/table', {
       columns: [
         { name: 'order_id', type: 'BIGINT' },
         { name: 'amount', type: 'VARCHAR' },
@@ -97,6 +101,77 @@ it('searches the log on the server, by text and level', async () => {
   expect(await screen.findByText('No line matches.')).toBeVisible()
   expect(asked.at(-1)).toBe('error:boom')
   expect(location()).toBe('/executions/e1?level=error&find=boom')
+})
+
+it('shows the rows of a file that an input stage only names', async () => {
+  answerExecution(failedExecution())
+  server.use(
+    answer('GET /api/executions/:id/stages/:stage', {
+      ...endedRun('load', [0, 1], { type: 'input', rows: 12 }),
+      config: {},
+      result: { rows: 12 },
+      result_truncated: false,
+      attempts: [],
+    }),
+  )
+  renderApp('/executions/e1?stage=load&tab=data')
+  const rows = within(await screen.findByRole('region', { name: 'Rows of load' }))
+  expect(rows.getByRole('cell', { name: '41.90' })).toBeVisible()
+})
+
+const withItems = executionDetail({
+  status: 'running',
+  ended_at: null,
+  stages: [
+    stageRun('regions', {
+      status: 'running',
+      started_at: START,
+      items: { count: 3, states: { success: 1, failed: 1, running: 1 } },
+    }),
+  ],
+})
+
+it('opens one item of a stage with its own log, and leads back', async () => {
+  const asked: string[] = []
+  answerExecution(withItems, (search) => {
+    asked.push(`${search.get('stage')}[${search.get('index')}]`)
+    return [logLine({ stage: 'regions', message: 'no such region' })]
+  })
+  server.use(
+    answer('GET /api/executions/:id/stages/:stage/items', [item(1, 'success'), item(2, 'failed')]),
+    answer('GET /api/executions/:id/stages/:stage', {
+      ...endedRun('regions', [0, 1], { index: 2, status: 'failed', error: stageError() }),
+      config: {},
+      result_truncated: false,
+      item: 'region-2',
+      attempts: [],
+    }),
+  )
+  const { user, location } = renderApp('/executions/e1?stage=regions&tab=items')
+  await user.click(await screen.findByRole('button', { name: 'Open item 2' }))
+  const inspector = within(screen.getByRole('region', { name: 'Inspector' }))
+  expect(await inspector.findByRole('heading', { name: 'regions [2]' })).toBeVisible()
+  expect(inspector.getByText('region-2')).toBeVisible()
+  expect(await inspector.findByText('no such region')).toBeVisible()
+  expect(asked).toContain('regions[2]')
+  expect(location()).toBe('/executions/e1?stage=regions&tab=logs&index=2')
+  await user.click(inspector.getByRole('button', { name: 'All items' }))
+  expect(await inspector.findByRole('button', { name: 'Open item 1' })).toBeVisible()
+})
+
+it('cancels one stage alone', async () => {
+  answerExecution(withItems)
+  const cancelled: string[] = []
+  server.use(
+    http.post('*/api/executions/:id/stages/:stage/cancel', ({ request, params }) => {
+      cancelled.push(`${params.stage}${new URL(request.url).search}`)
+      return HttpResponse.json(stageRun('regions', { status: 'cancelling' }), { status: 202 })
+    }),
+  )
+  const { user } = renderApp('/executions/e1?stage=regions')
+  await user.click(await screen.findByRole('button', { name: 'Cancel only this' }))
+  expect(await screen.findByText(/^regions is told to stop/)).toBeVisible()
+  expect(cancelled).toEqual(['regions?index=0'])
 })
 
 const running = executionDetail({

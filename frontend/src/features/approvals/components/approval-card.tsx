@@ -33,7 +33,7 @@ export function ApprovalCard({ approval, more = 0, showExecution = false }: Appr
         <span className="wrap-text">
           {showExecution && (
             <>
-              <Link to={`/executions/${executionId}`} className="text-link hover:underline">
+              <Link to={`/executions/${executionId}`} className="text-link underline">
                 {approval.pipeline_name} #{approval.number}
               </Link>
               {': '}
@@ -106,13 +106,20 @@ function DecideForm({ approval }: { approval: Approval }) {
       )
     })
   return (
-    <form noValidate onSubmit={submit('approve')} className="flex max-w-[520px] flex-col gap-3">
-      {fields.map((field) => (
-        <SchemaControl key={field.name} field={field} form={form} errors={form.formState.errors} />
-      ))}
-      <Field label="Comment" optional>
-        {(control) => <Input {...control} {...form.register(COMMENT)} />}
-      </Field>
+    <form noValidate onSubmit={submit('approve')} className="flex flex-col gap-3">
+      <div className="grid grid-cols-[repeat(auto-fill,minmax(min(260px,100%),1fr))] items-start gap-3">
+        {fields.map((field) => (
+          <SchemaControl
+            key={field.name}
+            field={field}
+            form={form}
+            errors={form.formState.errors}
+          />
+        ))}
+        <Field label="Comment" optional>
+          {(control) => <Input {...control} {...form.register(COMMENT)} />}
+        </Field>
+      </div>
       {decide.error && <InlineError>{explain(decide.error)}</InlineError>}
       <div className="flex gap-2">
         <Button type="submit" variant="primary" disabled={decide.isPending}>

@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 import { describeCounts } from '@/components/stage-graph/model'
 import { StateBadge } from '@/components/state-badge'
+import { ExecutionLink } from '@/features/executions/components/execution-link'
 import { useNow } from '@/hooks/use-now'
 import type { Schemas } from '@/lib/api'
 import { formatDuration, formatMoment } from '@/lib/format'
@@ -44,14 +45,17 @@ export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDet
         <Fact
           name={execution.from_stage ? `run again from ${execution.from_stage} of` : 're-run of'}
         >
-          <ExecutionLink id={execution.rerun_of}>an earlier execution</ExecutionLink>
+          <ExecutionLink id={execution.rerun_of} />
         </Fact>
       )}
       {execution.parent && (
         <Fact name="started by">
-          <ExecutionLink id={execution.parent.execution_id}>
+          <Link
+            to={`/executions/${execution.parent.execution_id}?stage=${execution.parent.stage}`}
+            className="text-link hover:underline"
+          >
             {execution.parent.pipeline_id} #{execution.parent.number}
-          </ExecutionLink>
+          </Link>
         </Fact>
       )}
       {execution.phase !== 'main' && !ended && <Fact name="now">{PHASES[execution.phase]}</Fact>}
@@ -70,14 +74,6 @@ const PHASES: Record<Schemas['ExecutionDetail']['phase'], string> = {
   on_failure: 'stages for a failure',
   on_success: 'stages for a success',
   finally: 'closing stages',
-}
-
-function ExecutionLink({ id, children }: { id: string; children: ReactNode }) {
-  return (
-    <Link to={`/executions/${id}`} className="text-link hover:underline">
-      {children}
-    </Link>
-  )
 }
 
 function Fact({ name, rest, children }: { name: string; rest?: ReactNode; children: ReactNode }) {

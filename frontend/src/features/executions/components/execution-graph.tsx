@@ -4,7 +4,7 @@ import { StageGraph } from '@/components/stage-graph/stage-graph'
 import { Button } from '@/components/ui/button'
 import { useMediaQuery } from '@/hooks/use-media-query'
 import type { Schemas } from '@/lib/api'
-import { formatClock, formatCount, formatDuration } from '@/lib/format'
+import { formatClock, formatCount, formatDuration, plural } from '@/lib/format'
 import { appearance, hasEnded } from '@/lib/status'
 
 type StageRun = Schemas['StageRunBody']
@@ -38,6 +38,19 @@ export function ExecutionGraph({ stages, selected, onSelect }: ExecutionGraphPro
   )
 }
 
+/** "40 items" when all went well, otherwise how they stand: "38 of 40, 2 failed". */
+function itemCaption({ count, states }: Schemas['ItemCounts']): string {
+  const done = states.success ?? 0
+  const failed = (states.failed ?? 0) + (states.timed_out ?? 0)
+  if (done === count) return plural(count, 'item')
+  return [
+    `${formatCount(done)} of ${formatCount(count)}`,
+    failed > 0 && `${formatCount(failed)} failed`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+}
+
 function toNodes(stages: StageRun[]): GraphNode[] {
   const runsOf = new Map<string, StageRun[]>()
   // Handlers need nothing of the stages: they stand in the timeline.
@@ -62,6 +75,7 @@ function caption(run: StageRun): string {
     run.duration_seconds === null || !hasEnded(run.status)
       ? []
       : [formatDuration(run.duration_seconds)]
+  if (run.items) return itemCaption(run.items)
   if (run.status === 'success') {
     return [...seconds, ...(run.rows === null ? [] : [formatCount(run.rows)])].join(', ')
   }

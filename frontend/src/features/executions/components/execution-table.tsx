@@ -2,7 +2,7 @@ import { Link } from 'react-router'
 import { StateBadge } from '@/components/state-badge'
 import { Table, Td, Th, Tr } from '@/components/ui/table'
 import type { Schemas } from '@/lib/api'
-import { formatAgo, formatDuration, formatMoment } from '@/lib/format'
+import { formatAgo, formatDuration, formatMoment, plural } from '@/lib/format'
 
 /** Which rows are ticked; `toggle` with what to tick or not. */
 export type RowSelection = {
@@ -33,7 +33,7 @@ export function ExecutionTable({
       <thead>
         <tr>
           {selection && (
-            <Th className="w-px py-0 pr-0 pl-3 max-tablet:pl-2">
+            <Th className="w-px py-0 pr-0 pl-3 max-tablet:pr-0 max-tablet:pl-2">
               <Tick
                 label="Select all that are shown"
                 checked={ticked === all.length ? true : ticked > 0 ? 'some' : false}
@@ -46,14 +46,14 @@ export function ExecutionTable({
           <Th className="max-tablet:hidden">Started</Th>
           <Th className="max-tablet:hidden">Duration</Th>
           <Th className="max-desktop:hidden">Trigger</Th>
-          <Th className="max-tablet:hidden">Error</Th>
+          <Th className="max-tablet:hidden">Error or reason</Th>
         </tr>
       </thead>
       <tbody>
         {executions.map((execution) => (
           <Tr key={execution.id} data-ticked={selection?.ids.has(execution.id) || undefined}>
             {selection && (
-              <Td className="w-px py-0 pr-0 pl-3 max-tablet:pl-2 max-tablet:align-top">
+              <Td className="w-px py-0 pr-0 pl-3 max-tablet:pt-1 max-tablet:pr-0 max-tablet:pl-2 max-tablet:align-top">
                 <Tick
                   label={`Select ${execution.pipeline_name} #${execution.number}`}
                   checked={selection.ids.has(execution.id)}
@@ -70,9 +70,13 @@ export function ExecutionTable({
                 {execution.duration_seconds !== null &&
                   `, ${formatDuration(execution.duration_seconds)}`}
               </div>
-              {execution.error && (
+              {execution.error ? (
                 <div className="mono wrap-text mt-1 line-clamp-2 text-small text-state-failed tablet:hidden">
                   {execution.error.message}
+                </div>
+              ) : (
+                <div className="wrap-text line-clamp-2 text-small text-muted-foreground tablet:hidden">
+                  {reasonOf(execution)}
                 </div>
               )}
             </Td>
@@ -94,7 +98,7 @@ export function ExecutionTable({
               {execution.retries > 0 && `, retried ${execution.retries}×`}
             </Td>
             <Td className="w-[44%] max-w-0 max-tablet:hidden">
-              {execution.error && (
+              {execution.error ? (
                 <div className="flex min-w-0 gap-2 text-small">
                   {execution.failed_stage && (
                     <span className="mono font-medium whitespace-nowrap">
@@ -105,6 +109,8 @@ export function ExecutionTable({
                     {execution.error.message}
                   </span>
                 </div>
+              ) : (
+                <p className="truncate text-small text-muted-foreground">{reasonOf(execution)}</p>
               )}
             </Td>
           </Tr>
@@ -112,6 +118,13 @@ export function ExecutionTable({
       </tbody>
     </Table>
   )
+}
+
+/** Why it is queued, paused or cancelled; of one that runs, that it waits for something. */
+function reasonOf({ reason, status, counts }: Schemas['ExecutionSummary']): string | null {
+  if (reason || status !== 'running') return reason
+  const waiting = counts.waiting ?? 0
+  return waiting > 0 ? plural(waiting, 'stage waits', 'stages wait') : null
 }
 
 type TickProps = {

@@ -237,7 +237,7 @@ function Bars({ row, scale, fill }: { row: TimelineRow; scale: TimeScale; fill: 
       )}
       {row.note && !row.work && (
         <span className="absolute inset-y-0 right-0 left-0 truncate pt-1 text-right text-[10.5px] text-muted-foreground">
-          {row.note}
+          <span className={cn(row.wait && 'bg-card px-1.5')}>{row.note}</span>
         </span>
       )}
     </>

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { errorAsText, headline, rootCause } from '@/features/executions/model/cause'
 import { failedRules } from '@/features/executions/model/check-report'
 import { nearestTable } from '@/features/executions/model/inputs'
-import { artifact, endedRun, stageError } from '@/test/factories'
+import { endedRun, stageError } from '@/test/factories'
 
 describe('rootCause', () => {
   it('is the failure that the others follow from, even when it was recorded later', () => {
@@ -43,17 +43,17 @@ it('copies everything that is known of an error', () => {
 describe('nearestTable', () => {
   it('is the closest one upstream that has the row', () => {
     const stages = [
-      endedRun('load', [0, 1], { artifacts: [artifact({ id: 'long', rows: 100 })] }),
+      endedRun('load', [0, 1], { rows: 100 }),
       endedRun('short', [1, 2], {
         needs: ['load'],
-        artifacts: [artifact({ id: 'short', rows: 10 })],
+        rows: 10,
       }),
       endedRun('check', [2, 3], { needs: ['short'], status: 'failed' }),
     ]
     const [, , check] = stages
     if (!check) throw new Error('missing stage')
-    expect(nearestTable(stages, check, 7)?.id).toBe('short')
-    expect(nearestTable(stages, check, 50)?.id).toBe('long')
+    expect(nearestTable(stages, check, 7)?.stage).toBe('short')
+    expect(nearestTable(stages, check, 50)?.stage).toBe('load')
     expect(nearestTable(stages, check, 500)).toBeNull()
   })
 })

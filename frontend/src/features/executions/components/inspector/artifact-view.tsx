@@ -33,7 +33,9 @@ export function ArtifactView({ artifact }: { artifact: Artifact }) {
           <DownloadMenu artifact={artifact} isTable={isTable} />
         </span>
       </div>
-      {isTable && view === 'rows' && <TablePreview artifact={artifact} />}
+      {isTable && view === 'rows' && (
+        <TablePreview source={{ artifactId: artifact.id }} name={artifact.name} />
+      )}
       {isTable && view === 'columns' && <TableProfile artifactId={artifact.id} />}
     </section>
   )

@@ -1,6 +1,7 @@
 import { ArtifactView } from '@/features/executions/components/inspector/artifact-view'
 import { JsonBlock } from '@/features/executions/components/inspector/json-block'
 import { StageDetail } from '@/features/executions/components/inspector/stage-detail'
+import { StageTable } from '@/features/executions/components/inspector/stage-table'
 import type { Schemas } from '@/lib/api'
 
 type DataPanelProps = { executionId: string; run: Schemas['StageRunBody'] }
@@ -11,6 +12,7 @@ export function DataPanel({ executionId, run }: DataPanelProps) {
     <StageDetail executionId={executionId} run={run}>
       {(detail) => (
         <>
+          <StageTable executionId={executionId} run={detail} />
           {detail.artifacts.map((artifact) => (
             <ArtifactView key={artifact.id} artifact={artifact} />
           ))}

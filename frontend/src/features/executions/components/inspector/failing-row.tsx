@@ -6,6 +6,7 @@ import { formatCount } from '@/lib/format'
 type StageRun = Schemas['StageRunBody']
 
 type FailingRowProps = {
+  executionId: string
   stages: StageRun[]
   run: StageRun
   /** Counted from 1. */
@@ -13,10 +14,9 @@ type FailingRowProps = {
 }
 
 /** The rows around the one that made the stage fail, from the table it was given. */
-export function FailingRow({ stages, run, row }: FailingRowProps) {
+export function FailingRow({ executionId, stages, run, row }: FailingRowProps) {
   const source = nearestTable(stages, run, row)
   if (!source) return null
-  const from = stages.find((other) => other.stage === source.stage)?.name ?? source.stage
   return (
     <section
       aria-label="Input at the failing row"
@@ -25,12 +25,13 @@ export function FailingRow({ stages, run, row }: FailingRowProps) {
       <h3 className="px-4 pt-2.5 pb-1 font-semibold">
         Input at the failing row{' '}
         <span className="text-small font-normal text-muted-foreground">
-          {source.rows !== null && `of ${formatCount(source.rows)} `}from {from}
+          {source.rows !== null && `of ${formatCount(source.rows)} `}from {source.name}
         </span>
       </h3>
       <TablePreview
         key={row}
-        artifact={source}
+        source={{ executionId, stage: source.stage, index: source.index }}
+        name={source.name}
         mark={{ row, column: run.error?.location?.column ?? null }}
       />
     </section>

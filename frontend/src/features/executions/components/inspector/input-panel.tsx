@@ -1,11 +1,13 @@
 import { ArtifactView } from '@/features/executions/components/inspector/artifact-view'
 import { FailingRow } from '@/features/executions/components/inspector/failing-row'
+import { isElsewhere, StageTable } from '@/features/executions/components/inspector/stage-table'
 import { nearestTable } from '@/features/executions/model/inputs'
 import type { Schemas } from '@/lib/api'
 
 type StageRun = Schemas['StageRunBody']
 
 type InputPanelProps = {
+  executionId: string
   stages: StageRun[]
   run: StageRun
   names: Map<string, string>
@@ -14,13 +16,14 @@ type InputPanelProps = {
 }
 
 /** What the stage was given by the stages it needs; at the failing row, when there is one. */
-export function InputPanel({ stages, run, names, row }: InputPanelProps) {
+export function InputPanel({ executionId, stages, run, names, row }: InputPanelProps) {
   const source = row === null ? null : nearestTable(stages, run, row)
-  const given = stages
-    .filter((other) => run.needs.includes(other.stage))
+  const needed = stages.filter((other) => run.needs.includes(other.stage))
+  const given = needed
     .flatMap((other) => other.artifacts)
     .filter((artifact) => artifact.kind !== 'quarantine')
-  if (!source && given.length === 0) {
+  const elsewhere = needed.filter((other) => other !== source && isElsewhere(other))
+  if (!source && given.length === 0 && elsewhere.length === 0) {
     return (
       <p className="p-4 text-muted-foreground">
         {run.needs.length === 0
@@ -31,9 +34,14 @@ export function InputPanel({ stages, run, names, row }: InputPanelProps) {
   }
   return (
     <>
-      {source && row !== null && <FailingRow stages={stages} run={run} row={row} />}
+      {source && row !== null && (
+        <FailingRow executionId={executionId} stages={stages} run={run} row={row} />
+      )}
+      {elsewhere.map((other) => (
+        <StageTable key={`${other.stage} ${other.index}`} executionId={executionId} run={other} />
+      ))}
       {given
-        .filter((artifact) => artifact.id !== source?.id)
+        .filter((artifact) => !(artifact.kind === 'table' && artifact.stage === source?.stage))
         .map((artifact) => (
           <ArtifactView key={artifact.id} artifact={artifact} />
         ))}

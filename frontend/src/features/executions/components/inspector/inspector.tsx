@@ -1,11 +1,17 @@
+import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import { Link } from 'react-router'
+import { ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { StateBadge } from '@/components/state-badge'
 import { Button } from '@/components/ui/button'
 import { Card } from '@/components/ui/card'
+import { SkeletonRows } from '@/components/ui/skeleton'
 import { Tab, TabList, TabPanel, Tabs } from '@/components/ui/tabs'
+import { itemQuery } from '@/features/executions/api'
+import { ExecutionLink } from '@/features/executions/components/execution-link'
 import { AttemptsPanel } from '@/features/executions/components/inspector/attempts-panel'
+import { CancelStageButton } from '@/features/executions/components/inspector/cancel-stage-button'
 import { ConfigPanel } from '@/features/executions/components/inspector/config-panel'
 import { DataPanel } from '@/features/executions/components/inspector/data-panel'
 import { FailingRow } from '@/features/executions/components/inspector/failing-row'
@@ -23,14 +29,21 @@ type InspectorProps = {
   execution: Execution
   selection: Selection
   /** Beside the type of the stage: what can be done with it. */
-  tools?: (run: StageRun) => ReactNode
+  tools?: ((run: StageRun) => ReactNode) | undefined
 }
 
 /** Everything about one stage run, or about the execution as a whole. */
 export function Inspector({ execution, selection, tools }: InspectorProps) {
   return (
     <Card aria-label="Inspector" className="flex flex-col desktop:sticky desktop:top-3.5">
-      {selection.run ? (
+      {selection.item ? (
+        <ItemInspector
+          execution={execution}
+          item={selection.item}
+          selection={selection}
+          tools={tools}
+        />
+      ) : selection.run ? (
         <StageInspector
           execution={execution}
           run={selection.run}
@@ -46,9 +59,44 @@ export function Inspector({ execution, selection, tools }: InspectorProps) {
 
 const PANEL = 'min-h-[260px] -outline-offset-2'
 
-type StageInspectorProps = InspectorProps & { run: StageRun }
+type ItemInspectorProps = InspectorProps & { item: { stage: string; index: number } }
 
-function StageInspector({ execution, run, selection, tools }: StageInspectorProps) {
+/** One item of a foreach stage: it is read like a stage. */
+function ItemInspector({ item: { stage, index }, ...props }: ItemInspectorProps) {
+  const item = useQuery(itemQuery(props.execution.id, stage, index))
+  if (item.isPending) return <SkeletonRows rows={6} label="Loading the item" />
+  if (item.error) {
+    return (
+      <>
+        <Heading
+          title={`${stage} [${index}]`}
+          end={<BackToItems stage={stage} selection={props.selection} />}
+        />
+        <ErrorPanel error={item.error} what="The item" onRetry={() => void item.refetch()} />
+      </>
+    )
+  }
+  return <StageInspector {...props} run={item.data} tools={undefined} item={item.data.item} />
+}
+
+function BackToItems({ stage, selection }: { stage: string; selection: Selection }) {
+  return (
+    <Button variant="ghost" size="small" onClick={() => selection.showItems(stage)}>
+      <Icon name="close" className="size-3.5" />
+      All items
+    </Button>
+  )
+}
+
+type StageInspectorProps = InspectorProps & {
+  run: StageRun
+  /** What an item of a foreach stage is for. */
+  item?: unknown
+}
+
+function StageInspector({ execution, run, selection, tools, item }: StageInspectorProps) {
+  // The tab of the items themselves is not there for one of them.
+  const tab = selection.tab === 'items' && !run.items ? 'logs' : selection.tab
   const failingRow = run.error?.location?.row ?? null
   const names = new Map(execution.stages.map((stage) => [stage.stage, stage.name]))
   return (
@@ -59,17 +107,27 @@ function StageInspector({ execution, run, selection, tools }: StageInspectorProp
           <>
             {run.type}
             {tools?.(run)}
-            <Button variant="ghost" size="small" onClick={selection.selectWhole}>
-              <Icon name="close" className="size-3.5" />
-              All stages
-            </Button>
+            <CancelStageButton execution={execution} run={run} />
+            {item === undefined ? (
+              <Button variant="ghost" size="small" onClick={selection.selectWhole}>
+                <Icon name="close" className="size-3.5" />
+                All stages
+              </Button>
+            ) : (
+              <BackToItems stage={run.stage} selection={selection} />
+            )}
           </>
         }
       >
         <StateBadge status={run.status} />
       </Heading>
-      <StageNotes run={run} />
-      <Tabs value={selection.tab} onValueChange={selection.selectTab} activationMode="manual">
+      {item !== undefined && (
+        <p className="mono wrap-text border-b border-border-soft px-4 py-2 text-small">
+          {typeof item === 'string' ? item : JSON.stringify(item)}
+        </p>
+      )}
+      <StageNotes run={run} execution={execution} />
+      <Tabs value={tab} onValueChange={selection.selectTab} activationMode="manual">
         <TabList aria-label="About the stage">
           <Tab value="logs">Logs</Tab>
           {run.items && <Tab value="items">Items</Tab>}
@@ -83,14 +141,24 @@ function StageInspector({ execution, run, selection, tools }: StageInspectorProp
             executionId={execution.id}
             ended={execution.ended_at !== null}
             stage={run.stage}
+            index={item === undefined ? null : run.index}
           />
           {failingRow !== null && (
-            <FailingRow stages={execution.stages} run={run} row={failingRow} />
+            <FailingRow
+              executionId={execution.id}
+              stages={execution.stages}
+              run={run}
+              row={failingRow}
+            />
           )}
         </TabPanel>
         {run.items && (
           <TabPanel value="items" className={PANEL}>
-            <ItemsPanel executionId={execution.id} run={run} />
+            <ItemsPanel
+              executionId={execution.id}
+              run={run}
+              onOpen={(index) => selection.openItem(run.stage, index)}
+            />
           </TabPanel>
         )}
         <TabPanel value="data" className={PANEL}>
@@ -98,6 +166,7 @@ function StageInspector({ execution, run, selection, tools }: StageInspectorProp
         </TabPanel>
         <TabPanel value="input" className={PANEL}>
           <InputPanel
+            executionId={execution.id}
             stages={execution.stages}
             run={run}
             names={names}
@@ -116,16 +185,27 @@ function StageInspector({ execution, run, selection, tools }: StageInspectorProp
 }
 
 /** Why it waits, where its result comes from, and what else is out of the ordinary. */
-function StageNotes({ run }: { run: StageRun }) {
+function StageNotes({ run, execution }: { run: StageRun; execution: Execution }) {
   const notes: Record<string, ReactNode> = {
     reason: run.reason,
-    cached: run.cached_from && <ExecutionNote text="result taken from" id={run.cached_from} />,
-    reused: run.reused_from && <ExecutionNote text="result reused from" id={run.reused_from} />,
+    cached: run.cached_from && (
+      <>
+        result taken from the cache of <ExecutionLink id={run.cached_from} />
+      </>
+    ),
+    reused: run.reused_from && (
+      <>
+        result reused from <ExecutionLink id={run.reused_from} />
+      </>
+    ),
     iterations: run.iterations > 1 && `${run.iterations} iterations`,
     late: run.late && 'late: its deadline has passed',
   }
   const shown = Object.entries(notes).filter(([, note]) => note)
-  if (shown.length === 0 && !run.items) return null
+  const children = execution.children.filter(
+    (child) => child.stage === run.stage && child.index === run.index,
+  )
+  if (shown.length === 0 && children.length === 0 && !run.items) return null
   return (
     <div className="flex flex-col gap-1 border-b border-border-soft px-4 py-2 text-small">
       {shown.map(([name, note]) => (
@@ -133,19 +213,17 @@ function StageNotes({ run }: { run: StageRun }) {
           {note}
         </p>
       ))}
+      {children.map((child) => (
+        <p key={child.execution_id} className="flex flex-wrap items-center gap-2">
+          started
+          <Link to={`/executions/${child.execution_id}`} className="text-link underline">
+            {child.pipeline_id} #{child.number}
+          </Link>
+          <StateBadge status={child.status} />
+        </p>
+      ))}
       {run.items && <ItemBar items={run.items} />}
     </div>
-  )
-}
-
-function ExecutionNote({ text, id }: { text: string; id: string }) {
-  return (
-    <>
-      {text}{' '}
-      <Link to={`/executions/${id}`} className="text-link hover:underline">
-        an earlier execution
-      </Link>
-    </>
   )
 }
 

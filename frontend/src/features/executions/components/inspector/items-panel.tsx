@@ -10,10 +10,14 @@ import type { Schemas } from '@/lib/api'
 import { formatDuration } from '@/lib/format'
 import { appearance, type StageStatus } from '@/lib/status'
 
-type ItemsPanelProps = { executionId: string; run: Schemas['StageRunBody'] }
+type ItemsPanelProps = {
+  executionId: string
+  run: Schemas['StageRunBody']
+  onOpen: (index: number) => void
+}
 
 /** The items of a foreach stage: how many are in which state, and each of them on demand. */
-export function ItemsPanel({ executionId, run }: ItemsPanelProps) {
+export function ItemsPanel({ executionId, run, onOpen }: ItemsPanelProps) {
   const [status, setStatus] = useState<StageStatus | null>(null)
   const items = useInfiniteQuery(itemsQuery(executionId, run.stage, status))
   const states = Object.entries(run.items?.states ?? {}) as [StageStatus, number][]
@@ -44,9 +48,16 @@ export function ItemsPanel({ executionId, run }: ItemsPanelProps) {
         {shown.map((item) => (
           <li
             key={item.index}
-            className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-border-soft px-4 py-2 text-small"
+            className="relative flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-border-soft px-4 py-2 text-small hover:bg-muted"
           >
-            <span className="w-14 text-right text-muted-foreground tabular-nums">{item.index}</span>
+            <button
+              type="button"
+              aria-label={`Open item ${item.index}`}
+              onClick={() => onOpen(item.index)}
+              className="cover-row w-14 py-0.5 text-right text-link tabular-nums hover:underline"
+            >
+              {item.index}
+            </button>
             <StateBadge status={item.status} />
             <code className="mono wrap-text min-w-0 flex-1">{shortly(item.item)}</code>
             <span className="text-muted-foreground">

@@ -23,10 +23,16 @@ const SEARCH_DELAY_MS = 250
 /** New lines are fetched at most this often, however many events arrive. */
 const TAIL_EVERY_MS = 150
 
-type LogPanelProps = { executionId: string; ended: boolean; stage: string | null }
+type LogPanelProps = {
+  executionId: string
+  ended: boolean
+  stage: string | null
+  /** Of one item alone. */
+  index?: number | null
+}
 
 /** The log of a stage or of all; the server filters, level and text are part of the URL. */
-export function LogPanel({ executionId, ended, stage }: LogPanelProps) {
+export function LogPanel({ executionId, ended, stage, index = null }: LogPanelProps) {
   const [search, setSearch] = useSearchParams()
   const level = LEVELS.find(({ value }) => value === search.get('level'))?.value ?? 'debug'
   const anchor = search.has('line') ? Number(search.get('line')) : null
@@ -35,7 +41,9 @@ export function LogPanel({ executionId, ended, stage }: LogPanelProps) {
   const [wrap, setWrap] = useState(true)
   const searchBox = useRef<HTMLInputElement>(null)
 
-  const logs = useInfiniteQuery(logsQuery(executionId, { stage, level, text: settledText }, anchor))
+  const logs = useInfiniteQuery(
+    logsQuery(executionId, { stage, index, level, text: settledText }, anchor),
+  )
   const lines = logs.data?.pages.flatMap((page) => page.lines) ?? []
   useTail(executionId, ended, logs)
   useSlashFocuses(searchBox)

@@ -3,8 +3,7 @@ import { useState } from 'react'
 import { ErrorPanel } from '@/components/feedback'
 import { Button } from '@/components/ui/button'
 import { SkeletonRows } from '@/components/ui/skeleton'
-import { previewQuery } from '@/features/executions/api'
-import type { Schemas } from '@/lib/api'
+import { previewQuery, type TableSource } from '@/features/executions/api'
 import { cn } from '@/lib/cn'
 import { formatCount } from '@/lib/format'
 
@@ -13,16 +12,17 @@ const PAGE = 50
 const AROUND = 3
 
 type TablePreviewProps = {
-  artifact: Schemas['ArtifactBody']
+  source: TableSource
+  name: string
   /** A row to open at and mark, counted from 1, and the column that is wrong in it. */
   mark?: { row: number; column: string | null } | null
 }
 
 /** A page of a table; the rest stays on the server. */
-export function TablePreview({ artifact, mark = null }: TablePreviewProps) {
+export function TablePreview({ source, name, mark = null }: TablePreviewProps) {
   const [offset, setOffset] = useState(mark ? Math.max(0, mark.row - 1 - AROUND) : 0)
   const limit = mark ? 2 * AROUND + 1 : PAGE
-  const preview = useQuery(previewQuery(artifact.id, offset, limit))
+  const preview = useQuery(previewQuery(source, offset, limit))
 
   if (preview.isPending) return <SkeletonRows rows={5} label="Loading the rows" />
   if (preview.error) {
@@ -39,7 +39,7 @@ export function TablePreview({ artifact, mark = null }: TablePreviewProps) {
         className="max-h-[360px] overflow-auto -outline-offset-2"
         tabIndex={0}
         role="region"
-        aria-label={`Rows of ${artifact.name}`}
+        aria-label={`Rows of ${name}`}
       >
         <table className="w-full border-collapse text-small">
           <thead className="sticky top-0 z-10 bg-card">
