@@ -39,6 +39,8 @@ class Rig:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
+        self._began: dict[str, float] = {}
+        self._ended_at: dict[str, float] = {}
         self._ended = 0
         self._wanted = 0
         self._all_ended = threading.Condition()
@@ -48,13 +50,21 @@ class Rig:
         return keep(self.engine, as_source(document))
 
     def start(self, pipeline_id: str) -> None:
-        self.engine.embedded.executions.start(pipeline_id)
+        began = time.perf_counter()
+        self._began[self.engine.embedded.executions.start(pipeline_id).execution_id] = began
 
     def wait(self, executions: int = 1) -> None:
         """Until so many more have ended; woken once, so that the wait costs the measured process nothing."""
         with self._all_ended:
             self._wanted += executions
             self._all_ended.wait_for(lambda: self._ended >= self._wanted)
+
+    def latencies(self) -> list[float]:
+        """Seconds from the call that started an execution to its end, of those since the last call."""
+        found = [ended - self._began[id] for id, ended in self._ended_at.items()]
+        self._began.clear()
+        self._ended_at.clear()
+        return found
 
     def once(self, pipeline_id: str) -> float:
         """Seconds from the start of an execution to its end."""
@@ -66,6 +76,7 @@ class Rig:
     def _hear(self, events: Any) -> None:
         for event in events:
             if ends(event):
+                self._ended_at[event.execution_id] = time.perf_counter()
                 with self._all_ended:
                     self._ended += 1
                     if self._ended == self._wanted:

@@ -22,7 +22,12 @@ def run() -> list[dict[str, Any]]:
 def measured(engine: Rig, workload: str, *, goal: float) -> list[dict[str, Any]]:
     pipeline_id = engine.keep(chain(3))
     at_once(engine, pipeline_id)
-    rounds = [at_once(engine, pipeline_id) for _ in range(ROUNDS)]
+    engine.latencies()
+    rounds = []
+    latencies: list[float] = []
+    for _ in range(ROUNDS):
+        rounds.append(at_once(engine, pipeline_id))
+        latencies.append(statistics.quantiles(engine.latencies(), n=100)[98])
     # What the same work costs bare: a durable transaction for each execution, a quick one for each stage.
     bare = EXECUTIONS * (bare_sqlite(engine.folder, full=True) + 3 * bare_sqlite(engine.folder))
     return [
@@ -33,7 +38,15 @@ def measured(engine: Rig, workload: str, *, goal: float) -> list[dict[str, Any]]
             "unit": "/s",
             "limit": EXECUTIONS / bare,
             "at_least": goal,
-        }
+        },
+        {
+            "workload": workload,
+            "metric": "p99_ms",
+            "value": statistics.median(latencies) * 1000,
+            "unit": "ms",
+            "limit": bare * 1000,
+            "goal": 120,
+        },
     ]
 
 

@@ -1,4 +1,5 @@
-"""From a POST with a token to the finished execution, over one connection; and how many POSTs a second are accepted.
+"""From a POST with a token to the finished execution, over one connection; how many POSTs a second are accepted; and
+how many executions of three stages a second end that one call has started.
 
 The bare limit is a FastAPI application that answers the same request without doing anything.
 """
@@ -24,8 +25,11 @@ from startup import command, free_port, started, wait_for
 TRIGGERS = 300
 POSTS = 800
 CONNECTIONS = 4
+BULK = 1_000
+BULK_ROUNDS = 3
 EMAIL, PASSWORD = "bench@example.com", "bench-password-long-enough"
 PIPELINE = {"id": "one", "name": "One", "stages": [{"id": "only", "type": "noop", "needs": []}]}
+THREE = {"id": "three", "name": "Three", "stages": [{"id": name, "type": "noop"} for name in "abc"]}
 
 BARE_SERVER = """
 import sys, uvicorn
@@ -56,10 +60,14 @@ def run() -> list[dict[str, Any]]:
                 triggered(client)
             times = [triggered(client) for _ in range(TRIGGERS)]
             rate = posts_per_second(port, token)
+            client.ask("POST", "/api/pipelines", THREE)
+            in_bulk(client)
+            bulk_rate = statistics.median(in_bulk(client) for _ in range(BULK_ROUNDS))
     return [
         row("p50_ms", at(times, 0.5) * 1000, "ms", at(bare, 0.5) * 1000, goal=2.5),
         row("p99_ms", at(times, 0.99) * 1000, "ms", at(bare, 0.99) * 1000, goal=8.0),
         row("posts_per_s", rate, "/s", bare_rate, at_least=400.0),
+        row("bulk_per_s", bulk_rate, "/s", bare_rate, at_least=1_500.0),
     ]
 
 
@@ -91,6 +99,15 @@ def triggered(client: Client) -> float:
     if answer["end"]["status"] != "success":
         raise RuntimeError(f"The execution has not ended well: {answer}")
     return time.perf_counter() - began
+
+
+def in_bulk(client: Client) -> float:
+    """Executions a second, from the call to the end of the last of them."""
+    began = time.perf_counter()
+    client.ask("POST", "/api/pipelines/three/execute/bulk", {"executions": [{}] * BULK})
+    while client.ask("GET", "/api/executions?status=queued&status=running&limit=1"):
+        time.sleep(0.01)
+    return BULK / (time.perf_counter() - began)
 
 
 def posts_per_second(port: int, token: str | None) -> float:
