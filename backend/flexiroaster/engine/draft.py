@@ -47,6 +47,9 @@ class Draft:
     sweeps: list[Sweep] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     """Executions that a stage run waited for and does so no longer."""
+    asks_outputs: bool = False
+    """The stages have succeeded: whether its outputs can be made decides what follows, see `planner.answer_outputs`."""
+    outputs_good: bool = False
 
     def __post_init__(self) -> None:
         self.execution = self.state.execution

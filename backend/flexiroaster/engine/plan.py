@@ -63,6 +63,8 @@ class Plan:
     main: int
     phases: dict[Phase, tuple[int, ...]]
     gated: bool
+    outputs: bool
+    """Whether it answers something, which may turn out to be impossible."""
 
     @classmethod
     def of(cls, pipeline: Pipeline, default_timeout: timedelta | None = None) -> Plan:
@@ -111,6 +113,7 @@ class Plan:
             main=main,
             phases=phases,
             gated=any(stage.gated for stage in stages),
+            outputs=bool(pipeline.outputs),
         )
 
     def rank_of(self, stage: str) -> int:

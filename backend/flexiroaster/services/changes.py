@@ -32,6 +32,7 @@ from flexiroaster.store.progress import Parent
 T = TypeVar("T")
 
 STALE_TRIES = 3
+OUTPUTS_FAILED = (ExpressionError, progress.OutputsTooLarge)
 
 
 class Timers(Protocol):
@@ -124,6 +125,7 @@ class Changes:
     def save(self, tx: Transaction, tally: Tally, live: Live, draft: Draft) -> None:
         """Write a draft and take it over into memory."""
         before = live.state.execution.status
+        self.answer_outputs(live, draft)
         if draft.groups or draft.state.groups:
             hand_out(tx, live, draft)
         ended = draft.execution.status in EXECUTION_FINAL
@@ -141,6 +143,16 @@ class Changes:
             if live.parent is not None:
                 tx.after_commit(partial(self.on_child_ended, live.parent, draft.execution.id))
 
+    def answer_outputs(self, live: Live, draft: Draft) -> None:
+        """Whether an execution succeeds whose stages have. Before anything is claimed of what follows."""
+        if not draft.asks_outputs:
+            return
+        try:
+            progress.outputs_text(outputs_of(live, self._read_spilled))
+            planner.answer_outputs(draft, None)
+        except OUTPUTS_FAILED as failure:
+            planner.answer_outputs(draft, _outputs_error(failure))
+
     def _close(self, tx: Transaction, live: Live, draft: Draft) -> None:
         """An execution that succeeds gets its outputs; one whose outputs cannot be had has failed."""
         wanted = live.version.outputs and not draft.execution.alone
@@ -149,9 +161,8 @@ class Changes:
                 outputs = outputs_of(live, self._read_spilled)
                 progress.set_outputs(tx, draft.execution.id, outputs)
                 draft.tell_more(EventType.EXECUTION_COMPLETED, outputs=summarise(outputs))
-            except (ExpressionError, progress.OutputsTooLarge) as failure:
-                error = StageError(f"The outputs could not be made: {failure}", code="outputs_failed")
-                planner.fail_outputs(draft, error)
+            except OUTPUTS_FAILED as failure:
+                planner.fail_outputs(draft, _outputs_error(failure))
         results = {
             stage: None if isinstance(value, Spilled) else value
             for stage, value in live.results.items()
@@ -227,3 +238,7 @@ class Changes:
             return run is None or run.due_at is None or run.due_at > self.clock()
         with self.database.read() as connection:
             return progress.has_ended(connection, execution_id)
+
+
+def _outputs_error(failure: Exception) -> StageError:
+    return StageError(f"The outputs could not be made: {failure}", code="outputs_failed")

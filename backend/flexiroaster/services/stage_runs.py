@@ -142,6 +142,7 @@ class StageRuns:
             for claimed, outcome, produced in ended:
                 self._record(batch, claimed, outcome, produced)
             for live, draft in batch.drafts.values():
+                self._changes.answer_outputs(live, draft)
                 if draft.groups:
                     hand_out(tx, live, draft)
             following = self._claim_following(batch) if go_on else []

@@ -179,12 +179,17 @@ def put_result(tx: Transaction, execution_id: str, key: Key, value: str | None, 
 
 def set_outputs(tx: Transaction, execution_id: str, outputs: dict[str, Any]) -> None:
     """Raises OutputsTooLarge."""
+    tx.put("set_outputs", [(outputs_text(outputs), execution_id)])
+
+
+def outputs_text(outputs: dict[str, Any]) -> str:
+    """As they are kept. Raises OutputsTooLarge."""
     text = dumps(outputs)
     if len(text) > OUTPUTS_LIMIT:
         raise OutputsTooLarge(
             f"they are larger than {OUTPUTS_LIMIT // 1_000_000} MB: name what is needed of a result, or write a file."
         )
-    tx.put("set_outputs", [(text, execution_id)])
+    return text
 
 
 def set_use_cache(tx: Transaction, execution_id: str, use_cache: bool) -> None:

@@ -36,7 +36,10 @@ def failed(kind: ErrorKind = "permanent", **more: Any) -> Failed:
 
 @dataclass
 class Simulation:
-    """`ready` holds what may be claimed, `due` what waits for a time, `history` every event."""
+    """`ready` holds what may be claimed, `due` what waits for a time, `history` every event.
+
+    `outputs_error` is why the outputs cannot be made, where the pipeline has any.
+    """
 
     plan: Plan
     state: ExecutionState = field(init=False)
@@ -45,6 +48,7 @@ class Simulation:
     history: list[Event] = field(default_factory=list)
     attempts: list[EndedAttempt] = field(default_factory=list)
     told_to_stop: list[Key] = field(default_factory=list)
+    outputs_error: StageError | None = None
 
     def __post_init__(self) -> None:
         execution = Execution(
@@ -151,6 +155,8 @@ class Simulation:
         self.now += timedelta(seconds=1)
         draft = Draft(self.plan, self.state, self.now)
         answer = decide(draft, *arguments)
+        if draft.asks_outputs:
+            planner.answer_outputs(draft, self.outputs_error)
         self._store(draft)
         self.ready.extend(draft.ready)
         self.history.extend(draft.events)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.outcome import Cancelled, Skipped, Succeeded
 from flexiroaster.engine.planner import needing_another_run
 from flexiroaster.engine.runs import Key
@@ -383,3 +384,33 @@ def test_results_of_another_execution_are_not_ours_to_undo() -> None:
     run.run("b", failed())
     run.run_all()
     assert undone(run) == []
+
+
+def test_results_from_the_cache_are_not_ours_to_undo() -> None:
+    run = simulate({"a": {"needs": [], **UNDO}, "b": {"needs": [], **UNDO}, "c": ["a", "b"]})
+    run.run("a", Succeeded(cached_from="another", reason="taken from execution #1, 3 h old"))
+    run.run("b")
+    run.run_all({"c": failed()})
+    assert undone(run) == ["b"]
+
+
+def test_outputs_are_made_before_the_success_is_announced() -> None:
+    run = simulate({"a": {"needs": [], **UNDO}}, **EVERY, outputs={"x": "${{ results.a.x }}"})
+    run.outputs_error = StageError("The outputs could not be made: there is no x", code="outputs_failed")
+    run.run_all()
+    assert (run.status, run.execution.error) == ("failed", run.outputs_error)
+    assert started(run) == ["a", "a:compensate", "tell", "tidy"]
+    run.outputs_error = None
+    run.history.clear()
+    run.retry()
+    run.run_all()
+    assert (run.status, run.execution.error) == ("success", None)
+    assert started(run) == ["a", "cheer", "tidy"]
+
+
+def test_a_stage_alone_has_no_outputs() -> None:
+    run = simulate({"a": []}, **EVERY, outputs={"x": "${{ results.a.x }}"})
+    run.outputs_error = StageError("not asked for")
+    run.state.execution.alone = True
+    run.run_all()
+    assert run.status == "success"

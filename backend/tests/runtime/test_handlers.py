@@ -217,3 +217,52 @@ def test_process_that_dies_in_any_phase_is_taken_over(dies_in: str, database: Da
         assert engine.wait_end(execution) == "failed"
         ended = statuses(engine, execution)
     assert ended == {"work": "success", "bad": "failed", "work:compensate": "success", "tidy": "success"}
+
+
+def test_outputs_that_cannot_be_made_are_a_failure_for_the_handlers(engine: TestEngine) -> None:
+    execution = engine.execute(
+        {"a": act(say({"n": 1}))},
+        outputs={"x": "${{ results.a.m }}"},
+        on_success=[handler("cheer", say(1))],
+        on_failure=[handler("tell", say("${{ execution.error.code }}"))],
+        **{"finally": [handler("tidy", say("${{ execution.status }}"))]},
+    )
+    assert engine.wait_end(execution) == "failed"
+    assert values(engine, execution) == {"a": {"n": 1}, "tell": "outputs_failed", "tidy": "failed"}
+    assert engine.row(execution)["outputs"] is None
+
+
+def test_outputs_too_large_are_one_too(engine: TestEngine) -> None:
+    execution = engine.execute(
+        {"a": act(say("x" * 1_100_000))},
+        outputs={"x": "${{ results.a }}"},
+        on_success=[handler("cheer", say(1))],
+    )
+    assert engine.wait_end(execution) == "failed"
+    assert "larger than 1 MB" in engine.row(execution)["error"]["message"]
+    assert statuses(engine, execution) == {"a": "success"}
+
+
+def test_outputs_of_a_success_are_kept_when_its_handlers_have_run(engine: TestEngine) -> None:
+    outputs = {"x": "${{ results.a.n }}"}
+    execution = engine.execute({"a": act(say({"n": 1}))}, outputs=outputs, on_success=[handler("cheer", say(1))])
+    assert engine.wait_end(execution) == "success"
+    assert engine.row(execution)["outputs"] == {"x": 1}
+
+
+def test_what_came_from_the_cache_is_not_undone(engine: TestEngine) -> None:
+    fails = iter([False, True])
+
+    def last(_context: StageContext) -> None:
+        if next(fails):
+            raise StageFailed("it broke")
+
+    cached = {"cache": {"key": "k", "ttl": "1h"}}
+    undo = {"compensate": {"type": "act", "config": say("undone")}}
+    pipeline = engine.add(
+        {"a": act(say(1), **cached, **undo), "b": act(say(2), **undo), "c": act(engine.act(last), ["a", "b"])}
+    )
+    assert engine.wait_end(engine.executions.start(pipeline)) == "success"
+    second = engine.executions.start(pipeline).execution_id
+    assert engine.wait_end(second) == "failed"
+    assert values(engine, second) == {"a": 1, "b": 2, "b:compensate": "undone"}

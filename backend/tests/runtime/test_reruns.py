@@ -253,3 +253,24 @@ def test_a_re_run_waits_for_its_place_with_what_it_took_over(engine: TestEngine)
     assert engine.wait_end(started) == "success"
     assert free.calls == 2
     assert engine.results(started.execution_id) == {0: "done", 1: "ran"}
+
+
+def test_a_reused_switch_remembers_what_it_chose(engine: TestEngine) -> None:
+    """Also where a re-run is run again: what it decided against stays skipped."""
+    route = {
+        "type": "switch",
+        "needs": [],
+        "config": {"value": "eu", "cases": {"eu": "eu", "us": "us"}, "default": "us"},
+    }
+    pipeline = engine.add({"route": route, "eu": ["route"], "us": ["route"], "merge": ["eu", "us"]})
+    first = engine.executions.start(pipeline).execution_id
+    assert engine.wait_end(first) == "success"
+    second, plan, _ = again(engine, first, Asked(from_stage="us"))
+    assert (plan.reused, plan.to_run) == (["route", "eu"], ["us", "merge"])
+    third, _, ended = again(engine, second, Asked(from_stage="us"))
+    assert ended == "success"
+    for id in (second, third):
+        states = {row["stage"]: (row["status"], row["reason"]) for row in engine.rows(stage_runs, id)}
+        assert states["us"] == ("skipped", "not chosen by route")
+        assert states["merge"][0] == "success"
+    assert engine.stage(third, "route")["state"] == engine.stage(first, "route")["state"] != {}

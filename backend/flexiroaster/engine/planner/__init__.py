@@ -8,7 +8,7 @@ decision touches are looked at, so its cost does not grow with the pipeline.
 from flexiroaster.engine.draft import IllegalMove
 from flexiroaster.engine.planner.admitting import admit, turn_away
 from flexiroaster.engine.planner.cancelling import cancel_item, cancel_stage
-from flexiroaster.engine.planner.finishing import fail_outputs
+from flexiroaster.engine.planner.finishing import answer_outputs, fail_outputs
 from flexiroaster.engine.planner.holding import (
     DATABASE_SILENT,
     SERVER_STOPPED,
@@ -35,6 +35,7 @@ __all__ = [
     "HandedBack",
     "IllegalMove",
     "admit",
+    "answer_outputs",
     "begin",
     "cancel",
     "cancel_item",

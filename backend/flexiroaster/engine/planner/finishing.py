@@ -10,7 +10,7 @@ from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.planner.phases import begin_next_phase
 from flexiroaster.engine.runs import Key
-from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus, StageStatus
+from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus, Phase, StageStatus
 
 E = ExecutionStatus
 
@@ -29,8 +29,10 @@ def finish_if_done(draft: Draft) -> bool:
     if draft.open > 0 or execution.status in EXECUTION_FINAL:
         return False
     status = execution.stopping_as or (E.FAILED if execution.failed_stage else E.SUCCESS)
-    if draft.plan.phases and begin_next_phase(draft, status):
-        return False
+    if draft.plan.phases:
+        draft.asks_outputs = status is E.SUCCESS and _has_outputs_to_make(draft)
+        if draft.asks_outputs or begin_next_phase(draft, status):
+            return False
     if execution.paused_at is not None:  # what still ran when it was paused was all there was
         draft.change_execution(paused_at=None, reason=None)
         execution = draft.execution
@@ -50,6 +52,20 @@ def finish_if_done(draft: Draft) -> bool:
         details["duration_seconds"] = duration
     draft.emit(_EXECUTION_EVENTS[status], **details)
     return True
+
+
+def _has_outputs_to_make(draft: Draft) -> bool:
+    """Before what follows on a success, since that is none without them."""
+    execution = draft.execution
+    return draft.plan.outputs and execution.phase is Phase.MAIN and not execution.alone and not draft.outputs_good
+
+
+def answer_outputs(draft: Draft, error: StageError | None) -> None:
+    """The answer to `Draft.asks_outputs`: None when they can be made."""
+    draft.asks_outputs, draft.outputs_good = False, True
+    if error is not None:
+        draft.change_execution(stopping_as=E.FAILED, error=error)
+    finish_if_done(draft)
 
 
 def _what_was_cancelled(draft: Draft) -> str | None:

@@ -62,7 +62,8 @@ def _is_to_be_undone(draft: Draft, position: int) -> bool:
     undone = draft.plan.stages[position].undoes
     assert undone is not None
     run = draft.run(Key(undone))
-    return run.status is S.SUCCESS and run.reused_from is None  # another execution did it: not ours to undo
+    another = run.reused_from or run.cached_from  # who did it, where it was not this execution: not ours to undo
+    return run.status is S.SUCCESS and another is None
 
 
 def _begin(draft: Draft, phase: Phase, positions: tuple[int, ...], outcome: ExecutionStatus) -> None:
