@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import lru_cache
 
 from flexiroaster.engine.pipeline import Join
 
@@ -16,6 +17,7 @@ class Verdict(Enum):
     """Not possible: something it needs failed. Shown as skipped, counts as failed for what needs it."""
 
 
+@lru_cache(maxsize=4096)
 def verdict(join: Join, total: int, left: int, ok: int, failed: int) -> Verdict:
     """`total` needed stages, of which `left` have not ended, `ok` succeeded, `failed` failed or were blocked."""
     if total == 0 or join is Join.ALWAYS:

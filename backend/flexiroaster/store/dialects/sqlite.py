@@ -89,7 +89,8 @@ class Sqlite:
 @lru_cache(maxsize=4096)
 def _as_text(moment: datetime) -> str:
     """Cached: a decision writes its own time many times over."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds")
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:
