@@ -3,7 +3,8 @@ import type { Schemas } from '@/lib/api'
 
 export type ExecutionStatus = Schemas['ExecutionSummary']['status']
 export type StageStatus = Schemas['StageRunBody']['status']
-export type Status = ExecutionStatus | StageStatus
+/** What is shown: the states of the API, and where a success has come from. */
+export type Status = ExecutionStatus | StageStatus | 'cached' | 'reused'
 
 /** The six colours a state can have. The colour never stands alone: icon and word tell it too. */
 export type Tone = 'success' | 'failed' | 'running' | 'queued' | 'retrying' | 'skipped'
@@ -22,6 +23,8 @@ const APPEARANCES: Record<Status, Appearance> = {
   paused: { tone: 'retrying', icon: 'hand', word: 'Paused' },
   cancelling: { tone: 'queued', icon: 'slash', word: 'Cancelling' },
   cancelled: { tone: 'queued', icon: 'slash', word: 'Cancelled' },
+  cached: { tone: 'success', icon: 'bolt', word: 'Cached' },
+  reused: { tone: 'success', icon: 'tick', word: 'Reused' },
   skipped: { tone: 'skipped', icon: 'skip', word: 'Not run' },
 }
 
@@ -58,7 +61,22 @@ export const TONE_FILL: Record<Tone, string> = {
   skipped: 'var(--color-state-skipped)',
 }
 
-const ENDED = new Set<Status>(['success', 'failed', 'cancelled', 'timed_out', 'skipped'])
+/** The state of a stage run, or that its success is one of another execution. */
+export function shownStatus(run: Schemas['StageRunBody']): Status {
+  if (run.status !== 'success') return run.status
+  if (run.cached_from) return 'cached'
+  return run.reused_from ? 'reused' : 'success'
+}
+
+const ENDED = new Set<Status>([
+  'success',
+  'cached',
+  'reused',
+  'failed',
+  'cancelled',
+  'timed_out',
+  'skipped',
+])
 
 export function hasEnded(status: Status): boolean {
   return ENDED.has(status)

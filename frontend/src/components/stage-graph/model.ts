@@ -34,6 +34,8 @@ const BY_WEIGHT: Status[] = [
   'cancelled',
   'skipped',
   'success',
+  'cached',
+  'reused',
 ]
 
 export function combinedStatus(statuses: Iterable<Status>): Status | null {

@@ -3,16 +3,19 @@ import type { ReactNode } from 'react'
 import { ErrorPanel } from '@/components/feedback'
 import { Card } from '@/components/ui/card'
 import { Skeleton } from '@/components/ui/skeleton'
-import { metricsQuery } from '@/features/metrics/api'
-import { change } from '@/features/metrics/model'
+import { metricsHistoryQuery, metricsQuery } from '@/features/metrics/api'
+import { change, sparkline, successRate } from '@/features/metrics/model'
 import type { Schemas } from '@/lib/api'
 import { cn } from '@/lib/cn'
 import { formatCount, formatDuration, formatPercent, plural } from '@/lib/format'
 
 type Metrics = Schemas['MetricsBody']
+type Bucket = Schemas['MetricsBucket']
 
 export function MetricCards() {
   const metrics = useQuery(metricsQuery)
+  // The chart below starts with the same range.
+  const history = useQuery(metricsHistoryQuery('24h'))
   if (metrics.error && !metrics.data) {
     return (
       <Card className="mb-3.5">
@@ -29,12 +32,14 @@ export function MetricCards() {
       aria-label="Metrics"
       className="mb-3.5 grid grid-cols-4 gap-3.5 max-desktop:grid-cols-2 max-tablet:gap-[9px]"
     >
-      {CARDS.map(({ name, figure, detail }) => (
+      {CARDS.map(({ name, figure, detail, course, moving }) => (
         <MetricCard
           key={name}
           name={name}
           figure={metrics.data && figure(metrics.data)}
           detail={metrics.data && detail(metrics.data)}
+          values={course && history.data ? history.data.buckets.map(course) : NO_VALUES}
+          moving={moving ?? false}
         />
       ))}
     </section>
@@ -45,7 +50,13 @@ type CardContent = {
   name: string
   figure: (metrics: Metrics) => string
   detail: (metrics: Metrics) => ReactNode
+  /** What the small line shows of each half hour; left out where there is nothing to show. */
+  course?: (bucket: Bucket) => number | null
+  /** Of what moves now, rather than of what has ended. */
+  moving?: boolean
 }
+
+const NO_VALUES: (number | null)[] = []
 
 const NOTHING = 'No runs'
 
@@ -63,6 +74,8 @@ const CARDS: CardContent[] = [
     figure: (metrics) => formatCount(metrics.active_executions),
     detail: ({ queued_executions }) =>
       queued_executions > 0 ? `${formatCount(queued_executions)} queued` : 'none queued',
+    course: ({ started }) => started,
+    moving: true,
   },
   {
     name: 'Success rate, 24 h',
@@ -79,6 +92,7 @@ const CARDS: CardContent[] = [
         </>
       )
     },
+    course: successRate,
   },
   {
     name: 'Avg. duration, 24 h',
@@ -101,6 +115,7 @@ const CARDS: CardContent[] = [
         </>
       )
     },
+    course: ({ avg_duration }) => avg_duration,
   },
 ]
 
@@ -122,11 +137,18 @@ function Change({ good, zero, children }: { good: boolean; zero: boolean; childr
   )
 }
 
-type MetricCardProps = { name: string; figure: string | undefined; detail: ReactNode }
+type MetricCardProps = {
+  name: string
+  figure: string | undefined
+  detail: ReactNode
+  values: (number | null)[]
+  moving: boolean
+}
 
-function MetricCard({ name, figure, detail }: MetricCardProps) {
+function MetricCard({ name, figure, detail, values, moving }: MetricCardProps) {
   return (
-    <Card className="px-4 pt-[13px] pb-[11px]" aria-label={name}>
+    <Card className="relative px-4 pt-[13px] pb-[11px]" aria-label={name}>
+      <Sparkline values={values} moving={moving} />
       <p className="text-[12.5px] font-medium text-secondary-foreground">{name}</p>
       {figure === undefined ? (
         <Skeleton className="mt-1.5 h-[25px] w-20" />
@@ -137,5 +159,33 @@ function MetricCard({ name, figure, detail }: MetricCardProps) {
       )}
       <p className="mt-[3px] min-h-[18px] text-small text-muted-foreground">{detail}</p>
     </Card>
+  )
+}
+
+const LINE_WIDTH = 88
+const LINE_HEIGHT = 28
+
+/** How it went over the day; the chart below says it in figures. */
+function Sparkline({ values, moving }: { values: (number | null)[]; moving: boolean }) {
+  const points = sparkline(values, LINE_WIDTH, LINE_HEIGHT)
+  const last = points.at(-1)
+  if (!last || points.length < 2) return null
+  const colour = moving ? 'var(--color-state-running)' : 'var(--color-muted-foreground)'
+  return (
+    <svg
+      aria-hidden="true"
+      width={LINE_WIDTH}
+      height={LINE_HEIGHT}
+      className="absolute top-[17px] right-4 overflow-visible max-tablet:hidden"
+    >
+      <polyline
+        points={points.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ')}
+        fill="none"
+        stroke={colour}
+        strokeWidth={1.5}
+        strokeLinejoin="round"
+      />
+      <circle cx={last.x} cy={last.y} r={2.4} fill={colour} />
+    </svg>
   )
 }

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { bucketName, change, layoutRunsChart } from '@/features/metrics/model'
+import {
+  bucketName,
+  change,
+  layoutRunsChart,
+  sparkline,
+  successRate,
+} from '@/features/metrics/model'
 import { at, bucket } from '@/test/factories'
 
 describe('layoutRunsChart', () => {
@@ -40,4 +46,27 @@ it.each([
 it('compares only with a day that had runs', () => {
   expect(change(95, 96.5)).toBe(-1.5)
   expect(change(95, null)).toBeNull()
+})
+
+describe('sparkline', () => {
+  it('spans the drawing, the highest on top, and leaves gaps out', () => {
+    expect(sparkline([0, 5, null, 10], 90, 20)).toEqual([
+      { x: 0, y: 20 },
+      { x: 30, y: 10 },
+      { x: 90, y: 0 },
+    ])
+  })
+
+  it('runs through the middle when nothing changes, and is empty without values', () => {
+    expect(sparkline([3, 3], 90, 20)).toEqual([
+      { x: 0, y: 10 },
+      { x: 90, y: 10 },
+    ])
+    expect(sparkline([null, null], 90, 20)).toEqual([])
+  })
+})
+
+it('counts a success rate of what ended by itself', () => {
+  expect(successRate(bucket({ success: 3, failed: 1, cancelled: 5 }))).toBe(75)
+  expect(successRate(bucket({ cancelled: 2 }))).toBeNull()
 })

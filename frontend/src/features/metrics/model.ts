@@ -51,6 +51,31 @@ export function layoutRunsChart(
   return { bars, gridlines, labels }
 }
 
+/** Where a line through `values` goes in a drawing of `width` × `height`, y downwards; gaps are left out. */
+export function sparkline(
+  values: readonly (number | null)[],
+  width: number,
+  height: number,
+): { x: number; y: number }[] {
+  const known = values.filter((value) => value !== null)
+  const lowest = Math.min(...known)
+  const range = Math.max(...known) - lowest
+  return values.flatMap((value, position) =>
+    value === null
+      ? []
+      : {
+          x: (position / Math.max(1, values.length - 1)) * width,
+          y: range === 0 ? height / 2 : height - ((value - lowest) / range) * height,
+        },
+  )
+}
+
+/** 0 to 100 of those that ended by themselves; null where none did. */
+export function successRate({ success, failed, timed_out }: Bucket): number | null {
+  const all = success + failed + timed_out
+  return all === 0 ? null : (100 * success) / all
+}
+
 export function ended(bucket: Bucket): number {
   return bucket.success + bucket.failed + bucket.timed_out + bucket.cancelled
 }

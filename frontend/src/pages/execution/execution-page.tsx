@@ -148,7 +148,9 @@ function Actions({ execution }: { execution: Execution }) {
     const from = execution.failed_stage
     return (
       <>
-        <span className="text-small text-muted-foreground">{execution.retry.message}</span>
+        <span className="text-small text-muted-foreground max-tablet:order-last max-tablet:w-full">
+          {execution.retry.message}
+        </span>
         <RunAgainButton execution={execution} />
         <Button variant="primary" disabled={retry.isPending} onClick={() => retry.mutate()}>
           <Icon name="retry" />

@@ -6,7 +6,7 @@ import { ExecutionLink } from '@/features/executions/components/execution-link'
 import { useNow } from '@/hooks/use-now'
 import type { Schemas } from '@/lib/api'
 import { formatDuration, formatMoment } from '@/lib/format'
-import { hasEnded } from '@/lib/status'
+import { hasEnded, shownStatus } from '@/lib/status'
 
 const TICK_MS = 1000
 
@@ -62,7 +62,7 @@ export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDet
       {execution.late && <Fact name="deadline">missed</Fact>}
       {execution.reason && <span>{execution.reason}</span>}
       <span className="ml-auto max-tablet:ml-0">
-        {describeCounts(execution.stages.map((run) => run.status))}
+        {describeCounts(execution.stages.map(shownStatus))}
       </span>
     </div>
   )

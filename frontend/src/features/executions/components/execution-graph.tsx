@@ -5,7 +5,7 @@ import { Button } from '@/components/ui/button'
 import { useMediaQuery } from '@/hooks/use-media-query'
 import type { Schemas } from '@/lib/api'
 import { formatClock, formatCount, formatDuration, plural } from '@/lib/format'
-import { appearance, hasEnded } from '@/lib/status'
+import { appearance, hasEnded, shownStatus } from '@/lib/status'
 
 type StageRun = Schemas['StageRunBody']
 
@@ -38,17 +38,14 @@ export function ExecutionGraph({ stages, selected, onSelect }: ExecutionGraphPro
   )
 }
 
-/** "40 items" when all went well, otherwise how they stand: "38 of 40, 2 failed". */
+/** "40 items" when all went well, otherwise "2 of 40 failed", or how far they are: "12 of 40". */
 function itemCaption({ count, states }: Schemas['ItemCounts']): string {
   const done = states.success ?? 0
   const failed = (states.failed ?? 0) + (states.timed_out ?? 0)
   if (done === count) return plural(count, 'item')
-  return [
-    `${formatCount(done)} of ${formatCount(count)}`,
-    failed > 0 && `${formatCount(failed)} failed`,
-  ]
-    .filter(Boolean)
-    .join(', ')
+  return failed > 0
+    ? `${formatCount(failed)} of ${formatCount(count)} failed`
+    : `${formatCount(done)} of ${formatCount(count)}`
 }
 
 function toNodes(stages: StageRun[]): GraphNode[] {
@@ -58,7 +55,7 @@ function toNodes(stages: StageRun[]): GraphNode[] {
     runsOf.set(run.stage, [...(runsOf.get(run.stage) ?? []), run])
   return [...runsOf].map(([id, runs]) => {
     const [first] = runs
-    const statuses = runs.map((run) => run.status)
+    const statuses = runs.map(shownStatus)
     return {
       id,
       label: first?.name ?? id,
@@ -76,11 +73,13 @@ function caption(run: StageRun): string {
       ? []
       : [formatDuration(run.duration_seconds)]
   if (run.items) return itemCaption(run.items)
-  if (run.status === 'success') {
+  if (shownStatus(run) === 'success') {
     return [...seconds, ...(run.rows === null ? [] : [formatCount(run.rows)])].join(', ')
   }
-  const word = appearance(run.status).word.toLowerCase()
+  const word = appearance(shownStatus(run)).word.toLowerCase()
   if (run.status === 'running' && run.attempt > 1) return `${word}, attempt ${run.attempt}`
-  if (run.status === 'waiting' && run.due_at) return `${word} until ${formatClock(run.due_at)}`
+  if (run.status === 'waiting' && run.waits_for !== 'approval' && run.due_at) {
+    return `until ${formatClock(run.due_at)}`
+  }
   return [word, ...seconds].join(', ')
 }

@@ -81,7 +81,7 @@ function Axis({ scale }: { scale: TimeScale }) {
           <span
             key={tick.position}
             className={cn(
-              'absolute top-0.5 whitespace-nowrap',
+              'absolute top-0.5 whitespace-nowrap max-tablet:nth-[even]:hidden',
               tick.pause && 'bg-card pr-1 font-medium',
             )}
             style={{ left: `${tick.position * 100}%` }}
@@ -102,13 +102,14 @@ type RowsProps = Pick<TimelineProps, 'selected' | 'onSelect'> & {
 
 function Rows({ rows, scale, selected, onSelect }: RowsProps) {
   const scroller = useRef<HTMLDivElement>(null)
+  const lines = useMemo(() => withHeadings(rows), [rows])
   const virtual = useVirtualizer({
-    count: rows.length,
+    count: lines.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: 10,
   })
-  const height = rows.length * ROW_HEIGHT
+  const height = lines.length * ROW_HEIGHT
   return (
     <div ref={scroller} className="overflow-y-auto" style={{ maxHeight: TALLEST }}>
       <div className="relative" style={{ height }}>
@@ -126,27 +127,39 @@ function Rows({ rows, scale, selected, onSelect }: RowsProps) {
         </div>
         <ul aria-label="Stages in time">
           {virtual.getVirtualItems().map((item) => {
-            const row = rows[item.index]
+            const line = lines[item.index]
+            if (line === undefined) return null
             return (
-              row && (
-                <li
-                  key={item.key}
-                  className="absolute inset-x-0"
-                  style={{ top: item.start, height: ROW_HEIGHT }}
-                >
+              <li
+                key={item.key}
+                className="absolute inset-x-0"
+                style={{ top: item.start, height: ROW_HEIGHT }}
+              >
+                {typeof line === 'string' ? (
+                  <p className="relative flex h-full items-end border-b border-border-soft bg-card pb-1 pl-1 text-tiny font-medium text-muted-foreground">
+                    {line}
+                  </p>
+                ) : (
                   <Row
-                    row={row}
+                    row={line}
                     scale={scale}
-                    selected={selected?.stage === row.stage && selected.index === row.index}
+                    selected={selected?.stage === line.stage && selected.index === line.index}
                     onSelect={onSelect}
                   />
-                </li>
-              )
+                )}
+              </li>
             )
           })}
         </ul>
       </div>
     </div>
+  )
+}
+
+/** A heading before the handlers of each kind. */
+function withHeadings(rows: TimelineRow[]): (TimelineRow | string)[] {
+  return rows.flatMap((row, position) =>
+    row.group !== null && row.group !== rows[position - 1]?.group ? [row.group, row] : [row],
   )
 }
 
@@ -248,6 +261,7 @@ function Bars({ row, scale, fill }: { row: TimelineRow; scale: TimeScale; fill: 
 function facts(row: TimelineRow, word: string): string {
   return [
     word.toLowerCase(),
+    row.group?.toLowerCase(),
     row.seconds !== null && formatDuration(row.seconds),
     row.wait && `waited ${formatDuration((row.wait.to - row.wait.from) / 1000)}`,
     row.critical && 'on the critical path',

@@ -84,3 +84,29 @@ describe('TimeScale', () => {
     expect(new TimeScale([]).position(now)).toBe(0)
   })
 })
+
+it('shows where a success has come from, and what a handler is for', () => {
+  const { rows } = buildTimeline(
+    [
+      stageRun('load', { status: 'success', reused_from: 'e0' }),
+      stageRun('price', { status: 'success', cached_from: 'e0', reason: 'taken from #1' }),
+      stageRun('tidy', { status: 'success', phase: 'finally' }),
+    ],
+    0,
+  )
+  expect(rows.map(({ status, note, group }) => [status, note, group])).toEqual([
+    ['reused', 'reused from an earlier execution', null],
+    ['cached', 'taken from #1', null],
+    ['success', null, 'At the end'],
+  ])
+})
+
+it('leaves handlers out of the critical path', () => {
+  expect(
+    findCriticalPath([
+      endedRun('load', [0, 1]),
+      endedRun('check', [1, 3], { needs: ['load'] }),
+      endedRun('tidy', [3, 4], { phase: 'finally' }),
+    ]),
+  ).toEqual(['load', 'check'])
+})

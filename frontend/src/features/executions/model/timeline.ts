@@ -1,6 +1,6 @@
 import type { Schemas } from '@/lib/api'
 import { formatDuration } from '@/lib/format'
-import { hasEnded, type StageStatus } from '@/lib/status'
+import { hasEnded, type Status, shownStatus } from '@/lib/status'
 
 type StageRun = Schemas['StageRunBody']
 
@@ -11,7 +11,9 @@ export type TimelineRow = {
   stage: string
   index: number
   label: string
-  status: StageStatus
+  status: Status
+  /** Of a handler: which of them it is; null for the stages themselves. */
+  group: string | null
   /** From ready to started: waiting for a slot. */
   wait: Span | null
   /** From started to ended, or to now. */
@@ -34,8 +36,9 @@ export function buildTimeline(stages: readonly StageRun[], now: number): Timelin
     return {
       stage: run.stage,
       index: run.index,
-      label: labelOf(run, many.has(run.stage)),
-      status: run.status,
+      label: many.has(run.stage) ? `${run.name} [${run.index}]` : run.name,
+      status: shownStatus(run),
+      group: run.phase === 'main' ? null : HANDLERS[run.phase],
       wait: waitOf(run, work, now),
       work,
       // The API's duration of what still runs is as old as the answer.
@@ -63,6 +66,7 @@ function waitOf(run: StageRun, work: Span | null, now: number): Span | null {
 function noteOf(run: StageRun): string | null {
   if (run.status === 'skipped') return `not run: ${run.reason ?? 'skipped'}`
   if (run.started_at !== null) return null
+  if (run.reused_from) return 'reused from an earlier execution'
   if (run.status === 'cancelled') return 'not run: cancelled'
   return run.reason
 }
@@ -74,7 +78,8 @@ function noteOf(run: StageRun): string | null {
 export function findCriticalPath(stages: readonly StageRun[]): string[] {
   const ended = new Map<string, { at: string; needs: string[] }>()
   for (const run of stages) {
-    if (run.ended_at === null || run.started_at === null) continue
+    // Handlers need nothing of the stages, and come after them whatever they do.
+    if (run.ended_at === null || run.started_at === null || run.phase !== 'main') continue
     const known = ended.get(run.stage)
     if (!known || known.at < run.ended_at)
       ended.set(run.stage, { at: run.ended_at, needs: run.needs })
@@ -207,13 +212,8 @@ function tickLabel(ms: number, step: number): string {
 }
 
 const HANDLERS = {
-  compensation: 'undo',
-  on_failure: 'on failure',
-  on_success: 'on success',
-  finally: 'at the end',
-}
-
-function labelOf(run: StageRun, isOneOfMany: boolean): string {
-  const name = isOneOfMany ? `${run.name} [${run.index}]` : run.name
-  return run.phase === 'main' ? name : `${name} (${HANDLERS[run.phase]})`
+  compensation: 'Undoing what was done',
+  on_failure: 'On failure',
+  on_success: 'On success',
+  finally: 'At the end',
 }

@@ -22,6 +22,7 @@ import { LogPanel } from '@/features/executions/components/inspector/log-panel'
 import { ItemBar } from '@/features/executions/components/item-bar'
 import type { Selection } from '@/features/executions/use-selection'
 import type { Schemas } from '@/lib/api'
+import { shownStatus } from '@/lib/status'
 
 type Execution = Schemas['ExecutionDetail']
 type StageRun = Schemas['StageRunBody']
@@ -119,7 +120,7 @@ function StageInspector({ execution, run, selection, tools, item }: StageInspect
           </>
         }
       >
-        <StateBadge status={run.status} />
+        <StateBadge status={shownStatus(run)} />
       </Heading>
       {item !== undefined && (
         <p className="mono wrap-text border-b border-border-soft px-4 py-2 text-small">

@@ -32,6 +32,7 @@ export function TablePreview({ source, name, mark = null }: TablePreviewProps) {
   }
   const { columns, rows, total_rows } = preview.data
   if (total_rows === 0) return <p className="p-4 text-muted-foreground">The table has no rows.</p>
+  const order = columnOrder(columns, mark?.column ?? null)
   const last = preview.data.offset + rows.length
   return (
     <div>
@@ -47,7 +48,7 @@ export function TablePreview({ source, name, mark = null }: TablePreviewProps) {
               <th scope="col" className="py-1.5 pr-2 pl-4 font-medium">
                 #
               </th>
-              {columns.map(({ name, type }) => (
+              {order.map(({ name, type }) => (
                 <th key={name} scope="col" className="px-2 py-1.5 font-medium whitespace-nowrap">
                   {name} <span className="text-[10.5px] font-normal">{type?.toLowerCase()}</span>
                 </th>
@@ -72,7 +73,7 @@ export function TablePreview({ source, name, mark = null }: TablePreviewProps) {
                   >
                     {formatCount(number)}
                   </th>
-                  {columns.map(({ name }, column) => (
+                  {order.map(({ name, place }) => (
                     <td
                       key={name}
                       className={cn(
@@ -82,7 +83,7 @@ export function TablePreview({ source, name, mark = null }: TablePreviewProps) {
                           'underline decoration-2 underline-offset-2',
                       )}
                     >
-                      <Cell value={row[column]} />
+                      <Cell value={row[place]} />
                     </td>
                   ))}
                 </tr>
@@ -113,6 +114,12 @@ export function TablePreview({ source, name, mark = null }: TablePreviewProps) {
       </div>
     </div>
   )
+}
+
+/** The wrong one first: in a wide table it would be out of sight. `place` is where it stands in the table. */
+function columnOrder(columns: Record<string, string>[], wrong: string | null) {
+  const all = columns.map(({ name, type }, place) => ({ name, type, place }))
+  return [...all.filter(({ name }) => name === wrong), ...all.filter(({ name }) => name !== wrong)]
 }
 
 /** An empty cell and the text "null" must not look alike. */
