@@ -8,18 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import orjson
 import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.bus.port import Bus
 from flexiroaster.dispatch.inprocess import InProcessDispatch
-from flexiroaster.engine.errors import NotFound
 from flexiroaster.runtime.attempt import World
 from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.logbook import Logbook
+from flexiroaster.runtime.spilled import SpilledResults
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
 from flexiroaster.services.admission import Admission
@@ -34,13 +33,11 @@ from flexiroaster.services.gates import Gates
 from flexiroaster.services.items import Items
 from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
-from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.services.signals import Signals
 from flexiroaster.services.stage_runs import StageRuns
 from flexiroaster.services.starting import Starting
 from flexiroaster.stages.process.orphans import kill_left_over
 from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
-from flexiroaster.store import artifacts as artifact_rows
 from flexiroaster.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -75,10 +72,10 @@ class Embedded:
         limits: Limits,
         conditions: Conditions = REALITY,
     ) -> None:
-        read_spilled = spilled_reader(database, artifacts)
         self._database = database
         self._scratch_root = limits.scratch_root
         self._timers = conditions.timers or Timers()
+        read_spilled = SpilledResults(database, artifacts, self._timers, conditions.clock)
         self.dispatch = InProcessDispatch()
         changes = Changes(
             database,
@@ -148,16 +145,3 @@ class Embedded:
         self._logbook.stop()
         self._timers.stop()
         self.journal.flush()
-
-
-def spilled_reader(database: Database, artifacts: ArtifactStore) -> ReadSpilled:
-    """Reads a result back that was too large for the database."""
-
-    def read(artifact_id: str) -> object:
-        with database.read() as connection:
-            row = artifact_rows.find(connection, artifact_id)
-        if row is None:
-            raise NotFound("artifact", artifact_id)
-        return orjson.loads(artifacts.local_path(row.key).read_bytes())
-
-    return read

@@ -17,7 +17,7 @@ from flexiroaster.engine.foreach import ITEM_BYTES
 from flexiroaster.engine.outcome import Waiting
 from flexiroaster.engine.replay import replay
 from flexiroaster.runtime import expanding, gathering
-from flexiroaster.runtime.embedded import spilled_reader
+from flexiroaster.runtime.spilled import read_spilled
 from flexiroaster.services import items as item_service
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store import items as item_rows
@@ -71,7 +71,7 @@ def result(engine: TestEngine, execution_id: str, position: int = 0) -> Any:
     )
     with engine.database.read() as connection:
         value, artifact_id = connection.execute(query).one()
-    return value if artifact_id is None else spilled_reader(engine.database, engine.artifacts)(artifact_id)
+    return value if artifact_id is None else read_spilled(engine.database, engine.artifacts, artifact_id)[0]
 
 
 def own(engine: TestEngine, execution_id: str, stage: str = "a") -> Any:
