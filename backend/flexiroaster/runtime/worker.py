@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -91,9 +91,10 @@ class Worker:
         self._dispatch.close()
         if not self._join(grace_seconds):
             log.info("worker.handing_back", stages=len(self._running))
-            for attempt in list(self._running.values()):
+            told = list(self._running.values())
+            for attempt in told:
                 attempt.stop("shutdown")
-            self._join(KILL_AFTER.total_seconds())
+            self._join(patience_at_shutdown((attempt.stop_within for attempt in told), grace_seconds))
         self._stopped.set()
         if self._heartbeat.is_alive():
             self._heartbeat.join()
@@ -279,3 +280,9 @@ _HANDED_BACK: dict[Why, planner.HandedBack] = {
     "shutdown": planner.SERVER_STOPPED,
     "database": planner.DATABASE_SILENT,
 }
+
+
+def patience_at_shutdown(stop_within: Iterable[timedelta], grace_seconds: float) -> float:
+    """Seconds for stages that were told to stop: as long as they have said, but not beyond the server's own grace."""
+    longest = max((wanted.total_seconds() for wanted in stop_within), default=0.0)
+    return max(KILL_AFTER.total_seconds(), min(longest, grace_seconds))

@@ -72,3 +72,19 @@ def test_leases_are_renewed_until_the_last_stage_has_ended(
         gate.open.set()
         stop.join(PATIENCE)
         assert engine.stage(execution, "a")["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("stop_within", "grace_seconds", "patience"),
+    [
+        ([], 60, 15),
+        ([timedelta(), timedelta(seconds=5)], 60, 15),
+        ([timedelta(seconds=5), timedelta(seconds=45)], 60, 45),
+        ([timedelta(minutes=10)], 60, 60),
+        ([timedelta(minutes=10)], 0, 15),
+    ],
+)
+def test_who_needs_long_to_stop_is_awaited_within_the_servers_grace(
+    stop_within: list[timedelta], grace_seconds: float, patience: float
+) -> None:
+    assert worker.patience_at_shutdown(stop_within, grace_seconds) == patience
