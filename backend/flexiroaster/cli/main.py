@@ -16,6 +16,7 @@ from flexiroaster.cli import (
     client_commands,
     db,
     definitions,
+    doctor,
     drain,
     executions,
     pipeline,
@@ -35,7 +36,7 @@ WRONG = 2
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Server": ("up", "db", "user"),
+    "Server": ("up", "db", "user", "doctor"),
     "Without a server": ("run", "test", "validate", "version"),
     "With a running server": (
         "list",
@@ -83,6 +84,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.add_typer(db.app, name="db")
 app.add_typer(user.app, name="user")
+app.command("doctor")(doctor.doctor)
 app.command("run")(run.run)
 app.command("test")(test.test)
 app.command("validate")(validate.validate)

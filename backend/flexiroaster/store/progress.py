@@ -6,7 +6,7 @@ Statements are prepared and named (`dialects/*.sql`); the tuples below are in th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -261,27 +261,55 @@ def renew_leases(tx: Transaction, owner: str, until: datetime) -> None:
 
 
 def end_as_failed(tx: Transaction, execution_id: str, error: StageError, now: datetime) -> None:
-    """End an execution without its plan: for one that cannot be loaded."""
-    table = executions.c
-    seq = _newest_seq(tx.sa, execution_id)
-    ended = {"ended_at": now, "error": error.to_json()}
+    """End an execution without its plan: for one that cannot be loaded. Its events tell of it as of any other end."""
+    table, run, what = executions.c, stage_runs.c, error.to_json()
+    told = _Teller(execution_id, _newest_seq(tx.sa, execution_id), now)
+    of_execution = run.execution_id == execution_id
+    waiting = of_execution & (run.idx > 0) & (run.status == S.QUEUED.value)
+    for stage, count in tx.sa.execute(sa.select(run.stage, sa.func.count()).where(waiting).group_by(run.stage)):
+        told.tell(EventType.STAGE_ITEMS_CANCELLED, stage, 0, count=count, reason=error.message)
+    ended: dict[str, Any] = {"status": S.CANCELLED.value, "ended_at": now, **_NOTHING_LEFT}
+    tx.sa.execute(sa.update(stage_runs).where(waiting).values(**ended, reason=error.message))
+    still_open = of_execution & run.status.not_in([status.value for status in STAGE_FINAL])
+    query = sa.select(run.stage, run.idx, run.attempt).where(still_open).order_by(run.position, run.idx)
+    for stage, index, attempt in tx.sa.execute(query):
+        told.tell(EventType.STAGE_CANCELLED, stage, index, attempt=attempt, status=S.CANCELLED.value, error=what)
+    tx.sa.execute(sa.update(stage_runs).where(still_open).values(**ended, reason=None, error=what))
+    failed = {"status": ExecutionStatus.FAILED.value, "error": what}
+    failed_stage = tx.sa.scalar(sa.select(table.failed_stage).where(table.id == execution_id))
+    told.tell(EventType.EXECUTION_FAILED, **failed, **({"failed_stage": failed_stage} if failed_stage else {}))
     tx.sa.execute(
-        sa.update(executions).where(table.id == execution_id).values(status=ExecutionStatus.FAILED.value, **ended)
+        sa.update(executions)
+        .where(table.id == execution_id)
+        .values(**failed, ended_at=now, reason=None, stopping_as=None, paused_at=None, waiting_since=None)
     )
-    open_runs = (stage_runs.c.execution_id == execution_id) & stage_runs.c.status.not_in(
-        [status.value for status in STAGE_FINAL]
-    )
-    tx.sa.execute(
-        sa.update(stage_runs)
-        .where(open_runs)
-        .values(status=StageStatus.CANCELLED.value, due_at=None, lease_owner=None, lease_until=None, **ended)
-    )
-    payload = {"status": ExecutionStatus.FAILED.value, "error": error.to_json()}
-    tx.sa.execute(
-        sa.insert(events).values(
-            execution_id=execution_id, seq=seq + 1, at=now, type=EventType.EXECUTION_FAILED.value, payload=payload
-        )
-    )
+    tx.sa.execute(sa.insert(events), told.rows)
+
+
+_NOTHING_LEFT: dict[str, Any] = {
+    "due_at": None,
+    "lease_owner": None,
+    "lease_until": None,
+    "state": None,
+    "waits_for": None,
+    "rows": None,
+    "bytes": None,
+}
+
+
+@dataclass(slots=True)
+class _Teller:
+    """Events of one execution and moment, as rows."""
+
+    execution_id: str
+    seq: int
+    at: datetime
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def tell(self, type: EventType, stage: str | None = None, index: int | None = None, /, **payload: Any) -> None:
+        self.seq += 1
+        row = {"execution_id": self.execution_id, "seq": self.seq, "at": self.at, "type": type.value}
+        self.rows.append({**row, "stage": stage, "idx": index, "payload": payload})
 
 
 BEGUN = [status.value for status in (S.RUNNING, S.CANCELLING, S.RETRYING, S.WAITING)]

@@ -447,6 +447,33 @@ def test_one_stage_is_cancelled_alone(server: ServerProcess, tmp_path: Path) -> 
         assert flexi(tmp_path, "cancel", *wrong, *data).returncode == 2
 
 
+def test_the_doctor_looks_beside_a_server(server: ServerProcess, tmp_path: Path, failed: str) -> None:
+    well = flexi(tmp_path, "doctor", *at(server))
+    assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stdout + well.stderr
+    assert "✓ server: http://127.0.0.1:" in well.stdout
+    found = json.loads(flexi(tmp_path, "doctor", "--json", *at(server)).stdout)
+    assert (found["healthy"], {one["level"] for one in found["findings"]} <= {"ok", "warning"}) == (True, True)
+    assert "events" in {one["check"] for one in found["findings"]}
+
+
+def test_the_doctor_names_what_is_wrong(tmp_path: Path) -> None:
+    none = flexi(tmp_path, "doctor", "--data-folder", str(tmp_path / "nothing"))
+    assert (none.returncode, "✗ data folder: There is no data folder" in none.stdout) == (1, True), none.stdout
+    assert "    cure  Start `flexiroaster up` once" in none.stdout
+    wrong = flexi(tmp_path, "doctor", FLEXIROASTER_PORT="high")
+    assert (wrong.returncode, "FLEXIROASTER_PORT is 'high'" in wrong.stdout) == (1, True), wrong.stdout
+    folder = ["--data-folder", str(tmp_path / "data")]
+    assert flexi(tmp_path, "db", "upgrade", *folder).returncode == 0
+    (tmp_path / "data").chmod(0o755)
+    open_ = flexi(tmp_path, "doctor", "--json", *folder)
+    findings = {one["check"]: one for one in json.loads(open_.stdout)["findings"]}
+    assert findings["data folder"]["cure"] == f"Run chmod 700 {tmp_path / 'data'}."
+    assert findings["artifacts"]["level"] == "error"
+    (tmp_path / "data" / "flexiroaster.db").unlink()
+    gone = flexi(tmp_path, "doctor", *folder)
+    assert (gone.returncode, "✗ database: There is no database" in gone.stdout) == (1, True), gone.stdout
+
+
 def test_cancel_says_what_became_of_it(server: ServerProcess, tmp_path: Path, failed: str) -> None:
     data = at(server)
     gone = flexi(tmp_path, "cancel", "nothing", *data)

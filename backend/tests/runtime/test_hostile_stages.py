@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import sqlalchemy as sa
 
 from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.runtime.recordable import MESSAGE_LIMIT, TRACEBACK_LIMIT, recordable
+from flexiroaster.services import integrity
 from flexiroaster.stages.base import StageContext
+from flexiroaster.store import progress
 from flexiroaster.store.database import Database
-from flexiroaster.store.tables import pipeline_versions
+from flexiroaster.store.tables import pipeline_versions, stage_runs
 from tests.runtime.engine import TestEngine, running
 from tests.runtime.test_executions import act
 
@@ -111,3 +114,24 @@ def test_start_ends_what_this_release_cannot_read_and_runs_the_rest(database: Da
         history = engine.events(damaged)
         assert [event["seq"] for event in history] == list(range(1, len(history) + 1))
         assert history[-1]["type"] == "execution_failed"
+        with database.read() as connection:
+            assert integrity.differences(connection, damaged) == []
+
+
+def test_the_events_of_an_ended_unreadable_execution_tell_of_its_stages(database: Database, tmp_path: Any) -> None:
+    """Also of items: those that had begun one by one, the others by one event for all."""
+    dead = TestEngine(database, tmp_path)
+    each = {"needs": ["a"], "foreach": {"items": list(range(20)), "max_parallel": 3}}
+    approval = {"needs": ["a"], "type": "approval", "config": {"message": "Go on?"}}
+    damaged = dead.execute({"a": [], "each": each, "ask": approval, "after": ["each"]})
+    for _ in range(3):
+        dead.record_by_hand(dead.run_by_hand(dead.claim_by_hand()))
+    dead.claim_by_hand()
+    error = StageError("This release cannot read it.", code="unreadable", kind="internal")
+    database.write(lambda tx: progress.end_as_failed(tx, damaged, error, datetime.now(UTC)))
+    told = [row["type"] for row in dead.events(damaged)]
+    assert told.count("stage_items_cancelled") == 1
+    assert told.count("stage_cancelled") < 10
+    assert {row["status"] for row in dead.rows(stage_runs, damaged)} == {"success", "cancelled"}
+    with database.read() as connection:
+        assert integrity.differences(connection, damaged) == []

@@ -1,0 +1,230 @@
+"""Looks for what is wrong with an installation, and says what to do about it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from flexiroaster.engine.plurals import counted
+from flexiroaster.engine.runs import stage_run_name
+from flexiroaster.engine.state import STAGE_FINAL
+from flexiroaster.services import integrity
+from flexiroaster.store.database import Database
+from flexiroaster.store.migrate import HEAD, revision
+from flexiroaster.store.tables import artifacts, executions, stage_runs
+
+SHOWN = 5
+"""Findings of a kind that are named; of the others the number is said."""
+LARGEST = 20_000
+"""Stage runs of an execution that is compared with its events: more would take minutes."""
+LEASE_PATIENCE = timedelta(minutes=2)
+"""After the end of a lease: a worker that is a little late is alive."""
+FRESH = timedelta(hours=1)
+"""Files younger than this may belong to a stage that still runs."""
+LITTLE_SPACE = 1_000_000_000
+NO_SPACE = 100_000_000
+GIGABYTE = 1_000_000_000
+
+Level = Literal["ok", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`check` names what was looked at; of what is as it should be there is no cure."""
+
+    check: str
+    level: Level
+    message: str
+    cure: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class DatabaseDoctor:
+    """`serving`: whether a server works on this database at this moment."""
+
+    def __init__(self, database: Database, *, serving: bool, now: datetime | None = None) -> None:
+        self._database = database
+        self._serving = serving
+        self._now = now or datetime.now(UTC)
+
+    def look(self, newest: int, artifacts_folder: Path) -> Iterator[Finding]:
+        """`newest`: how many of the executions that ended last are compared with their events."""
+        try:
+            found = self._tables()
+            yield found
+            if found.level == "error":
+                return
+            yield from self._file()
+            yield from self._events(newest)
+            yield from self._leases()
+            yield from self._ended()
+            yield from self._artifacts(artifacts_folder)
+        except SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            yield Finding("database", "error", f"It does not answer: {cause}.", "Start it, or put back a copy of it.")
+
+    def _tables(self) -> Finding:
+        found = revision(self._database)
+        if found == HEAD:
+            return Finding("tables", "ok", f"They are at revision {HEAD}.")
+        if found is None:
+            return Finding("tables", "error", "There are none yet.", "Run `flexiroaster db upgrade`.")
+        if found > HEAD:
+            message = f"They are at revision {found}, and this release knows none after {HEAD}."
+            return Finding("tables", "error", message, "Start the newer release that wrote them, or restore a copy.")
+        message = f"They are at revision {found}, this release needs {HEAD}."
+        return Finding("tables", "error", message, "Run `flexiroaster db upgrade` (`flexiroaster up` does it, too).")
+
+    def _file(self) -> Iterator[Finding]:
+        if self._database.dialect != "sqlite":
+            return
+        with self._database.read() as connection:
+            said = [str(line) for line in connection.scalars(sa.text(f"PRAGMA quick_check({SHOWN})"))]
+        if said == ["ok"]:
+            yield Finding("database file", "ok", "It is sound.")
+        else:
+            cure = "Stop the server and put back a copy of the database."
+            yield Finding("database file", "error", f"It is damaged: {'; '.join(said)}.", cure)
+
+    def _events(self, newest: int) -> Iterator[Finding]:
+        with self._database.read() as connection:
+            ids = integrity.newest_ended(connection, newest)
+            large = _large(connection, ids)
+        wrong = [found for id in ids if id not in large and (found := self._compared(id)) is not None]
+        cure = "Run it again where its result matters, and report this with the execution's events."
+        yield from _named("events", wrong, cure)
+        left_out = f"; {len(large)} too large to compare" if large else ""
+        if not wrong:
+            same = counted(len(ids) - len(large), "execution")
+            yield Finding("events", "ok", f"{same} compared, each is as its events say{left_out}.")
+
+    def _compared(self, id: str) -> str | None:
+        try:
+            with self._database.read() as connection:
+                found = integrity.differences(connection, id)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            return f"Execution {id} cannot be read: {type(error).__name__}: {error}."
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return f"Execution {id} is not what its events say: {found[0]}{more}." if found else None
+
+    def _leases(self) -> Iterator[Finding]:
+        """A lease that has ended is taken back by the server, at its start or soon after."""
+        run = stage_runs.c
+        ended = run.lease_until < self._now - LEASE_PATIENCE
+        query = sa.select(run.execution_id, run.stage, run.idx, run.lease_until).where(
+            run.lease_owner.is_not(None), ended, run.ended_at.is_(None)
+        )
+        with self._database.read() as connection:
+            held = connection.execute(query.order_by(run.lease_until)).all()
+        if not self._serving:
+            waiting = f"; {counted(len(held), 'stage')} will run again at the next start" if held else ""
+            yield Finding("leases", "ok", f"No server runs{waiting}.")
+            return
+        lost = [
+            f"Stage {stage_run_name(row.stage, row.idx)} of execution {row.execution_id} is held by a worker that has "
+            f"not been heard of since {row.lease_until:%Y-%m-%d %H:%M:%S} UTC."
+            for row in held
+        ]
+        yield from _named("leases", lost, "Restart the server: it takes such stages up again.")
+        if not lost:
+            yield Finding("leases", "ok", "None has expired.")
+
+    def _ended(self) -> Iterator[Finding]:
+        run, final = stage_runs.c, [status.value for status in STAGE_FINAL]
+        query = (
+            sa.select(run.execution_id, sa.func.count())
+            .join_from(stage_runs, executions, executions.c.id == run.execution_id)
+            .where(run.ended_at.is_(None), run.status.not_in(final), executions.c.ended_at.is_not(None))
+            .group_by(run.execution_id)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).all()
+        open_ = [f"Execution {id} has ended, and {counted(count, 'stage run')} of it has not." for id, count in found]
+        yield from _named("ends", open_, "Report this with the execution's events; it does no harm to others.")
+        if not open_:
+            yield Finding("ends", "ok", "What has ended has no stage left open.")
+
+    def _artifacts(self, folder: Path) -> Iterator[Finding]:
+        if not folder.is_dir():
+            message = f"The folder {folder} is not there."
+            yield Finding("artifacts", "error", message, "Put it back, or correct FLEXIROASTER_ARTIFACTS_URL.")
+            return
+        files = dict(_files(folder))
+        with self._database.read() as connection:
+            query = sa.select(artifacts.c.key, artifacts.c.execution_id, artifacts.c.stage, artifacts.c.bytes)
+            missing = [
+                _missing(row.key, row.execution_id, row.stage, size, row.bytes)
+                for row in connection.execute(query.order_by(artifacts.c.created_at))
+                if (size := files.pop(row.key, (None, 0.0))[0]) != row.bytes
+            ]
+        cure = "Put the file back from a copy, or make it again: `flexiroaster rerun EXECUTION --from STAGE`."
+        yield from _named("artifacts", missing, cure)
+        before = (self._now - FRESH).timestamp()
+        unknown = {key: size for key, (size, changed) in files.items() if changed < before}
+        if unknown:
+            total = sum(unknown.values()) / GIGABYTE
+            first = folder / min(unknown)
+            yield Finding(
+                "artifacts",
+                "warning",
+                f"{counted(len(unknown), 'file')} ({total:.3f} GB) of attempts that failed or were killed belong to "
+                f"nothing any more, such as {first}.",
+                "They may be deleted.",
+            )
+        if not missing and not unknown:
+            yield Finding("artifacts", "ok", "Every file has its record, and every record its file.")
+
+
+def space(folders: Sequence[Path]) -> Iterator[Finding]:
+    """Of the disks that these are on, each once."""
+    seen: set[int] = set()
+    for folder in folders:
+        disk = folder.stat().st_dev
+        if disk in seen:
+            continue
+        seen.add(disk)
+        free = shutil.disk_usage(folder).free
+        level: Level = "error" if free < NO_SPACE else "warning" if free < LITTLE_SPACE else "ok"
+        message = f"{free / GIGABYTE:.1f} GB are free where {folder} is."
+        cure = None if level == "ok" else "Free some space: a full disk stops every stage."
+        yield Finding("disk", level, message, cure)
+
+
+def _named(check: str, messages: Sequence[str], cure: str) -> Iterator[Finding]:
+    for message in messages[:SHOWN]:
+        yield Finding(check, "error", message, cure)
+    if len(messages) > SHOWN:
+        yield Finding(check, "error", f"And {len(messages) - SHOWN:,} more of this kind.", cure)
+
+
+def _large(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
+    run = stage_runs.c
+    query = sa.select(run.execution_id).where(run.execution_id.in_(ids)).group_by(run.execution_id)
+    return set(connection.scalars(query.having(sa.func.count() > LARGEST)))
+
+
+def _files(folder: Path) -> Iterator[tuple[str, tuple[int, float]]]:
+    """By key: the size, and when it was changed last."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place) / name
+            try:
+                found = path.stat()
+            except FileNotFoundError:  # deleted since
+                continue
+            yield path.relative_to(folder).as_posix(), (found.st_size, found.st_mtime)
+
+
+def _missing(key: str, execution: str, stage: str, size: int | None, expected: int) -> str:
+    what = "is gone" if size is None else f"has {size:,} bytes instead of {expected:,}"
+    return f"The file {key} of stage {stage} in execution {execution} {what}."
