@@ -23,6 +23,8 @@ class Sqlite:
     def __init__(self) -> None:
         self._sql = statements("sqlite.sql")
         self._full = False
+        # A decision writes its own time many times over. The cache itself is called: a method around it costs more.
+        self.to_driver: Callable[[datetime | None], str | None] = lru_cache(maxsize=4096)(_as_text)
 
     def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
         engine = sa.create_engine(
@@ -65,9 +67,6 @@ class Sqlite:
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return list(raw.execute(self._sql[name], parameters).fetchall())
 
-    def to_driver(self, moment: datetime | None) -> str | None:
-        return None if moment is None else _as_text(moment)
-
     def lock_for_server(self, connection: sa.Connection) -> bool:
         return True  # the lock on the data folder does it
 
@@ -86,9 +85,9 @@ class Sqlite:
                 return None
 
 
-@lru_cache(maxsize=4096)
-def _as_text(moment: datetime) -> str:
-    """Cached: a decision writes its own time many times over."""
+def _as_text(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
     in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return in_utc.isoformat(timespec="microseconds")
 
