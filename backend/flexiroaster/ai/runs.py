@@ -45,6 +45,8 @@ class Run:
     pipeline: str
     started_at: float
     stage: str = ""
+    item: str = ""
+    """Tells the runs of one stage in one execution apart (foreach)."""
     queued_at: float | None = None
     ended_at: float | None = None
     status: Status = ""

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flexiroaster.ai.prediction.features import NAMES as BY_ORDER
 from flexiroaster.ai.prediction.models import Trees, model_from
-from flexiroaster.ai.prediction.pace import DEVIATION, FIRST_SPREAD, LINE, MEDIAN, NEWEST, RECENT, Paces, logarithm
+from flexiroaster.ai.prediction.pace import (
+    DEVIATION,
+    FIRST_SPREAD,
+    LINE,
+    MEDIAN,
+    NEWEST,
+    RECENT,
+    RUNS,
+    Paces,
+    logarithm,
+    seconds_from,
+)
+from flexiroaster.ai.prediction.pace import NAMES as FROM_PACE
+from flexiroaster.ai.prediction.under_way import UnderWay
+from flexiroaster.ai.prediction.window import Window
 from flexiroaster.ai.runs import Run
 
-CANDIDATES = ("median", "recent", "line", "trees")
-OPEN_AT_MOST = 100_000
 LEAST_TO_LEARN = 300
+COLD = "\0"
+"""The key of first runs of a stage."""
+FROM_FAILURES = (
+    *("attempt", "connector_trouble", "execution_late", "previous_late", "hour_sine", "hour_cosine", "weekday", "wait"),
+    *("running", "connector_running", "rows", "rows_apart", "bytes", "bytes_apart", "fan_in"),
+)
+"""Of the features of failures, those that may slow a run down; the others would only name single executions."""
+WIDTH = len(FROM_PACE) + len(FROM_FAILURES)
+_TAKEN = tuple(BY_ORDER.index(name) for name in FROM_FAILURES)
+HANDICAP = 1.05
+"""The line answers unless another candidate errs clearly less."""
 BORROWED = 20
 """Residuals of all stages stand in until a stage has this many of its own."""
 
@@ -44,6 +68,7 @@ class Residual:
 class DurationSample:
     started_at: float
     ended_at: float
+    execution: str
     key: str
     values: Sequence[float]
     seconds: float
@@ -84,29 +109,36 @@ class TrainedDurations:
 
 
 class Errors:
-    """Absolute errors of the candidates for one key; forgets by runs."""
+    """Absolute errors of the candidates for one key; forgets by executions, half in 23."""
 
-    __slots__ = ("sums", "weight")
+    __slots__ = ("_execution", "_items", "sums", "weight")
 
     def __init__(self) -> None:
+        self._execution = ""
+        self._items = 0
         self.weight = 0.0
         self.sums: dict[str, float] = {}
 
-    def add(self, errors: Mapping[str, float]) -> None:
-        self.weight = 0.97 * self.weight + 1.0
+    def add(self, errors: Mapping[str, float], execution: str) -> None:
+        """A hundred items of one execution err together: they weigh as much as ten executions of one item."""
+        keep = 1.0 if execution == self._execution else 0.97
+        self._items = self._items + 1 if execution == self._execution else 1
+        self._execution = execution
+        weight = math.sqrt(self._items) - math.sqrt(self._items - 1)
+        self.weight = keep * self.weight + weight
         for name, error in errors.items():
-            self.sums[name] = 0.97 * self.sums.get(name, 0.0) + min(error, 3.0)
+            self.sums[name] = keep * self.sums.get(name, 0.0) + weight * min(error, 3.0)
 
     def best(self, names: Iterable[str], above: Errors | None) -> str:
-        """The lowest mean error; the key's own count against what is true for all with the weight of 15 runs."""
+        """The lowest mean error; the key's own count against what is true for all with the weight of 10 runs."""
 
         def mean(name: str) -> float:
-            own, usual, weight = self.sums.get(name), 1.0, 0.0
+            usual, weight = 1.0, 0.0
             if above is not None and above.weight:
-                usual, weight = above.sums.get(name, above.weight) / above.weight, 15.0
-            if own is None:
-                return usual
-            return (own + weight * usual) / (self.weight + weight)
+                usual, weight = above.sums.get(name, above.weight) / above.weight, 10.0
+            own = self.sums.get(name)
+            error = usual if own is None else (own + weight * usual) / (self.weight + weight)
+            return error if name == "line" else error * HANDICAP
 
         return min(names, key=mean)
 
@@ -120,22 +152,23 @@ class Durations:
         self.trained: TrainedDurations | None = None
         self._errors: dict[str, Errors] = {}
         self._all_errors = Errors()
-        self._residuals: dict[str, deque[Residual]] = {}
-        self._all_residuals: deque[Residual] = deque(maxlen=400)
-        self._open: OrderedDict[tuple[str, str, int], Sequence[float]] = OrderedDict()
+        self._residuals: dict[str, Window[Residual]] = {}
+        self._all_residuals: Window[Residual] = Window(400)
+        self._open: UnderWay[Sequence[float]] = UnderWay()
 
-    def serve(self, trained: TrainedDurations | None, width: int) -> None:
-        """`width` is the number of features that runs come with."""
-        if trained is not None and trained.width != width:
+    def serve(self, trained: TrainedDurations | None, attributes: int) -> None:
+        """`attributes` is the number of attributes that runs come with."""
+        if trained is not None and trained.width != WIDTH + attributes:
             raise ValueError("The model of durations was trained on other features: train it again.")
         self.trained = trained
         if trained is None:
             return
         for key, pairs in trained.residuals.items():
-            own = self._residuals[key] = deque(maxlen=NEWEST)
-            for off, scale in pairs:
-                own.append(Residual(off, scale))
-                self._all_residuals.append(Residual(off, scale))
+            own = self._residuals[key] = Window(NEWEST)
+            for number, (off, scale) in enumerate(pairs):
+                own.add(Residual(off, scale), str(number))
+                if key != COLD:
+                    self._all_residuals.add(Residual(off, scale), str(number))
         for key, sums in trained.errors.items():
             errors = self._errors[key] = Errors()
             errors.weight = sums["weight"]
@@ -143,42 +176,45 @@ class Durations:
         self._all_errors = self._errors.pop("", self._all_errors)
 
     def start(self, run: Run, known: Sequence[float]) -> list[float]:
-        """`known` are the other features of the run at its start."""
-        values = [*self.paces.features(run), *known]
-        self._open[run.execution, run.stage, run.attempt] = values
-        if len(self._open) > OPEN_AT_MOST:
-            self._open.popitem(last=False)
+        """`known` are the features of failures at the start of the run."""
+        values = self.features(run, known)
+        self._open.put(run, values)
         return values
+
+    def features(self, run: Run, known: Sequence[float]) -> list[float]:
+        attributes = known[len(BY_ORDER) :]
+        return [*self.paces.features(run), *(known[index] for index in _TAKEN), *attributes]
 
     def end(self, run: Run) -> None:
         """A run that ended by now; those that did not succeed say nothing about durations."""
-        values = self._open.pop((run.execution, run.stage, run.attempt), None)
+        values = self._open.take(run)
         if run.status != "success" or run.ended_at is None:
             return
         self.paces.add(run, None if values is None else values[LINE])
         if values is None:
             return
-        seconds, key = logarithm(run), key_of(run)
+        seconds, key = logarithm(run), key_of(run, values)
         offers = self._offers(values)
         errors = {name: abs(seconds - offer) for name, offer in offers.items()}
         own = self._errors.setdefault(key, Errors())
         residual = Residual(seconds - offers[own.best(offers, self._all_errors)], self._scale(values))
-        self._residuals.setdefault(key, deque(maxlen=NEWEST)).append(residual)
-        self._all_residuals.append(residual)
-        own.add(errors)
-        self._all_errors.add(errors)
-        self.samples.append(DurationSample(run.started_at, run.ended_at, key, values, seconds))
+        self._residuals.setdefault(key, Window(NEWEST)).add(residual, run.execution)
+        own.add(errors, run.execution)
+        if key != COLD:
+            self._all_residuals.add(residual, run.execution)
+            self._all_errors.add(errors, run.execution)
+        self.samples.append(DurationSample(run.started_at, run.ended_at, run.execution, key, values, seconds))
 
     def answer(self, run: Run, values: Sequence[float]) -> DurationPrediction:
-        key = key_of(run)
+        key = key_of(run, values)
         offers = self._offers(values)
         name = (self._errors.get(key) or Errors()).best(offers, self._all_errors)
         middle, scale = offers[name], self._scale(values)
         low, high = self._quantiles(key)
         return DurationPrediction(
-            math.exp(middle + min(low * scale, 0.0)),
-            math.exp(middle),
-            math.exp(middle + max(high * scale, 0.0)),
+            seconds_from(middle + min(low * scale, 0.0)),
+            seconds_from(middle),
+            seconds_from(middle + max(high * scale, 0.0)),
             name,
             round(math.expm1(values[0])),
             values,
@@ -187,7 +223,9 @@ class Durations:
     def _offers(self, values: Sequence[float]) -> dict[str, float]:
         offers = {"median": values[MEDIAN], "recent": values[RECENT], "line": values[LINE]}
         if self.trained is not None:
-            offers["trees"] = values[LINE] + self.trained.middle.answer(values)
+            beyond = self.trained.middle.answer(values)
+            offers["trees"] = values[LINE] + beyond
+            offers["both"] = values[LINE] + beyond / 2.0
         return offers
 
     def _scale(self, values: Sequence[float]) -> float:
@@ -197,9 +235,10 @@ class Durations:
 
     def _quantiles(self, key: str) -> tuple[float, float]:
         """The conformal 10th and 90th percentile of the residuals over their expected spread."""
-        ratios = [residual.off / residual.scale for residual in self._residuals.get(key, ())]
+        own = self._residuals.get(key)
+        ratios = [residual.off / residual.scale for residual in own.values()] if own else []
         if len(ratios) < BORROWED:
-            newest = list(self._all_residuals)[-200:]
+            newest = self._all_residuals.values()[-200:]
             step = max(1, len(newest) // (BORROWED - len(ratios)))
             ratios += [residual.off / residual.scale for residual in newest[::step]]
         if len(ratios) < 5:
@@ -217,5 +256,8 @@ def conformal(values: Sequence[float], share: float) -> float:
     return ordered[min(math.ceil((count + 1) * share), count) - 1]
 
 
-def key_of(run: Run) -> str:
+def key_of(run: Run, values: Sequence[float]) -> str:
+    """First runs of a stage are off by far more than later ones: they are counted among themselves."""
+    if values[RUNS] == 0.0:
+        return COLD
     return f"{run.pipeline}\0{run.stage}"

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from flexiroaster.ai.prediction import learning
-from flexiroaster.ai.prediction.duration import LEAST_TO_LEARN, DurationSample, Errors, TrainedDurations, conformal
-from flexiroaster.ai.prediction.pace import LINE, MEDIAN, NAMES, NEWEST, RECENT
+from flexiroaster.ai.prediction.duration import (
+    COLD,
+    LEAST_TO_LEARN,
+    DurationSample,
+    Errors,
+    TrainedDurations,
+    conformal,
+)
+from flexiroaster.ai.prediction.pace import LINE, MEDIAN, NEWEST, RECENT
+from flexiroaster.ai.prediction.window import Window
 from flexiroaster.ai.runs import library
 
 NEWEST_SAMPLES = 50_000
@@ -19,19 +27,20 @@ SMALLEST_SCALE = 0.03
 def train_durations(samples: Sequence[DurationSample], seed: int = 0) -> TrainedDurations | None:
     """None while there is too little to learn from. The same samples and seed give the same models."""
     newest = sorted(samples, key=lambda sample: sample.started_at)[-NEWEST_SAMPLES:]
-    if len(newest) < LEAST_TO_LEARN:
+    if sum(sample.key != COLD for sample in newest) < LEAST_TO_LEARN:
         return None
     np = library("numpy")
     x = learning.matrix([sample.values for sample in newest])
     off = np.asarray([sample.seconds - sample.values[LINE] for sample in newest])
     seen, middles = _prequential(newest, x, off, seed)
     residuals = off[seen] - middles
-    middle = learning.fit_quantile(x, off, 0.5, seed)
+    warm = [index for index, sample in enumerate(newest) if sample.key != COLD]
+    middle = learning.fit_quantile(x[warm], off[warm], 0.5, seed)
     upper = learning.fit_quantile(x[seen], np.abs(residuals), 0.8, seed)
     scales = np.maximum(learning.answers(upper, x[seen]), SMALLEST_SCALE)
     scored = [newest[index] for index in seen]
     return TrainedDurations(
-        width=x.shape[1] - len(NAMES),
+        width=x.shape[1],
         middle=middle,
         upper=upper,
         residuals=_residuals(scored, residuals, scales),
@@ -48,7 +57,9 @@ def _prequential(samples: Sequence[DurationSample], x: Any, off: Any, seed: int)
     seen: list[int] = []
     middles: list[float] = []
     for first, last in pairwise(edges):
-        known = [i for i in range(first) if samples[i].ended_at <= samples[first].started_at] or list(range(first))
+        known = [i for i in range(first) if samples[i].ended_at <= samples[first].started_at]
+        # First runs of a stage are off by whole orders: trees would learn little else from them.
+        known = [i for i in known if samples[i].key != COLD] or list(range(first))
         model = learning.fit_quantile(x[known], off[known], 0.5, seed)
         middles += learning.answers(model, x[first:last])
         seen += range(first, last)
@@ -56,10 +67,10 @@ def _prequential(samples: Sequence[DurationSample], x: Any, off: Any, seed: int)
 
 
 def _residuals(scored: Sequence[DurationSample], residuals: Any, scales: Any) -> dict[str, list[tuple[float, float]]]:
-    kept: dict[str, deque[tuple[float, float]]] = defaultdict(lambda: deque(maxlen=NEWEST))
+    kept: dict[str, Window[tuple[float, float]]] = defaultdict(lambda: Window(NEWEST))
     for sample, residual, scale in zip(scored, residuals, scales, strict=True):
-        kept[sample.key].append((float(f"{residual:.5g}"), float(f"{scale:.5g}")))
-    return {key: list(pairs) for key, pairs in kept.items()}
+        kept[sample.key].add((float(f"{residual:.5g}"), float(f"{scale:.5g}")), sample.execution)
+    return {key: window.values() for key, window in kept.items()}
 
 
 def _errors(scored: Sequence[DurationSample], residuals: Any) -> dict[str, dict[str, float]]:
@@ -67,8 +78,9 @@ def _errors(scored: Sequence[DurationSample], residuals: Any) -> dict[str, dict[
     kept: dict[str, Errors] = defaultdict(Errors)
     for sample, residual in zip(scored, residuals, strict=True):
         errors = _offered(sample, float(residual))
-        kept[sample.key].add(errors)
-        kept[""].add(errors)
+        kept[sample.key].add(errors, sample.execution)
+        if sample.key != COLD:
+            kept[""].add(errors, sample.execution)
     return {key: {"weight": errors.weight, **errors.sums} for key, errors in kept.items()}
 
 
@@ -78,6 +90,7 @@ def _offered(sample: DurationSample, residual: float) -> dict[str, float]:
         "recent": abs(sample.seconds - sample.values[RECENT]),
         "line": abs(sample.seconds - sample.values[LINE]),
         "trees": abs(residual),
+        "both": abs(residual + sample.seconds - sample.values[LINE]) / 2.0,
     }
 
 

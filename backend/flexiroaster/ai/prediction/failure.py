@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,10 +11,9 @@ from flexiroaster.ai.prediction.features import NAMES
 from flexiroaster.ai.prediction.history import FINAL, History
 from flexiroaster.ai.prediction.prior import Share, interval
 from flexiroaster.ai.prediction.training import LEAST_FAILURES, LEAST_RUNS, NEWEST, Sample, Trained, cold
+from flexiroaster.ai.prediction.under_way import UnderWay
 from flexiroaster.ai.runs import Run
 
-OPEN_AT_MOST = 100_000
-"""Predictions kept until their run ends; the oldest are given up beyond that."""
 CANDIDATES = ("prior", "logistic", "trees")
 
 
@@ -69,7 +68,7 @@ class Failures:
         self.samples: deque[Sample] = deque(maxlen=keep)
         self.trained: Trained | None = None
         self.race = Race()
-        self._open: OrderedDict[tuple[str, str, int], tuple[float, list[float]]] = OrderedDict()
+        self._open: UnderWay[tuple[float, list[float]]] = UnderWay()
 
     def serve(self, trained: Trained | None) -> None:
         """Let these models answer from now on; None leaves the prior alone."""
@@ -82,13 +81,11 @@ class Failures:
     def start(self, run: Run) -> list[float]:
         """Remember what is known of a run at its start, to learn from when it ends."""
         values = self.history.start(run)
-        self._open[run.execution, run.stage, run.attempt] = (run.started_at, values)
-        if len(self._open) > OPEN_AT_MOST:
-            self._open.popitem(last=False)
+        self._open.put(run, (run.started_at, values))
         return values
 
     def _ended(self, run: Run) -> None:
-        opened = self._open.pop((run.execution, run.stage, run.attempt), None)
+        opened = self._open.take(run)
         if opened is None or run.status not in FINAL or run.ended_at is None:
             return
         started_at, values = opened

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from flexiroaster.ai.prediction.prior import Prior
 from flexiroaster.ai.prediction.retries import Retries
 from flexiroaster.ai.prediction.scopes import DAY, HOUR, MINUTE, Scope, Spread, Trouble, Usual, since
+from flexiroaster.ai.prediction.under_way import UnderWay
 from flexiroaster.ai.runs import Run
 
 REMEMBERED_EXECUTIONS = 20_000
@@ -90,7 +91,7 @@ class History:
         self._spread_stage = Spread(DAY)
         self._spread_connector = Spread(HOUR)
         self._executions: OrderedDict[str, ExecutionState] = OrderedDict()
-        self._open: dict[tuple[str, str, int], str] = {}
+        self._open: UnderWay[str] = UnderWay()
 
     # --- Events -----------------------------------------------------------------------------------------------------
 
@@ -104,15 +105,13 @@ class History:
     def start(self, run: Run) -> list[float]:
         """The features of a run that starts now; it counts as under way until its end is told."""
         values = self.features(run)
-        key = (run.execution, run.stage, run.attempt)
-        if key not in self._open:
-            self._open[key] = run.connector
+        if self._open.put(run, run.connector):
             self._connector(run.connector).running += 1
         return values
 
     def knows(self, run: Run) -> bool:
         """Whether the run counts as under way."""
-        return (run.execution, run.stage, run.attempt) in self._open
+        return run in self._open
 
     def catch_up(self, at: float) -> None:
         """Take in what had ended at that moment."""
@@ -261,7 +260,7 @@ class History:
         at = run.ended_at
         assert at is not None
         connector = self._connector(run.connector)
-        if self._open.pop((run.execution, run.stage, run.attempt), None) is not None:
+        if self._open.take(run) is not None:
             connector.running -= 1
         for listener in self.listeners:
             listener(run)

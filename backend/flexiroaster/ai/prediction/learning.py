@@ -97,7 +97,7 @@ def fit_quantile(x: Matrix, values: Matrix, share: float, seed: int) -> Trees:
         loss="absolute_error" if share == 0.5 else "quantile",
         quantile=None if share == 0.5 else share,
         learning_rate=0.06,
-        max_iter=160,
+        max_iter=max(40, min(160, len(x) // 60)),
         max_leaf_nodes=16,
         min_samples_leaf=max(5, min(30, len(x) // 100)),
         l2_regularization=2.0,

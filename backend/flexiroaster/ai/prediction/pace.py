@@ -1,28 +1,37 @@
 """What is remembered of durations: per stage, per stage type and of all, and how they follow the size of the input.
 
-All durations here are logarithms of seconds, all sizes logarithms of bytes (or rows, where bytes are unknown).
+All durations here are logarithms of (seconds + 0.3), all sizes logarithms of bytes (or rows, where bytes are unknown).
 """
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from statistics import median
 
 from flexiroaster.ai.prediction.history import REMEMBERED_EXECUTIONS
+from flexiroaster.ai.prediction.window import Window
 from flexiroaster.ai.runs import Run
 
-SHORTEST = 0.01
+SOFT = 0.3
+"""Seconds added before the logarithm: nobody cares whether a stage takes a tenth of a second or three."""
 FIRST_GUESS = math.log(10.0)
 FIRST_SPREAD = 1.5
-NEWEST = 40
+NEWEST = 60
+WINDOW = 100
+"""Durations that a median is taken of."""
 LEAST_FOR_SLOPE = 10.0
+USUAL_SLOPE = 0.2
+STAGE_STRENGTH, KIND_STRENGTH = 0.1, 0.5
+"""As many runs as the level above counts for: a variance within over one between. Durations of one stage differ far
+less among themselves than from those of other stages, so that a single run already says most.
+"""
 
 
 @dataclass(slots=True)
 class Line:
-    """Durations over sizes: a weighted least-squares line that forgets, half of it in 100 runs."""
+    """Durations over sizes: a weighted least-squares line that forgets, half of it in 50 executions."""
 
     weight: float = 0.0
     x: float = 0.0
@@ -30,8 +39,7 @@ class Line:
     xx: float = 0.0
     xy: float = 0.0
 
-    def add(self, x: float, y: float) -> None:
-        keep = 0.993
+    def add(self, x: float, y: float, keep: float) -> None:
         self.weight = keep * self.weight + 1.0
         self.x = keep * self.x + x
         self.y = keep * self.y + y
@@ -46,38 +54,52 @@ class Line:
         together = self.xy - self.x * self.y / self.weight
         return min(max((together + usual) / (varies + 1.0), -0.5), 2.0)
 
-    def at(self, x: float, usual: float) -> float:
-        return self.y / self.weight + self.slope(usual) * (x - self.x / self.weight)
-
 
 @dataclass(slots=True)
 class Pace:
     """The durations of one key."""
 
     count: int = 0
-    newest: deque[float] = field(default_factory=lambda: deque(maxlen=NEWEST))
+    last: float = math.nan
     ewma: float = 0.0
     line: Line = field(default_factory=Line)
-    middle: float | None = None
+    window: Window[tuple[float, float]] = field(default_factory=lambda: Window(WINDOW))
+    """Duration and size; the size is not a number where it is unknown."""
+    _execution: str = ""
+    _ordered: list[float] | None = None
+    _level: tuple[float, float] | None = None
+    """A slope, and the median of what it leaves over."""
 
-    def add(self, seconds: float, size: float | None) -> None:
+    def add(self, seconds: float, size: float | None, execution: str) -> None:
         self.count += 1
-        self.newest.append(seconds)
+        self.last = seconds
+        self.window.add((seconds, math.nan if size is None else size), execution)
         self.ewma += max(1.0 / self.count, 0.15) * (seconds - self.ewma)
-        self.middle = None
         if size is not None:
-            self.line.add(size, seconds)
+            self.line.add(size, seconds, 1.0 if execution == self._execution else 0.986)
+        self._execution = execution
+        self._ordered = self._level = None
+
+    def ordered(self) -> list[float]:
+        if self._ordered is None:
+            self._ordered = sorted(seconds for seconds, _ in self.window.values())
+        return self._ordered
 
     def median(self) -> float:
-        if self.middle is None:
-            self.middle = median(self.newest)
-        return self.middle
+        return median(self.ordered())
+
+    def at(self, size: float, slope: float) -> float:
+        """The usual duration at that size: a line of that slope through the middle of the newest durations."""
+        if self._level is None or self._level[0] != slope:
+            left = [seconds - slope * x for seconds, x in self.window.values() if not math.isnan(x)]
+            self._level = (slope, median(left))
+        return self._level[1] + slope * size
 
     def spread(self) -> float:
         """Half the distance between the 16th and the 84th percentile: a standard deviation that ignores outliers."""
-        if len(self.newest) < 3:
+        ordered = self.ordered()
+        if len(ordered) < 3:
             return FIRST_SPREAD
-        ordered = sorted(self.newest)
         last = len(ordered) - 1
         return max((ordered[round(0.84 * last)] - ordered[round(0.16 * last)]) / 2.0, 0.01)
 
@@ -108,6 +130,7 @@ NAMES = (
     "seconds_pipeline_late",
 )
 LINE = NAMES.index("seconds_line")
+RUNS = NAMES.index("seconds_runs")
 MEDIAN = NAMES.index("seconds_median")
 RECENT = NAMES.index("seconds_recent")
 DEVIATION = NAMES.index("seconds_deviation")
@@ -129,11 +152,12 @@ class Paces:
         stage = self._stages.get((run.pipeline, run.stage)) or Pace()
         kind = self._kinds.get(run.kind) or self.all
         usual = self._usual(kind)
-        middle = _towards(stage.median() if stage.count else usual, stage.count, usual, 1.0)
-        recent = _towards(stage.ewma, stage.count, usual, 1.0)
-        slope = stage.line.slope(kind.line.slope(0.2)) if stage.line.weight >= LEAST_FOR_SLOPE else math.nan
-        line = middle if math.isnan(slope) or size is None else stage.line.at(size, kind.line.slope(0.2))
-        kind_line = usual if size is None or kind.line.weight < LEAST_FOR_SLOPE else kind.line.at(size, 0.2)
+        middle = _towards(stage.median() if stage.count else usual, stage.count, usual, STAGE_STRENGTH)
+        recent = _towards(stage.ewma, stage.count, usual, STAGE_STRENGTH)
+        kind_slope = kind.line.slope(USUAL_SLOPE)
+        slope = stage.line.slope(kind_slope) if stage.line.weight >= LEAST_FOR_SLOPE else math.nan
+        line = middle if math.isnan(slope) or size is None else stage.at(size, slope)
+        kind_line = usual if size is None or kind.line.weight < LEAST_FOR_SLOPE else kind.at(size, kind_slope)
         late = self._late.get(run.execution) or Late()
         siblings = late.stages.get(run.stage)
         return [
@@ -141,7 +165,7 @@ class Paces:
             middle,
             recent,
             line if stage.count else kind_line,
-            stage.newest[-1] if stage.count else math.nan,
+            stage.last,
             stage.spread(),
             usual,
             kind_line,
@@ -164,7 +188,7 @@ class Paces:
             self._kinds.setdefault(run.kind, Pace()),
             self._stages.setdefault((run.pipeline, run.stage), Pace()),
         ):
-            pace.add(seconds, size)
+            pace.add(seconds, size, run.execution)
 
     def _add_late(self, run: Run, late: float) -> None:
         state = self._late.get(run.execution)
@@ -180,8 +204,10 @@ class Paces:
         self._pipelines[run.pipeline] = before + 0.1 * (late - before)
 
     def _usual(self, kind: Pace) -> float:
-        everything = _towards(self.all.median() if self.all.count else FIRST_GUESS, self.all.count, FIRST_GUESS, 1.0)
-        return _towards(kind.median() if kind.count else everything, kind.count, everything, 3.0)
+        everything = _towards(
+            self.all.median() if self.all.count else FIRST_GUESS, self.all.count, FIRST_GUESS, KIND_STRENGTH
+        )
+        return _towards(kind.median() if kind.count else everything, kind.count, everything, KIND_STRENGTH)
 
 
 def size_of(run: Run) -> float | None:
@@ -190,7 +216,11 @@ def size_of(run: Run) -> float | None:
 
 
 def logarithm(run: Run) -> float:
-    return math.log(max(run.seconds or 0.0, SHORTEST))
+    return math.log((run.seconds or 0.0) + SOFT)
+
+
+def seconds_from(logarithm: float) -> float:
+    return max(math.exp(min(logarithm, 30.0)) - SOFT, 0.001)
 
 
 def _towards(value: float, count: float, above: float, strength: float) -> float:

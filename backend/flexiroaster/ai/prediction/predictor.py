@@ -51,7 +51,7 @@ class Level:
     def foresee(self, run: Run) -> Prediction:
         """Predict a run that has not begun."""
         values = self.failures.history.features(run)
-        seconds = [*self.durations.paces.features(run), *values]
+        seconds = self.durations.features(run, values)
         return Prediction(self.failures.answer(run, values), self.durations.answer(run, seconds))
 
     def note(self, run: Run) -> None:
@@ -80,7 +80,7 @@ class Level:
 
     def serve(self, failures: Trained | None, durations: TrainedDurations | None) -> None:
         self.failures.serve(failures)
-        self.durations.serve(durations, len(self.failures.names))
+        self.durations.serve(durations, len(self.failures.history.attributes))
 
 
 class Predictor:
@@ -175,4 +175,4 @@ class Predictor:
         if kind == "failures":
             level.failures.serve(Trained.from_document(record.body))
         else:
-            level.durations.serve(TrainedDurations.from_document(record.body), len(level.failures.names))
+            level.durations.serve(TrainedDurations.from_document(record.body), len(self.attributes))

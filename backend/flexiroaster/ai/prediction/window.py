@@ -1,0 +1,63 @@
+"""The newest values of a key, fair to executions with many runs of one stage.
+
+Items of one execution that start together end in the order of their durations. Whoever keeps simply the newest values
+keeps the slow ones; here every execution leaves a random sample.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Batch(Generic[T]):
+    execution: str
+    values: list[T] = field(default_factory=list)
+    seen: int = 0
+
+
+class Window(Generic[T]):
+    """At most about `size` values, at most half of them from one execution."""
+
+    __slots__ = ("_batches", "_chance", "_count", "_half", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._half = max(size // 2, 1)
+        self._count = 0
+        self._batches: deque[Batch[T]] = deque()
+        self._chance = random.Random(0)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, value: T, execution: str) -> None:
+        if not self._batches or self._batches[-1].execution != execution:
+            self._batches.append(Batch(execution))
+        batch = self._batches[-1]
+        batch.seen += 1
+        if len(batch.values) < self._half:
+            batch.values.append(value)
+            self._count += 1
+        else:
+            # Reservoir sampling: every run of the execution has the same chance to stay.
+            place = self._chance.randrange(batch.seen)
+            if place < self._half:
+                batch.values[place] = value
+        if self._count > self._size:
+            self._drop()
+
+    def values(self) -> list[T]:
+        """The oldest first."""
+        return [value for batch in self._batches for value in batch.values]
+
+    def _drop(self) -> None:
+        self._batches[0].values.pop(0)
+        self._count -= 1
+        if not self._batches[0].values:
+            self._batches.popleft()
