@@ -21,6 +21,8 @@ class WorkAdjusted:
     def __init__(self) -> None:
         self._runs = 0
         self._mean_work = self._mean_time = 0.0
+        self._anchor = 0.0
+        """The amount that durations are told for. It stays, or they would creep after every change of the amount."""
         self._variance = self._covariance = 0.0
 
     @property
@@ -31,16 +33,18 @@ class WorkAdjusted:
         return min(max(self._covariance / self._variance, 0.0), STEEPEST)
 
     def seconds(self, seconds: float, amount: float | None) -> float:
-        """What the run would have taken with the usual amount, by the runs before it; it is learnt then."""
+        """What the run would have taken with the amount of the first runs, by those before it; it is learnt then."""
         if amount is None or amount < 0 or seconds <= 0:
             return seconds
         work, time = math.log1p(amount), math.log(seconds)
-        adjusted = time - self.slope * (work - self._mean_work) if self._runs else time
+        adjusted = time - self.slope * (work - self._anchor)
         self._learn(work, time)
         return math.exp(adjusted)
 
     def _learn(self, work: float, time: float) -> None:
         self._runs += 1
+        if self._runs <= LEAST_RUNS:
+            self._anchor += (work - self._anchor) / self._runs
         step = max(STEP, 1 / self._runs)
         off_work, off_time = work - self._mean_work, time - self._mean_time
         if self._runs > LEAST_RUNS:

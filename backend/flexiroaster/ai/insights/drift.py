@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 BLOCK_RUNS = 20
-BLOCKS = 15
+BLOCKS = 25
 LEAST_BLOCKS = 6
 LEAST_CHANGE = 0.10
 DIGITS = 3.0

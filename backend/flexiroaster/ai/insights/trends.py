@@ -24,15 +24,21 @@ from flexiroaster.ai.insights.finding import (
 from flexiroaster.ai.insights.levels import FAST_RUNS, REFERENCE_RUNS, SLOW_RUNS, Direction, Level, LevelMonitor
 from flexiroaster.ai.insights.past import Past, StageKey
 from flexiroaster.ai.insights.rates import FailureMonitor, Rise
+from flexiroaster.ai.insights.weekly import learning_until, without_weekdays
 from flexiroaster.ai.runs import Run
 
 LEAST_SECONDS = 0.05
 """Added to durations: a stage of some milliseconds that takes some more is nobody's trouble."""
-LEAST_WAIT = 1.0
+LEAST_WAIT = 5.0
 LEAST_ROWS = 1.0
 LEAST_BYTES = 100.0
 SCORE_DEVIATIONS = 3.4
 """What a level's score of 1 is in standard deviations of clean runs, for the confidence."""
+FLEET_FACTOR = 1.6
+"""An alert on one series may be false once in 1,000 runs. Among thousands of series that would bury what is true, so an
+insight has to be as improbable as a list of a whole fleet needs it to be."""
+LEAST_RUNS = 5
+"""A shift that was over sooner is not worth a line in a list."""
 BACK_RATIO = 1 / 3
 """A shift is over when this share of it, in logarithms, is left."""
 
@@ -48,13 +54,17 @@ class _Watched:
     offset: float
     words: str
     write: Callable[[float], str]
+    least: float
+    """Changes below this share are not told."""
+    learns_week: bool = False
+    """Whether nothing is said before a week was seen."""
 
 
-_DURATION = _Watched("slow_runs", "up", LEAST_SECONDS, "takes", span)
-_ROWS = _Watched("rows_changed", "both", LEAST_ROWS, "gets", lambda rows: f"{count(rows)} rows")
-_ROWS_OUT = _Watched("rows_changed", "both", LEAST_ROWS, "hands on", lambda rows: f"{count(rows)} rows")
-_BYTES = _Watched("bytes_changed", "both", LEAST_BYTES, "gets", size)
-_WAIT = _Watched("queue_wait", "up", LEAST_WAIT, "waits", span)
+_DURATION = _Watched("slow_runs", "up", LEAST_SECONDS, "takes", span, 0.1)
+_ROWS = _Watched("rows_changed", "both", LEAST_ROWS, "gets", lambda rows: f"{count(rows)} rows", 0.2, True)
+_ROWS_OUT = _Watched("rows_changed", "both", LEAST_ROWS, "hands on", lambda rows: f"{count(rows)} rows", 0.2, True)
+_BYTES = _Watched("bytes_changed", "both", LEAST_BYTES, "gets", size, 0.2, True)
+_WAIT = _Watched("queue_wait", "up", LEAST_WAIT, "waits", span, 0.5)
 
 
 def changed_levels(past: Past, factor: Factor) -> list[Insight]:
@@ -103,7 +113,7 @@ def _durations(key: StageKey, runs: Sequence[Run], factor: Factor) -> list[Insig
     values = [adjusted.seconds(run.seconds or 0.0, run.input_rows or run.input_bytes) for run in runs]
     shifts = _levels(_DURATION, key, list(zip(runs, values, strict=True)), factor)
     since = {insight.since for insight in shifts}
-    drifts = DriftMonitor(factor=factor("slow_drift", subject))
+    drifts = DriftMonitor(factor=FLEET_FACTOR * factor("slow_drift", subject))
     found = []
     for place, (run, seconds) in enumerate(zip(runs, values, strict=True)):
         if run.started_at in since:
@@ -114,13 +124,19 @@ def _durations(key: StageKey, runs: Sequence[Run], factor: Factor) -> list[Insig
 
 
 def _levels(watched: _Watched, key: StageKey, values: Sequence[tuple[Run, float]], factor: Factor) -> list[Insight]:
-    budget = AlertBudget(factor=factor(watched.rule, subject_of(*key)))
-    monitor = LevelMonitor(direction=watched.direction, offset=watched.offset, budget=budget)
+    budget = AlertBudget(factor=FLEET_FACTOR * factor(watched.rule, subject_of(*key)))
+    monitor = LevelMonitor(direction=watched.direction, budget=budget)
+    times = [run.started_at for run, _ in values]
+    logs = without_weekdays(times, [math.log(value + watched.offset) for _, value in values])
+    adjusted = [(run, math.exp(log)) for (run, _), log in zip(values, logs, strict=True)]
+    quiet_until = learning_until(times) if watched.learns_week else 0.0
     found = []
-    for place, (_, value) in enumerate(values):
+    for place, (run, value) in enumerate(adjusted):
         level = monitor.observe(value)
-        if level and level.alert:
-            found.append(_shift(watched, key, values, place, level))
+        if level and level.alert and run.started_at >= quiet_until:
+            shift = _shift(watched, key, adjusted, place, level)
+            if shift.numbers["runs"] >= LEAST_RUNS and abs(math.log(level.ratio)) >= math.log1p(watched.least):
+                found.append(shift)
     return found
 
 
@@ -129,14 +145,15 @@ def _shift(watched: _Watched, key: StageKey, values: Sequence[tuple[Run, float]]
     end = _back(values, place, level)
     touched = values[start : end if end is not None else len(values)]
     until = None if end is None else values[end][0].started_at
-    now = median(value for _, value in touched)
+    now = max(median(value for _, value in touched) - watched.offset, 0.0)
+    usual = max(level.usual - watched.offset, 0.0)
     seen = min(place + 1 - SLOW_RUNS, REFERENCE_RUNS)
     return Insight(
         rule=watched.rule,
         subject=subject_of(*key),
         text=(
-            f"{named(*key)} {watched.words} {watched.write(now)}, {_compared(now, level.usual)}: in the {seen} runs "
-            f"before it was {watched.write(level.usual)}, give or take {share(level.spread)}. "
+            f"{named(*key)} {watched.words} {watched.write(now)}, {_compared(now, usual)}: in the {seen} runs "
+            f"before it was {watched.write(usual)}, give or take {share(level.spread)}. "
             f"That holds for {len(touched)} {'run' if len(touched) == 1 else 'runs'} by now."
         ),
         since=values[start][0].started_at,
@@ -148,7 +165,7 @@ def _shift(watched: _Watched, key: StageKey, values: Sequence[tuple[Run, float]]
         stage=key[1],
         executions=_newest([run for run, _ in touched]),
         numbers={
-            "usual": level.usual,
+            "usual": usual,
             "now": now,
             "spread": level.spread,
             "runs": len(touched),
