@@ -53,3 +53,41 @@ export async function isAccessible(page, name) {
   )
   assert.deepEqual(found, [], `${name} is not accessible`)
 }
+
+/** Wide and narrow, light and dark. */
+export async function pictures(page, name) {
+  for (const scheme of ['light', 'dark']) {
+    await turn(page, scheme)
+    for (const [size, width, height] of [
+      ['narrow', 390, 844],
+      ['wide', 1440, 900],
+    ]) {
+      await page.setViewportSize({ width, height })
+      await picture(page, `${name}-${size}-${scheme}`)
+    }
+  }
+  await turn(page, 'light')
+}
+
+/** To the other colours, until each has arrived: on their way they have no contrast worth measuring. */
+async function turn(page, scheme) {
+  await page.emulateMedia({ colorScheme: scheme })
+  const isDark = (dark) => document.documentElement.classList.contains('dark') === dark
+  await page.waitForFunction(isDark, scheme === 'dark')
+  await page.evaluate(() =>
+    Promise.allSettled(
+      document
+        .getAnimations()
+        .filter((animation) => animation instanceof CSSTransition)
+        .map((animation) => animation.finished),
+    ),
+  )
+}
+
+export async function signIn(page, origin, email, password) {
+  await page.goto(`${origin}/login`)
+  await page.getByLabel('Email').fill(email)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.waitForURL((url) => url.pathname === '/')
+}

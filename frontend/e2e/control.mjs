@@ -2,19 +2,14 @@
 // runs again from a stage. Needs a server with the account below and the pipeline that ORDERS describes, started once:
 // EXECUTION is its address.
 import assert from 'node:assert/strict'
-import { inBrowser, isAccessible, picture } from './browser.mjs'
+import { inBrowser, isAccessible, pictures, signIn } from './browser.mjs'
 
 const { EXECUTION: address, EMAIL, PASSWORD } = process.env
 assert(address && EMAIL && PASSWORD, 'Set EXECUTION, EMAIL and PASSWORD.')
 const { origin } = new URL(address)
 
 await inBrowser(async (page) => {
-  await page.goto(`${origin}/login`)
-  await page.getByLabel('Email').fill(EMAIL)
-  await page.getByLabel('Password').fill(PASSWORD)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.waitForURL((url) => url.pathname === '/')
-
+  await signIn(page, origin, EMAIL, PASSWORD)
   await page.goto(address)
   await page.getByRole('heading', { name: /waits for a decision/ }).waitFor()
   await pictures(page, 'approval')
@@ -55,33 +50,3 @@ await inBrowser(async (page) => {
   await page.waitForURL((url) => url.pathname.startsWith('/executions/') && url.href !== address)
   await page.getByText('run again from publish of').waitFor()
 })
-
-/** Wide and narrow, light and dark. */
-async function pictures(page, name) {
-  for (const scheme of ['light', 'dark']) {
-    await turn(page, scheme)
-    for (const [size, width, height] of [
-      ['narrow', 390, 844],
-      ['wide', 1440, 900],
-    ]) {
-      await page.setViewportSize({ width, height })
-      await picture(page, `${name}-${size}-${scheme}`)
-    }
-  }
-  await turn(page, 'light')
-}
-
-/** To the other colours, until each has arrived: on their way they have no contrast worth measuring. */
-async function turn(page, scheme) {
-  await page.emulateMedia({ colorScheme: scheme })
-  const isDark = (dark) => document.documentElement.classList.contains('dark') === dark
-  await page.waitForFunction(isDark, scheme === 'dark')
-  await page.evaluate(() =>
-    Promise.allSettled(
-      document
-        .getAnimations()
-        .filter((animation) => animation instanceof CSSTransition)
-        .map((animation) => animation.finished),
-    ),
-  )
-}

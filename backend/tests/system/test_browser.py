@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,54 @@ def test_control_of_an_execution(tmp_path: Path) -> None:
         started = client.post("/api/pipelines/orders_daily/execute", json={}).raise_for_status().json()
         address = f"{server.url}/executions/{started['execution_id']}"
         play("control.mjs", tmp_path, EXECUTION=address, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
+MANY: list[dict[str, Any]] = [
+    {
+        "id": "flaky",
+        "name": "Flaky import",
+        "stages": [
+            {"id": "fetch", "type": "noop", "needs": []},
+            {"id": "import", "type": "input", "needs": ["fetch"], "config": {"path": "missing.csv"}},
+        ],
+    },
+    {"id": "nightly", "name": "Nightly report", "stages": [{"id": "report", "type": "noop", "needs": []}]},
+    {
+        "id": "pay",
+        "name": "Pay suppliers",
+        "stages": [
+            {
+                "id": "release",
+                "type": "approval",
+                "needs": [],
+                "config": {
+                    "message": "Pay 48,210 € to 7 suppliers?",
+                    "form": {"account": {"type": "string", "title": "Account"}},
+                },
+            },
+            {"id": "send", "type": "noop", "needs": ["release"]},
+        ],
+    },
+    {
+        "id": "licensed",
+        "name": "Licensed",
+        "stages": [
+            {"id": "hold", "type": "shell", "needs": [], "pool": "licences", "config": {"command": ["sleep", "600"]}}
+        ],
+    },
+]
+STARTED = {"flaky": 3, "pay": 2, "licensed": 2}
+
+
+@pytest.mark.browser
+def test_control_of_many_executions(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, options=("--no-examples", "--code-stages")) as server, server.client() as client:
+        for pipeline in MANY:
+            client.post("/api/pipelines", json=pipeline).raise_for_status()
+        for pipeline_id, count in STARTED.items():
+            body = {"executions": [{}] * count}
+            client.post(f"/api/pipelines/{pipeline_id}/execute/bulk", json=body).raise_for_status()
+        play("many.mjs", tmp_path, ORIGIN=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
 
 
 def play(script: str, folder: Path, **environment: str) -> None:

@@ -16,7 +16,21 @@ export function useLiveRefresh(
 ): void {
   const client = useQueryClient()
   const timer = useRef<number | undefined>(undefined)
-  useEffect(() => () => window.clearTimeout(timer.current), [])
+  const watched = useRef(keys)
+  useEffect(() => {
+    watched.current = keys
+  })
+  // Nobody listens from then on: what is known may be old when it is shown again.
+  useEffect(
+    () => () => {
+      window.clearTimeout(timer.current)
+      timer.current = undefined
+      for (const queryKey of watched.current) {
+        void client.invalidateQueries({ queryKey, refetchType: 'none' })
+      }
+    },
+    [client],
+  )
 
   const refresh = () => {
     timer.current ??= window.setTimeout(() => {

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import type { Schemas } from '@/lib/api'
 import { answer } from '@/test/api'
 import { expectAccessible } from '@/test/axe'
-import { bulkResponse, executionSummary } from '@/test/factories'
+import { bulkResponse, executionSummary, failedExecution } from '@/test/factories'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
 
@@ -116,4 +116,26 @@ it('offers a viewer nothing to tick', async () => {
   renderApp('/executions', { role: 'viewer' })
   expect(await screen.findByRole('link', { name: 'Orders #1' })).toBeVisible()
   expect(screen.queryByRole('checkbox')).toBeNull()
+})
+
+it('asks again when it is opened again, as nobody listened meanwhile', async () => {
+  let shown = failed.slice(0, 1)
+  server.use(
+    answer('GET /api/executions', () => shown),
+    answer('GET /api/pipelines', []),
+    answer('GET /api/executions/:id', failedExecution({ id: 'e3' })),
+    answer('GET /api/executions/:id/logs', []),
+    answer('GET /api/executions/:id/stages/:stage/table', {
+      columns: [],
+      rows: [],
+      offset: 0,
+      total_rows: 0,
+    }),
+  )
+  const { user, router } = renderApp('/executions')
+  await user.click(await screen.findByRole('link', { name: 'Orders #3' }))
+  await screen.findByRole('heading', { name: '#7' })
+  shown = failed
+  await router.navigate(-1)
+  expect(await screen.findByRole('link', { name: 'Orders #1' })).toBeVisible()
 })
