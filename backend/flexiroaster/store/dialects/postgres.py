@@ -68,7 +68,7 @@ class Postgres:
     def rollback(self, raw: Any) -> None:
         begun = self._begun
         self._forget()
-        if begun:
+        if begun or raw.closed:  # it raises on a connection that is broken, so that another one is opened
             raw.execute("ROLLBACK")
 
     def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
