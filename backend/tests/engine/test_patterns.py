@@ -5,6 +5,8 @@ those are tested.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from flexiroaster.engine.outcome import Cancelled, Skipped, Stopped, Succeeded
@@ -16,6 +18,19 @@ NO = Skipped("when is false")
 
 def started(run: Simulation) -> list[str]:
     return [str(event.stage) for event in run.history if event.type.value == "stage_started"]
+
+
+PROMISED = {*range(1, 8), 9, 11, 12, 13, 14, 16, 17, 18, 19, 20, 21, 22, 24, 26, 34, 35, 36, 39, 40, 43}
+REFUSED = {8, 10}
+
+
+def test_every_promised_pattern_has_a_test_of_its_name() -> None:
+    named: set[int] = set()
+    for file in Path(__file__).parents[1].rglob("test_*.py"):
+        for name in re.findall(r"^def test_patterns?_(\w+)\(", file.read_text(encoding="utf-8"), re.MULTILINE):
+            numbers = [int(number) for number in re.findall(r"(?<![a-z0-9])\d+(?![a-z0-9])", name.replace("_", " "))]
+            named |= set(range(numbers[0], numbers[-1] + 1)) if " to " in name.replace("_", " ") else set(numbers)
+    assert named == PROMISED | REFUSED
 
 
 def test_pattern_01_sequence() -> None:

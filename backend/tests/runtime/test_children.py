@@ -105,7 +105,7 @@ def test_without_waiting_the_stage_ends_at_once(engine: TestEngine) -> None:
     assert engine.wait_end(started["id"]) == "success"
 
 
-def test_multi_instance_without_synchronisation(engine: TestEngine) -> None:
+def test_pattern_12_multiple_instances_without_synchronisation(engine: TestEngine) -> None:
     """Pattern 12: one execution for each item, and nobody waits for them."""
     child = engine.add({"a": []}, inputs={"n": {"type": "integer"}}, outputs={"n": "${{ inputs.n }}"})
     stage = calling(child, config={"inputs": {"n": "${{ item }}"}, "wait": False}, foreach={"items": [1, 2, 3]})
@@ -251,7 +251,7 @@ def test_what_cannot_be_started_fails_the_stage_with_a_sentence(engine: TestEngi
     assert (error["code"], "The input `n`" in error["message"]) == ("invalid_inputs", True)
 
 
-def test_recursion_has_an_end(engine: TestEngine) -> None:
+def test_pattern_22_recursion_has_an_end(engine: TestEngine) -> None:
     """Pattern 22 is guarded only: a pipeline that starts itself stops at a depth."""
     pipeline = engine.add({"again": calling("${{ execution.pipeline_id }}")})
     assert engine.wait_end(engine.executions.start(pipeline)) == "failed"

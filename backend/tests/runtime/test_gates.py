@@ -75,7 +75,7 @@ def test_who_finds_no_slot_says_which_pool_it_waits_for(engine: TestEngine) -> N
     assert reason(engine, execution, "b") == ("success", None)
 
 
-def test_pattern_17_interleaved_parallel_routing(engine: TestEngine) -> None:
+def test_patterns_17_and_40_interleaved_routing(engine: TestEngine) -> None:
     """Stages in any order, never two at the same time: a pool of one slot."""
     counter = Counter()
     set_slots(engine, one=1)

@@ -21,7 +21,7 @@ def act(engine: TestEngine, doing: Any, **more: Any) -> dict[str, Any]:
     return {"type": "act", "config": engine.act(doing), **more}
 
 
-def test_milestone_reached_by_a_stage_beside_it(engine: TestEngine) -> None:
+def test_pattern_18_milestone_reached_by_a_stage_beside_it(engine: TestEngine) -> None:
     """Pattern 18: `after` may run once `load` has, although it does not need it."""
     gate = Gate({"rows": 3})
     until = "${{ has(results.load) && results.load.rows > 0 }}"
@@ -42,7 +42,7 @@ def test_a_stage_without_a_result_is_a_milestone_too(engine: TestEngine) -> None
     assert engine.run({"a": [], "b": wait(until="${{ has(results.a) }}", needs=["a"])}) == "success"
 
 
-def test_milestone_told_from_outside(engine: TestEngine) -> None:
+def test_pattern_18_milestone_told_from_outside(engine: TestEngine) -> None:
     """Pattern 18, the event: everything that waits for it goes on."""
     execution = engine.execute(
         {"a": wait(event="ready", needs=[]), "b": wait(event="ready", needs=[]), "c": wait(event="other", needs=[])}
@@ -60,7 +60,7 @@ def test_milestone_told_from_outside(engine: TestEngine) -> None:
     assert "told of ready by ada@example.com, a, b went on" in engine.messages(execution)
 
 
-def test_persistent_trigger(engine: TestEngine) -> None:
+def test_pattern_24_persistent_trigger(engine: TestEngine) -> None:
     """Pattern 24: a signal that comes first is kept for who waits later; the newest counts."""
     gate = Gate()
     execution = engine.execute({"a": act(engine, gate), "b": wait(event="paid", needs=["a"])})
@@ -72,7 +72,7 @@ def test_persistent_trigger(engine: TestEngine) -> None:
     assert engine.results(execution)[1]["data"] == 2
 
 
-def test_deferred_choice_between_an_event_and_a_timeout(engine: TestEngine) -> None:
+def test_pattern_16_deferred_choice_between_an_event_and_a_timeout(engine: TestEngine) -> None:
     """Pattern 16: what did not come in time is told, and the pipeline chooses."""
     stages = {
         "w": wait(event="paid", on_timeout="continue", timeout="100ms", needs=[]),
