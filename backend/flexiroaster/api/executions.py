@@ -307,8 +307,17 @@ def list_logs(
     summary="List the artifacts of an execution",
     tags=["Artifacts"],
     dependencies=[Depends(permit("artifacts:read"))],
-    responses=errors(404),
+    responses={200: {"headers": NEXT_CURSOR}, **errors(404)},
 )
-def list_artifacts(execution_id: ExecutionId, use: Use) -> list[schemas.ArtifactBody]:
+def list_artifacts(
+    execution_id: ExecutionId,
+    use: Use,
+    response: Response,
+    stage: Annotated[str | None, Query(max_length=200, pattern=NO_NUL, description="Only of this stage.")] = None,
+    limit: Limit = 500,
+    cursor: Cursor = None,
+) -> list[schemas.ArtifactBody]:
     """In the order they were written."""
-    return [answers.artifact(row) for row in use.artifacts.of_execution(execution_id)]
+    page = use.artifacts.page(execution_id, stage=stage, limit=limit, cursor=cursor)
+    announce_next(response, page.next_cursor)
+    return [answers.artifact(row) for row in page.items]

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
@@ -19,6 +20,7 @@ from flexiroaster.data.quoting import paths
 from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import InvalidRequest, NotFound
+from flexiroaster.services.paging import Page, cut, decode, decode_moment
 from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.store import artifacts as store
 from flexiroaster.store import executions as execution_store
@@ -63,12 +65,23 @@ class Artifacts:
         self._profiles = lru_cache(maxsize=PROFILES_KEPT)(self._profile)
 
     def of_execution(self, execution_id: str) -> list[ArtifactRow]:
-        """In the order they were written. Raises NotFound."""
+        """The first 10,000 in the order they were written. Raises NotFound."""
         with self._database.read() as connection:
             rows = store.of_execution(connection, execution_id)
             if not rows and execution_store.find(connection, execution_id) is None:
                 raise NotFound("execution", execution_id)
         return rows
+
+    def page(
+        self, execution_id: str, *, stage: str | None = None, limit: int, cursor: str | None = None
+    ) -> Page[ArtifactRow]:
+        """In the order they were written. Raises NotFound."""
+        after = _position(cursor) if cursor else None
+        with self._database.read() as connection:
+            rows = store.of_execution(connection, execution_id, stage=stage, after=after, limit=limit + 1)
+            if not rows and execution_store.find(connection, execution_id) is None:
+                raise NotFound("execution", execution_id)
+        return cut(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
 
     def get(self, id: str) -> ArtifactRow:
         with self._database.read() as connection:
@@ -168,3 +181,8 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
+
+
+def _position(cursor: str) -> tuple[datetime, str]:
+    moment, id = decode(cursor, [str, str])
+    return decode_moment(moment, cursor), str(id)

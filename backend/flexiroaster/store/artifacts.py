@@ -62,13 +62,21 @@ def of_execution(
     *,
     stage: str | None = None,
     index: int | None = None,
+    after: tuple[datetime, str] | None = None,
     limit: int = 10_000,
 ) -> list[ArtifactRow]:
-    """In the order they were written; `index` is that of a foreach item, 0 for the stages themselves."""
+    """In the order they were written; `index` is that of a foreach item, 0 for the stages themselves.
+
+    `after` is when the last one already seen was written, and its id.
+    """
     query = _columns.where(artifacts.c.execution_id == execution_id)
     if stage is not None:
         query = query.where(artifacts.c.stage == stage)
     if index is not None:
         query = query.where(artifacts.c.idx == index)
+    if after is not None:
+        at, id = after
+        later = (artifacts.c.created_at == at) & (artifacts.c.id > id)
+        query = query.where((artifacts.c.created_at > at) | later)
     query = query.order_by(artifacts.c.created_at, artifacts.c.id).limit(limit)
     return [ArtifactRow(**row) for row in connection.execute(query).mappings()]

@@ -54,6 +54,24 @@ def test_artifacts_of_an_execution_are_listed(client: TestClient, execution: str
     assert "key" not in found
 
 
+def test_artifacts_are_listed_in_pages(server: ServerApp, client: TestClient, execution: str) -> None:
+    names = [f"{number}.txt" for number in range(5)]
+    for name in names:  # all of one moment, as those of one attempt are
+        keep(server, execution, name, b"x", "text/plain", kind="file")
+    path, seen, cursor = f"/api/executions/{execution}/artifacts", list[str](), None
+    while True:
+        page = client.get(path, params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        seen += [found["name"] for found in page.json()]
+        cursor = page.headers.get("X-Next-Cursor")
+        if cursor is None:
+            break
+    assert seen == names
+    assert len(client.get(path).json()) == 5
+    assert client.get(path, params={"stage": "s1"}).json() == []
+    assert client.get(path, params={"cursor": "x"}).json()["code"] == "invalid_cursor"
+    assert client.get("/api/executions/nothing/artifacts").status_code == 404
+
+
 def test_a_preview_is_exact_and_paged(client: TestClient, table: str) -> None:
     page = client.get(f"/api/artifacts/{table}/preview?offset=1&limit=2").json()
     assert [column["name"] for column in page["columns"]][:3] == ["id", "=name", "change"]

@@ -108,6 +108,9 @@ def test_artifacts_are_found_by_execution_stage_and_id(history: History) -> None
     with history.database.read() as connection:
         assert [row.id for row in artifacts.of_execution(connection, "orders-1")] == ["one", "two"]
         assert [row.id for row in artifacts.of_execution(connection, "orders-1", stage="s1")] == ["two"]
+        (first,) = artifacts.of_execution(connection, "orders-1", limit=1)
+        after = (first.created_at, first.id)
+        assert [row.id for row in artifacts.of_execution(connection, "orders-1", after=after)] == ["two"]
         one = artifacts.find(connection, "one")
         assert artifacts.profile(connection, "one") == {"rows": 3}
         assert artifacts.profile(connection, "two") is None

@@ -1530,6 +1530,77 @@ export interface components {
             /** Items */
             items: components["schemas"]["TreatedBody"][];
         };
+        /**
+         * BulkRetryRequest
+         * @description `use_cache` as for the retry of one.
+         */
+        BulkRetryRequest: {
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
+            pipeline_id?: string | null;
+            /**
+             * Status
+             * @description any of these; all that it makes sense for when left out
+             * @default []
+             */
+            status: ("queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out")[];
+            /**
+             * Trigger
+             * @description any of these
+             * @default []
+             */
+            trigger: string[];
+            /**
+             * Since
+             * @description created at or after it
+             */
+            since?: string | null;
+            /**
+             * Until
+             * @description created before it
+             */
+            until?: string | null;
+            /**
+             * Q
+             * @description in the error or the id of the failed stage
+             */
+            q?: string | null;
+            /**
+             * Ids
+             * @default []
+             */
+            ids: string[];
+            /**
+             * All
+             * @description every execution, when nothing else is given
+             * @default false
+             */
+            all: boolean;
+            /**
+             * Dry Run
+             * @description only count
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * Limit
+             * @description treat at most this many
+             * @default 1000
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description `next_cursor` of the call before, unchanged, with the same filter
+             */
+            cursor?: string | null;
+            /**
+             * Use Cache
+             * @description whether what runs again may take cached results
+             */
+            use_cache?: boolean | null;
+        };
         /** ColumnProfile */
         ColumnProfile: {
             /** Name */
@@ -2885,6 +2956,11 @@ export interface components {
              * @example 3
              */
             version?: number | null;
+            /**
+             * Use Cache
+             * @description whether stages may take cached results; left out: only where everything runs again
+             */
+            use_cache?: boolean | null;
         };
         /**
          * RetryPlan
@@ -2917,6 +2993,14 @@ export interface components {
              * @example 12 stages reused, 3 will run
              */
             message: string;
+        };
+        /** RetryRequest */
+        RetryRequest: {
+            /**
+             * Use Cache
+             * @description whether what runs again may take cached results; left out: as the execution was started
+             */
+            use_cache?: boolean | null;
         };
         /**
          * RunBar
@@ -7469,7 +7553,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RetryRequest"];
+            };
+        };
         responses: {
             /** @description Accepted: it goes on from here by itself */
             202: {
@@ -7558,6 +7646,40 @@ export interface operations {
                      * @example {
                      *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
                      *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -8636,7 +8758,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["BulkRequest"];
+                "application/json": components["schemas"]["BulkRetryRequest"];
             };
         };
         responses: {
