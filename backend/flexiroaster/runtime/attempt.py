@@ -127,11 +127,21 @@ class Attempt:
         return self._world.hidden_from_code
 
     @property
+    def scratch_root(self) -> Path:
+        return self._world.scratch_root
+
+    @property
     def scratch_dir(self) -> Path:
         if self._scratch is None:
-            self._world.scratch_root.mkdir(parents=True, exist_ok=True)
-            self._scratch = Path(tempfile.mkdtemp(prefix=f"{self.stage_id}-", dir=self._world.scratch_root))
+            try:
+                self._scratch = self._new_folder()
+            except FileNotFoundError:
+                self.scratch_root.mkdir(parents=True, exist_ok=True)
+                self._scratch = self._new_folder()
         return self._scratch
+
+    def _new_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix=f"{self.stage_id}-", dir=self.scratch_root))
 
     def start_execution(
         self, pipeline_id: str, *, inputs: Mapping[str, Any], data: Any, version: int | None, wait: bool

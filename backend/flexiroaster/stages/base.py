@@ -77,6 +77,11 @@ class StageContext(Protocol):
     its work a longer grace says so here."""
 
     @property
+    def scratch_root(self) -> Path:
+        """What the folders of all attempts are in."""
+        ...
+
+    @property
     def scratch_dir(self) -> Path:
         """An empty folder of this attempt, removed afterwards."""
         ...

@@ -171,9 +171,9 @@ class ShellAttempt(CodeAttempt):
             self._last_error.feed(chunk)
             stderr.feed(chunk)
 
-        with standard_input(self._shell.stdin, self._context.scratch_dir) as stdin:
+        with standard_input(self._shell.stdin, self._context) as stdin:
             ending = self.run(
-                {"command": self._shell.arguments},
+                lambda: {"command": self._shell.arguments},
                 Handlers(hear_stdout, hear_stderr),
                 env=self._names(),
                 folder=self._folder(),
@@ -301,12 +301,12 @@ class LastLine:
 
 
 @contextmanager
-def standard_input(given: Any, scratch: Path) -> Iterator[int | None]:
+def standard_input(given: Any, context: StageContext) -> Iterator[int | None]:
     """A descriptor to read the value from, None where there is none."""
     if given is None:
         yield None
         return
-    with tempfile.TemporaryFile(dir=scratch) as file:
+    with tempfile.TemporaryFile(dir=context.scratch_dir) as file:
         file.write(given.encode() if isinstance(given, str) else orjson.dumps(given, option=orjson.OPT_NON_STR_KEYS))
         file.seek(0)
         yield file.fileno()

@@ -56,6 +56,7 @@ class FakeContext:
         self.data_dirs: tuple[Path, ...] = (self._folder("data"),)
         self.code_dirs: tuple[Path, ...] = (self._folder("code"),)
         self.artifact_dir = self._folder("artifacts")
+        self.scratch_root = self._folder("scratch")
         self.scratch_dir = self._folder("scratch/attempt")
         self._callbacks: list[Callable[[], None]] = []
         self._ids = itertools.count(1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -15,9 +16,10 @@ from pydantic import ValidationError
 from flexiroaster.data.table import TableRef
 from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.outcome import Cancelled, Failed, Succeeded
+from flexiroaster.stages.process import run as process_run
 from flexiroaster.stages.python import PythonConfig
 from flexiroaster.stages.tables import open_tables
-from tests.stages.code import Clock, cancel_on, error_of, has_ended, linux, result_of, run
+from tests.stages.code import PATIENCE_MS, Clock, cancel_on, error_of, has_ended, linux, result_of, run
 from tests.stages.context import NOW, FakeContext, Line
 
 DECORATED = """
@@ -635,6 +637,46 @@ class TestEnding:
             assert said.readline() == "up\n"
             process.kill()
             assert said.read() == ""  # the end of the stream: the last process that held it is gone
+
+    @linux
+    def test_nothing_runs_after_the_last_word(self, context: FakeContext) -> None:
+        """Not even code that says it in its own way and goes on."""
+        code = """
+            import os, signal
+            def run(context):
+                print(os.getpid(), flush=True)
+                context._channel.send(b'{"op": "result", "value": "early"}')
+                while True: signal.pause()
+        """
+        assert result(context, code, grace="10m") == "early"
+        assert has_ended(int(context.messages[0]), PATIENCE_MS)
+
+    @linux
+    def test_what_was_printed_last_is_not_lost(self, context: FakeContext) -> None:
+        for _ in range(20):
+            run(context, "import sys\nprint('out')\nprint('err', file=sys.stderr)\nresult = 1")
+        assert sorted(context.messages) == ["err"] * 20 + ["out"] * 20
+
+    @linux
+    def test_stream_that_somebody_outside_holds_open_is_not_waited_for(
+        self, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(process_run, "LATE_SECONDS", 600.0)
+        code = """
+            import socket
+            def run(path):
+                print("printed")
+                with socket.socket(socket.AF_UNIX) as there:
+                    there.connect(path)
+                    socket.send_fds(there, [b"my output"], [1])
+                return "done"
+        """
+        path = str(context.data_dirs[0] / "socket")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen()  # what was sent is held by the system until somebody accepts it
+            assert result(context, code, args={"path": path}) == "done"
+        assert context.messages == ["printed"]
 
     def test_threads_do_not_hold_the_stage_up(self, context: FakeContext) -> None:
         code = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,33 +41,39 @@ class CodeAttempt:
 
     def run(
         self,
-        job: Mapping[str, Any],
+        job: Callable[[], Mapping[str, Any]],
         handlers: Handlers,
         *,
         env: Mapping[str, str],
         folder: str | None = None,
         stdin: int | None = None,
     ) -> Ending:
-        """Run a job to its end. `env` yields to that of the config; `folder` is by default the scratch folder."""
+        """Run a job to its end. `env` yields to that of the config; `folder` is by default the scratch folder.
+
+        The job is asked for while a process is woken for it.
+        """
         context, config = self._context, self._config
-        scratch = str(context.scratch_dir)
         confine = confinement(context)
         process = StageProcess(
-            marker=new_marker(context.scratch_dir.parent),
+            marker=new_marker(context.scratch_root),
             confine=confine,
             limits=config.limits,
             grace_seconds=config.grace.total_seconds(),
             max_frame_bytes=config.result_bytes + FRAME_ROOM,
             handlers=handlers,
         )
-        preparation = {
-            "env": {**env, **config.environment(scratch)},
-            "folder": folder or scratch,
-            "limits": config.limits.of_each(),
-            "confine": confine,
-            "writable": [os.path.realpath(scratch)],
-        }
-        body = orjson.dumps({"process": preparation, **job}, default=str)
+
+        def body() -> bytes:
+            scratch = str(context.scratch_dir)
+            preparation = {
+                "env": {**env, **config.environment(scratch)},
+                "folder": folder or scratch,
+                "limits": config.limits.of_each(),
+                "confine": confine,
+                "writable": [os.path.realpath(scratch)],
+            }
+            return orjson.dumps({"process": preparation, **job()}, default=str)
+
         with context.on_cancel(process.cancel), Path(os.devnull).open("rb") as nothing:
             ending = process.run(body, nothing.fileno() if stdin is None else stdin, self._remaining_seconds())
         if ending.killed == "grace":

@@ -110,10 +110,11 @@ class StageProcess:
         with contextlib.suppress(OSError):  # full means that it is told already, closed that it is over
             self._wake_write.send(b"x")
 
-    def run(self, job: bytes, stdin: int, remaining_seconds: float | None = None) -> Ending:
+    def run(self, job: Callable[[], bytes], stdin: int, remaining_seconds: float | None = None) -> Ending:
         """Start the process, hand it the job, and serve it until all of it has ended. To be called once.
 
-        `stdin` is a descriptor of the caller's. Raises StageFailed when no process can be had.
+        `job` is asked for while the process wakes up. `stdin` is a descriptor of the caller's. Raises StageFailed when
+        no process can be had.
         """
         self._deadline = None if remaining_seconds is None else time.monotonic() + remaining_seconds
         try:
@@ -126,15 +127,16 @@ class StageProcess:
             self._wake_write.close()
 
     @contextmanager
-    def _started(self, job: bytes, stdin: int) -> Iterator[Ends]:
+    def _started(self, job: Callable[[], bytes], stdin: int) -> Iterator[Ends]:
         for _ in range(START_TRIES):
             with connected() as ends:
                 theirs = [*ends.theirs[:2], stdin, *ends.theirs[2:]]
                 zygote = self._zygote.start(self._marker, theirs, self._confine)
                 close_all(ends.theirs)
                 self._work, self._control = ends.work, ends.control
-                self._to_send[:] = framed(job)
-                self._flush()  # it is there when the code asks for it
+                self._tell({"watch": self._limits.of_all()})
+                self._to_send[:] = framed(job())
+                self._flush()
                 try:
                     self._supervisor = self._heard_start()
                 except TimeoutError:
@@ -152,7 +154,10 @@ class StageProcess:
     def _heard_start(self) -> int | None:
         """The supervisor's pid, from its first word; None when it has none: then none of the code has run either."""
         self._control.settimeout(START_SECONDS)
-        header = self._control.recv(HEADER_BYTES, socket.MSG_WAITALL)
+        try:
+            header = self._control.recv(HEADER_BYTES, socket.MSG_WAITALL)
+        except ConnectionError:  # closed with our order unread
+            return None
         if len(header) < HEADER_BYTES:
             return None
         report = orjson.loads(self._control.recv(int.from_bytes(header, "big"), socket.MSG_WAITALL))
@@ -165,7 +170,6 @@ class StageProcess:
         self._listen(self._work, self._hear_work)
         self._listen(ends.stdout, partial(self._hear, ends.stdout, self._handlers.stdout))
         self._listen(ends.stderr, partial(self._hear, ends.stderr, self._handlers.stderr))
-        self._tell({"watch": self._limits.of_all()})
         self._flush()
 
     def _serve(self) -> None:

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 import json
+import linecache
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, NoReturn
 
 from . import MARKER, MARKER_BYTES, runner
-from .confine import Confinement, give_up_powers, landlock_version
+from .confine import Confinement, give_up_powers
 from .frames import read_body, read_frame, receive, write_frame
 from .kernel import PR_SET_PDEATHSIG, StartVariable, prctl
 from .limits import go_first_when_memory_is_out, limit
@@ -23,6 +25,23 @@ from .limits import go_first_when_memory_is_out, limit
 START = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")
 AT_THE_START = ("LD_", "GLIBC_", "MALLOC_")
 """Variables that the loader and the C library read once, when a program starts."""
+
+REHEARSAL = """
+{
+    "process": {
+        "env": {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/", "TMPDIR": "/", "PYTHONPATH": "/"},
+        "folder": "/", "limits": {"memory_bytes": 1073741824, "cpu_seconds": null}, "confine": null, "writable": ["/"]
+    },
+    "stage": "rehearsal", "interpreter": null, "entrypoint": null, "file": "<rehearsal>", "folders": [],
+    "code": "def run(context, n):\\n    total = n + 1\\n    return {'total': total}", "args": {"n": 1},
+    "max_result_bytes": 1000,
+    "context": {
+        "execution_id": "01a2061d-7396-759c-af29-777790018b8f", "pipeline_id": "rehearsal", "stage_id": "rehearsal",
+        "index": 0, "attempt": 1, "idempotency_key": "01a2061d-7396-759c-af29-777790018b8f:rehearsal:0",
+        "inputs": {"day": "2026-01-01"}, "data": null, "upstream": {"before": {"rows": 1}}, "data_dirs": ["/"],
+        "scratch_dir": "/"
+    }
+}"""
 
 marker = StartVariable(MARKER)
 _preloaded: frozenset[str] = frozenset()
@@ -47,7 +66,7 @@ def wait_for_work(supervisor: int, orders: socket.socket, prepared: Confinement 
     os.environ.clear()
     if prepared is not None:
         give_up_powers()
-    _warm_up()
+    _rehearse(prepared)
     mark, descriptors = receive(orders, MARKER_BYTES)
     orders.close()
     if not mark:
@@ -73,13 +92,22 @@ def wait_for_work(supervisor: int, orders: socket.socket, prepared: Confinement 
         _python(job, work)
 
 
-def _warm_up() -> None:
-    """Go through what every job needs: a fork shares its memory until it writes to it, which costs more later."""
-    names: dict[str, Any] = {}
-    exec(compile("def run(n):\n    return n\nresult = 1", "<warm-up>", "exec"), names)  # noqa: S102 - our own text
-    runner.outcome(names["run"], {"n": 1})
-    json.loads(json.dumps({"warm": [1, 2.5, None, "up"]}))
-    landlock_version()
+def _rehearse(prepared: Confinement | None) -> None:
+    """Go through what every job needs, with one that does nothing and has no effect.
+
+    A fork shares its memory until it writes to it. The first write to a page takes microseconds, and Python writes to
+    whatever it reads: that would be half of what an attempt waits for.
+    """
+    job = json.loads(REHEARSAL)
+    os.environ.update(job["process"]["env"])
+    time.tzset()
+    os.environ.clear()
+    if prepared is not None:
+        prepared.refresh()
+    forget_what_would_hide([os.path.dirname(START)], ())
+    runner.line_by_line()
+    runner.last_frame(job, runner.Channel(-1, read_frame, lambda *_: None))
+    linecache.cache.pop(job["file"], None)
 
 
 def afresh(job: int, work: int) -> NoReturn:
@@ -107,7 +135,7 @@ def _become(process: dict[str, Any], mark: str, prepared: Confinement | None) ->
 
 
 def _python(job: dict[str, Any], work: int) -> NoReturn:
-    forget_what_would_hide(job["folders"])
+    forget_what_would_hide(job["folders"], _preloaded)
     sys.path[:0] = job["folders"]
     sys.argv = [job["stage"]]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -151,10 +179,10 @@ def _leave(work: int, sentence: str) -> NoReturn:
     os._exit(1)
 
 
-def forget_what_would_hide(folders: list[str]) -> None:
+def forget_what_would_hide(folders: list[str], loaded: Iterable[str]) -> None:
     """A module that is loaded already must not take the place of the user's own of the same name."""
     own = {name for folder in folders for name in _modules_in(folder)}
-    for name in _preloaded:
+    for name in loaded:
         if name.partition(".")[0] in own:
             sys.modules.pop(name, None)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+from array import array
 from typing import Any
 
 HEADER_BYTES = 4
 MOST_DESCRIPTORS = 8
+_NOT_INHERITED: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 def read_frame(fd: int) -> Any:
@@ -30,10 +32,16 @@ def write_frame(fd: int, body: bytes) -> None:
 
 def receive(end: socket.socket, size: int) -> tuple[bytes, list[int]]:
     """A message with descriptors, which programs that are started do not get."""
-    message, descriptors, _, _ = socket.recv_fds(end, size, MOST_DESCRIPTORS)
-    for fd in descriptors:
-        os.set_inheritable(fd, False)
-    return message, descriptors
+    descriptors = array("i")
+    room = socket.CMSG_LEN(MOST_DESCRIPTORS * descriptors.itemsize)
+    message, more, _, _ = end.recvmsg(size, room, _NOT_INHERITED)
+    for level, kind, data in more:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data)
+    if not _NOT_INHERITED:
+        for fd in descriptors:
+            os.set_inheritable(fd, False)
+    return message, list(descriptors)
 
 
 def _exactly(fd: int, size: int) -> bytes | None:

@@ -210,18 +210,28 @@ def plain(value: Any) -> str:
 def run_job(job: dict[str, Any], fd: int, read: Callable[[int], Any], write: Callable[[int, bytes], None]) -> None:
     """Run the code of a job and send its result or error as the last frame."""
     channel = Channel(fd, read, write)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    spare = bytearray(1 << 16)  # given back when memory runs out, to have room for saying so
-    try:
-        body = result_frame(call(job, Context(job["context"], channel)), job["max_result_bytes"])
-    except MemoryError:
-        del spare
-        body = b'{"op": "error", "limit": "memory", "message": "MemoryError"}'
-    except BaseException as error:
-        body = error_frame(error, job)
+    line_by_line()
+    body = last_frame(job, channel)
     finish()
     channel.send(body)
+
+
+def line_by_line() -> None:
+    """Print so, that lines are read while the code runs."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+
+def last_frame(job: dict[str, Any], channel: Channel) -> bytes:
+    """Run the code; gives what there is to say of its end."""
+    spare = bytearray(1 << 16)  # given back when memory runs out, to have room for saying so
+    try:
+        return result_frame(call(job, Context(job["context"], channel)), job["max_result_bytes"])
+    except MemoryError:
+        del spare
+        return b'{"op": "error", "limit": "memory", "message": "MemoryError"}'
+    except BaseException as error:
+        return error_frame(error, job)
 
 
 def finish() -> None:

@@ -6,7 +6,7 @@ attempt ends, so that it can serve another, with another code process. It runs n
 For an attempt it is given a marker and five descriptors: `work` (the code's connection with the server), `control`,
 standard input, output and error. Over `control` it speaks with the server, in frames:
 - it says `{"started": pid}` first and `{"exited": wait_status, "killed": reason or null}` as its last word;
-- it hears `{"watch": {"memory_bytes": …, "processes": …, "cpu_seconds": …}}`, then perhaps `{"stop": grace_seconds}`, and
+- it hears `{"watch": {"memory_bytes": …, "processes": …, "cpu_seconds": …}}`, perhaps `{"stop": grace_seconds}`, and
   `{"over": true}` when the code has given its result: it has nothing left to do and is killed.
 When the server dies, its end of `control` closes and everything here is killed.
 """
@@ -109,7 +109,6 @@ def attempt(child: int, control: int) -> None:
     report = supervisor.watch()
     with suppress(OSError):  # nobody hears the last word
         write_frame(control, json.dumps(report).encode())
-    supervisor.end_what_is_left()
     supervisor.close()
 
 
@@ -131,6 +130,8 @@ class Supervisor:
             self.poll.register(self.pidfd, select.POLLIN)
 
     def close(self) -> None:
+        if self.status is None:
+            os.waitpid(self.child, 0)
         os.close(self.control)
         if self.pidfd is not None:
             os.close(self.pidfd)
