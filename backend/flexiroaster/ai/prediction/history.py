@@ -254,6 +254,11 @@ class History:
         before = state.attempts.get(run.stage) if state else None
         return before[1] if before else ""
 
+    def likely_error(self, run: Run) -> str:
+        """The class that the stage failed with most often; empty when it never failed."""
+        classes = self._stages.get((run.pipeline, run.stage), NEW_STAGE).classes
+        return max(classes, key=classes.__getitem__, default="")
+
     # --- Ended runs -------------------------------------------------------------------------------------------------
 
     def _take_in(self, run: Run) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flexiroaster.ai.prediction.duration import DurationPrediction, Durations, TrainedDurations
 from flexiroaster.ai.prediction.explain import Reason
 from flexiroaster.ai.prediction.failure import FailurePrediction, Failures
 from flexiroaster.ai.prediction.features import schema_hash
+from flexiroaster.ai.prediction.outlook import Ahead, Outlook, outlook
 from flexiroaster.ai.prediction.registry import ModelRecord
 from flexiroaster.ai.prediction.retries import WORTH, RetryAdvice
 from flexiroaster.ai.prediction.training import NEWEST, Trained
@@ -31,6 +32,17 @@ class Prediction:
     def probability(self) -> float:
         """That it fails."""
         return self.failure.probability
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A stage of a live execution that has not ended: its next attempt, or the one under way since `run.started_at`."""
+
+    run: Run
+    running: bool = False
+    max_attempts: int = 1
+    delay: float = 0.0
+    """Seconds before another attempt."""
 
 
 class Level:
@@ -140,6 +152,26 @@ class Predictor:
         values = failures.history.features(run)
         error = failures.history.error_before(run)
         return failures.history.retries.advise(run, error, 1.0 - failures.probability(values), worth)
+
+    def outlook(self, now: float, coming: Iterable[Coming]) -> Outlook:
+        """What is left of an execution at that moment: when it ends, and how likely it is to fail on the way."""
+        return outlook([self._ahead(now, stage) for stage in coming])
+
+    def _ahead(self, now: float, coming: Coming) -> Ahead:
+        run = replace(coming.run, started_at=now)
+        prediction = self.level(run).foresee(run)
+        history = self.level(run).failures.history
+        error = history.likely_error(run)
+        further = range(run.attempt + 1, coming.max_attempts + 1)
+        return Ahead(
+            stage=run.stage,
+            duration=prediction.duration,
+            failure=prediction.probability,
+            needs=run.needs,
+            elapsed=now - coming.run.started_at if coming.running else None,
+            retries=tuple(1.0 - history.retries.success(replace(run, attempt=again), error) for again in further),
+            delay=coming.delay,
+        )
 
     def train(self) -> None:
         """Learn from the runs seen so far. Takes seconds to a minute; the same runs give the same models."""
