@@ -42,6 +42,7 @@ log = structlog.get_logger(__name__)
 MOST_STAGE_RUNS = 2_000
 """Stage runs that an execution is shown with at once; more are read in pages."""
 MOST_CHILDREN = 500
+OUTLINES_KEPT = 32
 RESULT_BYTES = 64 * 1024
 ITEM_BYTES = 1_000
 """Of what an item is for, in a list of items."""
@@ -128,6 +129,7 @@ class History:
         self._database = database
         self._artifacts = artifacts
         self._retry_plan = retry_plan
+        self._outlines: dict[tuple[str, int], dict[str, StageOutline]] = {}
         self.now = clock
 
     def executions(self, wanted: ExecutionFilter, *, limit: int, cursor: str | None = None) -> Page[ExecutionEntry]:
@@ -233,8 +235,7 @@ class History:
     ) -> list[StageRunEntry]:
         if not runs:
             return []
-        version = pipeline_store.version(connection, execution.pipeline_id, execution.version)
-        outlines = outline(version.document) if version else {}
+        outlines = self._outline(connection, execution.pipeline_id, execution.version)
         usual = store.usual_stage_seconds(connection, execution.pipeline_id, execution.number, stage)
         items = item_store.counts(connection, execution.id) if _any_foreach(outlines, runs) else {}
         index = runs[0].index if len(runs) == 1 else 0
@@ -252,6 +253,18 @@ class History:
             )
             for run in runs
         ]
+
+    def _outline(self, connection: sa.Connection, pipeline_id: str, number: int) -> dict[str, StageOutline]:
+        """Remembered, because a version never changes and a page asks again with every event."""
+        key = (pipeline_id, number)
+        known = self._outlines.get(key)
+        if known is None:
+            version = pipeline_store.version(connection, pipeline_id, number)
+            known = outline(version.document) if version else {}
+            if len(self._outlines) >= OUTLINES_KEPT:
+                self._outlines.clear()
+            self._outlines[key] = known
+        return known
 
     def _retry_of(self, row: ExecutionRow) -> RetryPlan | None:
         if row.status not in RETRYABLE_EXECUTIONS:

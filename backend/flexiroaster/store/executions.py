@@ -243,19 +243,21 @@ def count(connection: sa.Connection, wanted: ExecutionFilter, *, after: tuple[da
     return connection.scalar(_matching(sa.select(sa.func.count()).select_from(executions), wanted, after)) or 0
 
 
+_full = _summary.add_columns(
+    executions.c.inputs,
+    executions.c.data,
+    executions.c.outputs,
+    executions.c.use_cache,
+    sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
+    .where(events.c.execution_id == executions.c.id)
+    .scalar_subquery()
+    .label("last_seq"),
+    executions.c.timeout_at,
+).where(executions.c.id == sa.bindparam("execution_id"))
+
+
 def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
-    query = _summary.add_columns(
-        executions.c.inputs,
-        executions.c.data,
-        executions.c.outputs,
-        executions.c.use_cache,
-        sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
-        .where(events.c.execution_id == executions.c.id)
-        .scalar_subquery()
-        .label("last_seq"),
-        executions.c.timeout_at,
-    ).where(executions.c.id == id)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_full, {"execution_id": id}).mappings().first()
     return None if row is None else FullExecutionRow(**row)
 
 
