@@ -32,15 +32,15 @@ Explained = Container[tuple[str, str]]
 
 def flaky_stages(past: Past, explained: Explained, factor: Factor) -> list[Insight]:
     """`explained`: (execution, stage) of failures that have a better explanation, such as an outage."""
-    usual = _usual_flips(past, explained)
-    found = [_flaky(key, outcomes, explained, usual, factor) for key, outcomes in past.by_stage.items()]
+    flips = {key: _flips(outcomes, explained) for key, outcomes in past.by_stage.items()}
+    all_flips = sum(map(len, flips.values()))
+    all_runs = sum(min(len(outcomes), RECENT_EXECUTIONS) for outcomes in past.by_stage.values())
+    found = []
+    for key, outcomes in past.by_stage.items():
+        runs = min(len(outcomes), RECENT_EXECUTIONS)
+        of_others = rate(all_flips - len(flips[key]), all_runs - runs, prior=FLAKY_USUAL, strength=100)
+        found.append(_flaky(key, outcomes, flips[key], of_others, factor))
     return [insight for insight in found if insight]
-
-
-def _usual_flips(past: Past, explained: Explained) -> float:
-    flips = sum(len(_flips(outcomes, explained)) for outcomes in past.by_stage.values())
-    trials = sum(min(len(outcomes), RECENT_EXECUTIONS) for outcomes in past.by_stage.values())
-    return rate(flips, trials, prior=FLAKY_USUAL, strength=100)
 
 
 def _flips(outcomes: Sequence[StageOutcome], explained: Explained) -> list[StageOutcome]:
@@ -58,9 +58,8 @@ def _flips(outcomes: Sequence[StageOutcome], explained: Explained) -> list[Stage
 
 
 def _flaky(
-    key: StageKey, outcomes: Sequence[StageOutcome], explained: Explained, usual: float, factor: Factor
+    key: StageKey, outcomes: Sequence[StageOutcome], flips: Sequence[StageOutcome], usual: float, factor: Factor
 ) -> Insight | None:
-    flips = _flips(outcomes, explained)
     runs = min(len(outcomes), RECENT_EXECUTIONS)
     times = [_end(flip) for flip in flips]
     events = len(times) and 1 + sum(later - earlier > APART_SECONDS for earlier, later in pairwise(times))
@@ -78,7 +77,7 @@ def _flaky(
         subject=subject_of(*key),
         text=(
             f"{named(*key)} failed in {len(flips)} of its last {runs} executions and passed without a change; {how}. "
-            f"Over all stages {share(usual)} do so."
+            f"Elsewhere {share(usual)} of the runs do so."
         ),
         since=times[0],
         until=None if _still(flips, outcomes) else times[-1],

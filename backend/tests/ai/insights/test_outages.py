@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from flexiroaster.ai.insights.outages import as_insight, failures_in, incidents
+from flexiroaster.ai.insights.past import Past
+from flexiroaster.ai.runs import Run
+
+from .runs import BEGIN, DAY, HOUR, stage_run
+
+PIPELINES = ("orders", "billing", "stock", "mail")
+
+
+def fleet(
+    down: range = range(0), *, hours: int = 300, pipelines: tuple[str, ...] = PIPELINES, **more: object
+) -> list[Run]:
+    """Every pipeline once an hour, five minutes apart, on one connector that is down in some hours."""
+    return [
+        stage_run(
+            hour,
+            pipeline=name,
+            at=BEGIN + hour * HOUR + place * 300,
+            connector="warehouse",
+            failed=hour in down,
+            **more,
+        )
+        for hour in range(hours)
+        for place, name in enumerate(pipelines)
+    ]
+
+
+def past(runs: list[Run], days: float = 20) -> Past:
+    return Past(runs, now=BEGIN + days * DAY)
+
+
+def test_one_incident_for_all_pipelines() -> None:
+    [incident] = incidents(past(fleet(range(200, 203))))
+    insight = as_insight(incident)
+    assert insight.subject == "connector:warehouse"
+    assert insight.pipelines == tuple(sorted(PIPELINES))
+    assert insight.numbers["executions"] == 12
+    assert insight.since == BEGIN + 200 * HOUR + 60
+    assert insight.until == BEGIN + 202 * HOUR + 900 + 60
+    assert "warehouse made 12 executions of 4 pipelines fail within 2 h 15 min" in insight.text
+
+
+def test_outage_that_lasts_has_no_end() -> None:
+    [incident] = incidents(past(fleet(range(298, 300)), days=300 / 24))
+    assert as_insight(incident).until is None
+
+
+def test_two_outages_are_two_incidents() -> None:
+    runs = [*fleet(range(100, 101), hours=150)]
+    runs += [run for run in fleet(range(200, 201)) if run.started_at >= BEGIN + 150 * HOUR]
+    found = incidents(past(runs))
+    assert [round((incident.since - BEGIN) / HOUR) for incident in found] == [100, 200]
+
+
+def test_one_pipeline_alone_is_no_outage() -> None:
+    assert incidents(past(fleet(range(200, 210), pipelines=("orders",)))) == []
+
+
+def test_retries_of_one_execution_prove_nothing() -> None:
+    runs = fleet()
+    at = BEGIN + 200 * HOUR
+    runs += [
+        stage_run(200, pipeline=name, at=at + 60 * attempt, connector="warehouse", attempt=attempt, failed=True)
+        for name in ("orders", "billing")
+        for attempt in range(1, 6)
+    ]
+    assert incidents(past(runs)) == []
+
+
+def test_usual_failures_are_no_outage() -> None:
+    runs = [
+        stage_run(
+            hour, pipeline=name, at=BEGIN + hour * HOUR + place * 300, connector="c", failed=(hour + place) % 9 == 0
+        )
+        for hour in range(400)
+        for place, name in enumerate(PIPELINES)
+    ]
+    assert incidents(past(runs)) == []
+
+
+def test_connectors_are_told_apart() -> None:
+    runs = fleet(range(200, 202))
+    others = [
+        stage_run(hour, pipeline=f"other-{place}", at=BEGIN + hour * HOUR + place * 300, connector="lake")
+        for hour in range(300)
+        for place in range(4)
+    ]
+    [incident] = incidents(past(runs + others))
+    assert incident.root == ("connector", "warehouse")
+    assert all(run.connector == "warehouse" for run in incident.failures)
+
+
+def test_one_error_everywhere_is_an_incident_without_a_connector() -> None:
+    runs = [
+        stage_run(
+            hour,
+            pipeline=name,
+            at=BEGIN + hour * HOUR + place * 300,
+            failed=hour == 200,
+            fingerprint="f00d" if hour == 200 else "",
+        )
+        for hour in range(300)
+        for place, name in enumerate(PIPELINES)
+    ]
+    [incident] = incidents(past(runs))
+    assert incident.subject == "error:f00d"
+    assert len(failures_in([incident])) == 4
+
+
+def test_error_of_a_connector_outage_is_not_told_twice() -> None:
+    runs = fleet(range(200, 202), fingerprint="f00d")
+    assert [incident.root[0] for incident in incidents(past(runs))] == ["connector"]
+
+
+def test_verdicts_raise_the_threshold() -> None:
+    runs = fleet(range(200, 201))
+    assert incidents(past(runs))
+    assert incidents(past(runs), lambda subject: 3.0) == []
