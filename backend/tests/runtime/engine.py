@@ -18,6 +18,7 @@ from flexiroaster.bus.local import LocalBus
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
 from flexiroaster.runtime.attempt import Attempt
+from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.embedded import Embedded, Limits
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.stage_runs import Claimed, Ended
@@ -61,6 +62,7 @@ class TestEngine:
     database: Database
     folder: Path
     concurrency: int = 4
+    conditions: Conditions = REALITY
     seen: list[Event] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -75,7 +77,7 @@ class TestEngine:
             scratch_root=self.folder / "scratch",
             concurrency=self.concurrency,
         )
-        self.embedded = Embedded(self.database, self.bus, self.artifacts, registry, limits)
+        self.embedded = Embedded(self.database, self.bus, self.artifacts, registry, limits, self.conditions)
 
     @property
     def executions(self) -> Executions:
@@ -143,6 +145,12 @@ class TestEngine:
 
     def record_by_hand(self, ended: Sequence[Ended]) -> None:
         self.embedded.stage_runs.record(ended, go_on=False)
+
+    def take_up_by_hand(self) -> None:
+        """What an earlier process left, as a start does, without the threads."""
+        self.embedded.journal.catch_up()
+        self.embedded.executions.recover()
+        self.embedded.children.start()
 
     def work_by_hand(self) -> None:
         """Until nothing is ready."""
