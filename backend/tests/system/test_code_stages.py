@@ -79,6 +79,12 @@ def test_stage_cannot_reach_what_is_the_servers(server: ServerProcess) -> None:
     assert "files, memory and signals" in server.log
 
 
+def test_no_process_waits_for_code_before_there_was_any(server: ServerProcess) -> None:
+    with server.client() as client:
+        assert ended(client, execute(client, {"type": "noop"}))["status"] == "success"
+        assert proc.children(server.process.pid) == []
+
+
 def test_killed_server_leaves_no_processes(server: ServerProcess, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     command = '(setsid sh -c "echo $$ > $FIFO; trap : TERM; sleep 600; sleep 600" &); echo $$ > $FIFO; sleep 600'
