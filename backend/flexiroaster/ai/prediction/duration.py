@@ -37,8 +37,8 @@ FROM_FAILURES = (
 """Of the features of failures, those that may slow a run down; the others would only name single executions."""
 WIDTH = len(FROM_PACE) + len(FROM_FAILURES)
 _TAKEN = tuple(BY_ORDER.index(name) for name in FROM_FAILURES)
-HANDICAP = 1.05
-"""The line answers unless another candidate errs clearly less."""
+HANDICAP = 0.5
+"""The line answers unless another candidate errs clearly less; how clearly, falls with the root of the evidence."""
 BORROWED = 20
 """Residuals of all stages stand in until a stage has this many of its own."""
 
@@ -132,13 +132,15 @@ class Errors:
     def best(self, names: Iterable[str], above: Errors | None) -> str:
         """The lowest mean error; the key's own count against what is true for all with the weight of 10 runs."""
 
+        handicap = 1.0 + HANDICAP / math.sqrt(self.weight + 10.0)
+
         def mean(name: str) -> float:
             usual, weight = 1.0, 0.0
             if above is not None and above.weight:
                 usual, weight = above.sums.get(name, above.weight) / above.weight, 10.0
             own = self.sums.get(name)
             error = usual if own is None else (own + weight * usual) / (self.weight + weight)
-            return error if name == "line" else error * HANDICAP
+            return error if name == "line" else error * handicap
 
         return min(names, key=mean)
 

@@ -1,0 +1,114 @@
+"""Failure probability, event by event: fit on the first 70 % of the time, then predict, observe, predict, …"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import time
+from pathlib import Path
+from statistics import median
+
+from ai import Row
+from flexiroaster.ai import Predictor, Run
+from flexiroaster.ai.invented import history
+from flexiroaster.ai.prediction.features import NAMES
+from flexiroaster.ai.prediction.scores import Scores, scores
+
+SEEDS = (11, 12)
+"""Histories of our own that nothing was chosen on."""
+TRUTH_OF_DATA = 0.914
+"""AUC of the true probabilities of DATA/synthetic, which are kept apart."""
+PRIOR = NAMES.index("prior")
+
+
+def run(data: Path | None) -> list[Row]:
+    rows: list[Row] = []
+    path = data / "synthetic" / "stage_runs.csv.gz" if data else None
+    if path is not None and path.exists():
+        rows += measure("ai_failure_synthetic", read(path), TRUTH_OF_DATA)
+    for seed in SEEDS:
+        invented = history(seed)
+        first = int(0.7 * len(invented.runs))
+        truth = scores(invented.truth[first:], [run.failed for run in invented.runs[first:]])
+        rows += measure(f"ai_failure_invented_{seed}", invented.runs, truth.auc or 0.0)
+    return rows
+
+
+def read(path: Path) -> list[Run]:
+    with gzip.open(path, "rt") as lines:
+        return sorted(map(Run.of, csv.DictReader(lines)), key=lambda run: run.started_at)
+
+
+def measure(workload: str, runs: list[Run], truth: float) -> list[Row]:
+    first = int(0.7 * len(runs))
+    predictor = Predictor(refit_every=None).fit(runs[:first])
+    predicted: list[float] = []
+    prior: list[float] = []
+    previous: list[float] = []
+    last: dict[tuple[str, str], tuple[float, bool]] = {}
+    seconds: list[float] = []
+    durations: list[tuple[float, float, float]] = []
+    for run in runs[:first]:
+        remember(last, run)
+    for run in runs[first:]:
+        began = time.perf_counter()
+        answer = predictor.predict(run)
+        seconds.append(time.perf_counter() - began)
+        predicted.append(answer.probability)
+        prior.append(answer.failure.values[PRIOR])
+        ended, failed = last.get((run.pipeline, run.stage), (0.0, False))
+        previous.append(float(failed and ended <= run.started_at))
+        if not run.failed and run.seconds is not None:
+            durations.append((run.seconds, answer.duration.p50, answer.duration.p90))
+        predictor.observe(run)
+        remember(last, run)
+    failed = [run.failed for run in runs[first:]]
+    learned, base, naive = scores(predicted, failed), scores(prior, failed), scores(previous, failed)
+    error, named = off(durations), name_median(runs, first)
+    return [
+        *failure_rows(workload, learned, base, naive, truth),
+        Row(workload, "seconds_relative_error", error, "", named, at_most=named["name median"], better="lower"),
+        Row(workload, "seconds_p90_share", covered(durations), at_least=0.88, at_most=0.92),
+        Row(workload, "prediction", median(seconds) * 1000, "ms", at_most=20.0),
+    ]
+
+
+def failure_rows(workload: str, learned: Scores, base: Scores, naive: Scores, truth: float) -> list[Row]:
+    auc, prior, previous = learned.auc or 0.0, base.auc or 0.0, naive.auc or 0.0
+    precision = {"prior": base.average_precision or 0.0}
+    return [
+        Row(workload, "auc", auc, "", {"previous": previous, "prior": prior, "truth": truth}, at_least=0.85),
+        Row(workload, "gap_closed", (auc - prior) / (truth - prior), "", {"prior": 0.0, "truth": 1.0}, at_least=0.45),
+        Row(workload, "ece", learned.ece, "", {"prior": base.ece}, at_most=0.01, better="lower"),
+        Row(workload, "brier", learned.brier, "", {"previous": naive.brier, "prior": base.brier}, better="lower"),
+        Row(workload, "average_precision", learned.average_precision or 0.0, "", precision),
+    ]
+
+
+def remember(last: dict[tuple[str, str], tuple[float, bool]], run: Run) -> None:
+    """The outcome of a stage's latest run, for the simplest of all predictors."""
+    if run.ended_at is not None:
+        last[run.pipeline, run.stage] = (run.ended_at, run.failed)
+
+
+def covered(durations: list[tuple[float, float, float]]) -> float:
+    return sum(seconds <= p90 for seconds, _, p90 in durations) / len(durations)
+
+
+def off(durations: list[tuple[float, float, float]]) -> float:
+    return median(abs(p50 - seconds) / max(seconds, 1.0) for seconds, p50, _ in durations)
+
+
+def name_median(runs: list[Run], first: int) -> dict[str, float]:
+    """The error of the median of the stage's earlier durations."""
+    known: dict[tuple[str, str], list[float]] = {}
+    for run in runs[:first]:
+        if not run.failed:
+            known.setdefault((run.pipeline, run.stage), []).append(run.seconds or 0.0)
+    middles = {key: median(values) for key, values in known.items()}
+    errors = [
+        abs(middles[run.pipeline, run.stage] - (run.seconds or 0.0)) / max(run.seconds or 0.0, 1.0)
+        for run in runs[first:]
+        if not run.failed and (run.pipeline, run.stage) in middles
+    ]
+    return {"name median": median(errors)}
