@@ -10,13 +10,53 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flexiroaster.ai.insights.budget import Verdict
+    from flexiroaster.ai.insights.causes import Cause, likely_causes
+    from flexiroaster.ai.insights.clustering import cluster
+    from flexiroaster.ai.insights.find import find as find_insights
+    from flexiroaster.ai.insights.finding import Insight
+    from flexiroaster.ai.insights.levels import slow_runs
+    from flexiroaster.ai.insights.metrics import detector
+    from flexiroaster.ai.insights.past import Past
+    from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
     from flexiroaster.ai.prediction.predictor import Prediction, Predictor
     from flexiroaster.ai.prediction.registry import ModelRecord, Registry
     from flexiroaster.ai.runs import MissingExtra, Run
 
-__all__ = ["MissingExtra", "ModelRecord", "Prediction", "Predictor", "Registry", "Run"]
+__all__ = [
+    "Cause",
+    "ErrorSeen",
+    "Insight",
+    "MissingExtra",
+    "ModelRecord",
+    "Past",
+    "Prediction",
+    "Predictor",
+    "Registry",
+    "Run",
+    "Signature",
+    "Verdict",
+    "cluster",
+    "detector",
+    "find_insights",
+    "likely_causes",
+    "signatures",
+    "slow_runs",
+]
 
 _EXPORTS = {
+    "Verdict": "flexiroaster.ai.insights.budget:Verdict",
+    "Cause": "flexiroaster.ai.insights.causes:Cause",
+    "likely_causes": "flexiroaster.ai.insights.causes:likely_causes",
+    "cluster": "flexiroaster.ai.insights.clustering:cluster",
+    "find_insights": "flexiroaster.ai.insights.find:find",
+    "Insight": "flexiroaster.ai.insights.finding:Insight",
+    "slow_runs": "flexiroaster.ai.insights.levels:slow_runs",
+    "detector": "flexiroaster.ai.insights.metrics:detector",
+    "Past": "flexiroaster.ai.insights.past:Past",
+    "ErrorSeen": "flexiroaster.ai.insights.signatures:ErrorSeen",
+    "Signature": "flexiroaster.ai.insights.signatures:Signature",
+    "signatures": "flexiroaster.ai.insights.signatures:signatures",
     "ModelRecord": "flexiroaster.ai.prediction.registry:ModelRecord",
     "Prediction": "flexiroaster.ai.prediction.predictor:Prediction",
     "Predictor": "flexiroaster.ai.prediction.predictor:Predictor",
