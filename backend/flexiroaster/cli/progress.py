@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -84,6 +85,10 @@ class Progress(Protocol):
         """A bus listener: called from any thread."""
         ...
 
+    def aside(self) -> AbstractContextManager[None]:
+        """What moves on the screen stands still meanwhile: somebody is asked something."""
+        ...
+
 
 class Board:
     """The stage runs of one execution, kept up to date by its events."""
@@ -142,6 +147,9 @@ class Quiet:
     def hear(self, events: Sequence[Event]) -> None:
         return None
 
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
 
 class PlainLines:
     """One line for each change of a stage, as a log has them."""
@@ -161,6 +169,9 @@ class PlainLines:
                 line = self._board.hear(event)
                 if line is not None and line.status not in UNCHANGED:
                     typer.echo(_plain(line))
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 class LiveTable:
@@ -187,6 +198,16 @@ class LiveTable:
         with self._board.lock:
             for event in events:
                 self._board.hear(event)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        if self._live is not None:
+            self._live.stop()
+        try:
+            yield
+        finally:
+            if self._live is not None:
+                self._live.start()
 
     def _draw(self) -> RenderableType:
         from rich.table import Table

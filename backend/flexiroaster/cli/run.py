@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.cli.asking import Asker, check_answers
 from flexiroaster.cli.options import InputsOption, StartDataOption
 
 if TYPE_CHECKING:
     from flexiroaster.cli.definition_file import DefinitionFile
     from flexiroaster.cli.progress import Progress
     from flexiroaster.composition import Engine
+    from flexiroaster.engine.events import Event
     from flexiroaster.engine.pipeline import Pipeline
     from flexiroaster.local import LocalExecution
 
@@ -52,8 +55,12 @@ def run(
         list[str] | None,
         typer.Option("--http-allow", metavar="HOST:PORT", help="A private address that http stages may reach."),
     ] = None,
+    approve: Annotated[
+        list[str] | None,
+        typer.Option("--approve", metavar="STAGE", help="Approve what this stage asks; repeat it for more."),
+    ] = None,
 ) -> None:
-    """Run a pipeline here, without a server, and show how it goes.
+    """Run a pipeline here, without a server, and show how it goes. Approvals are asked on the terminal.
 
     Exits with 0 when it succeeded, 1 when it failed, 2 when the definition or an input is wrong.
     """
@@ -69,11 +76,17 @@ def run(
     definition = read_definition(file)
     pipeline = _checked(definition, as_json)
     given = _checked_inputs(pipeline, inputs or [], as_json)
+    approved = approve or []
+    check_answers(pipeline, approved, terminal=_can_ask(as_json))
     folders = _folders(definition, data_dirs or [])
     with local_engine(
         folders, folder, code_dirs=[definition.folder], code_stages=code, http_allow=http_allow or ()
     ) as engine:
-        ended = _run(engine, definition, pipeline, given, start_with, as_json=as_json)
+        with (
+            _progress(pipeline, as_json) as progress,
+            Asker(engine, approved, progress, terminal=_can_ask(as_json)) as asker,
+        ):
+            ended = _run(engine, definition, given, start_with, progress, asker)
         if as_json:
             _print_json(ended.to_json())
         else:
@@ -123,8 +136,13 @@ def _checked_inputs(pipeline: Pipeline, given: list[str], as_json: bool) -> dict
     raise typer.Exit(WRONG)
 
 
+def _can_ask(as_json: bool) -> bool:
+    """Whether somebody sits there. With --json nothing but the document is printed."""
+    return not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _run(
-    engine: Engine, definition: DefinitionFile, pipeline: Pipeline, given: dict[str, Any], data: Any, *, as_json: bool
+    engine: Engine, definition: DefinitionFile, given: dict[str, Any], data: Any, progress: Progress, asker: Asker
 ) -> LocalExecution:
     from flexiroaster.local import as_source, keep, run_to_end
     from flexiroaster.services.pipelines import Source
@@ -132,8 +150,12 @@ def _run(
     text = definition.source
     source = Source(text, definition.format or "yaml") if isinstance(text, str) else as_source(text)
     pipeline_id = keep(engine, source)
-    with _progress(pipeline, as_json) as progress:
-        return run_to_end(engine, pipeline_id, given, progress.hear, data=data)
+
+    def hear(events: Sequence[Event]) -> None:
+        progress.hear(events)
+        asker.hear(events)
+
+    return run_to_end(engine, pipeline_id, given, hear, data=data)
 
 
 def _progress(pipeline: Pipeline, as_json: bool) -> Progress:
