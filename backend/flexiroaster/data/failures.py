@@ -13,6 +13,7 @@ from flexiroaster.engine.errors import Location, StageFailed
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 _ORIGINAL = re.compile(r"Original Line: ?(.*)")
 _FILE = re.compile(r"^\s*file = (.+)$", re.MULTILINE)
+_QUOTE = re.compile(r"^\s*quote = (\S) \(", re.MULTILINE)
 _CELL = re.compile(r'Error when converting column "(.*?)"\. Could not convert string "(.*?)" to \'(.+?)\'', re.DOTALL)
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _LONG_LINE = re.compile(r"aximum line size of (\d+)")
@@ -94,9 +95,9 @@ def _csv(text: str, shown: Mapping[str, str]) -> StageFailed | None:
         )
     if not found:
         return None
-    line = int(found[1])
     original = _ORIGINAL.search(text)
     excerpt = (original[1] if original else "").strip()[:200]
+    line = _line_in_file(text, int(found[1]), excerpt, shown)
     if cell := _CELL.search(text):
         return bad_cell(file, line, cell[1], cell[3], cell[2][:200])
     if width := _WIDTH.search(text):
@@ -123,6 +124,15 @@ def _csv(text: str, shown: Mapping[str, str]) -> StageFailed | None:
         )
     reason = text.splitlines()[2] if len(text.splitlines()) > 2 else text
     return _csv_fault(file, line, excerpt, reason.strip().rstrip("."), "bad_csv", "Correct this line of the file.")
+
+
+def _line_in_file(text: str, record: int, excerpt: str, shown: Mapping[str, str]) -> int:
+    """DuckDB counts records: where values hold line breaks they are fewer than lines."""
+    file, quote = _FILE.search(text), _QUOTE.search(text)
+    path = _readable(file[1].strip(), shown) if file else None
+    if path is None or quote is None or not excerpt:
+        return record
+    return locating.line_of_record(path, record, quote[1].encode(), excerpt[:50].encode()) or record
 
 
 def _long_line(text: str, most_bytes: int, shown: Mapping[str, str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import re
@@ -16,6 +17,10 @@ LOOKED_THROUGH_BYTES = 64 << 20
 """Files are searched up to here where that takes Python seconds for each 100 MB."""
 DEEPEST_JSON = 128
 """DuckDB reads no deeper."""
+SEARCHED_CSV_BYTES = 1 << 30
+"""Looking for the line breaks inside of a CSV file's values takes a second for each 400 MB."""
+LONGEST_PIECE = 1 << 22
+"""Of a CSV file: longer than the longest line that is taken."""
 _WINDOW = 5
 _STRING = rb'"(?:[^"\\]|\\.)*(?:"|\Z)'
 _NUMBER = rb"(-?\b(?:nan|inf(?:inity)?)\b|-?\b\d[\d.]{300,}|-?\b\d[\d.]*e\+?\d{3,})"
@@ -126,6 +131,29 @@ def long_line(path: Path, most_bytes: int, quote: bytes = b'"') -> int | None:
                 return begins
             open_quote ^= line.count(quote) % 2 == 1
     return None
+
+
+def line_of_record(path: Path, record: int, quote: bytes, begins_with: bytes) -> int | None:
+    """The line of a CSV file where a record begins that DuckDB calls line `record`: line breaks inside of quoted values do
+    not count there. None where that line does not begin so, or the file is too large to look through.
+    """
+    if path.stat().st_size > SEARCHED_CSV_BYTES:
+        return None
+    seen, open_quote = 0, False
+    with _unpacked(path) as file:
+        for number, line in enumerate(_pieces(file, LONGEST_PIECE), 1):
+            if not open_quote:
+                seen += 1
+                if seen == record:
+                    return number if line.lstrip().startswith(begins_with) else None
+            open_quote ^= line.count(quote) % 2 == 1
+    return None
+
+
+def _unpacked(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
 
 
 def _pieces(file: BinaryIO, most_bytes: int) -> Iterator[bytes]:

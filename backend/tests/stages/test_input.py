@@ -335,6 +335,28 @@ def test_a_bad_cell_names_line_column_and_value(bench: Bench) -> None:
     assert failure.suggestion is not None
 
 
+MULTI_LINE = 'id,note,amount\n1,"two\nlines",2.5\n2,"three ""quoted""\n\nlines",3\n'
+"""A header and two records on six lines."""
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_lines_are_those_of_the_file_where_values_hold_line_breaks(bench: Bench, packed: bool) -> None:
+    name = "late.csv.gz" if packed else "late.csv"
+    content = (MULTI_LINE + "3,plain,1\n" * 30_000 + "4,plain,N/A\n").encode()
+    bench.file(name, gzip.compress(content) if packed else content)
+    source = bench.run("input", path=name)
+    failure = bench.fails("processing", data=source["data"], operations=[])
+    assert f"{name}, line 30007: column 'amount' expected a number, got 'N/A'" in str(failure)
+    assert failure.location is not None
+    assert failure.location.line == 30_007
+
+
+def test_a_ragged_line_is_named_as_the_file_has_it(bench: Bench) -> None:
+    bench.file("ragged.csv", MULTI_LINE + "3,plain\n")
+    failure = bench.fails("input", path="ragged.csv")
+    assert str(failure).startswith("ragged.csv, line 7: has 2 values where 3 are expected")
+
+
 def test_an_encoding_error_beyond_the_sample_names_byte_and_line(bench: Bench) -> None:
     good = "a,b\n" + "1,café\n" * 400_000
     bench.file("late.csv", good.encode("cp1252") + b"2,\x81\n")
