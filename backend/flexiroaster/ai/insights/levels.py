@@ -17,8 +17,8 @@ from flexiroaster.ai.insights.budget import AlertBudget
 
 REFERENCE_RUNS = 60
 LEAST_REFERENCE = 15
-FAST_RUNS, FAST_UNIT = 3, 2.4
-SLOW_RUNS, SLOW_UNIT = 8, 1.19
+FAST_RUNS, FAST_UNIT = 3, 2.45
+SLOW_RUNS, SLOW_UNIT = 8, 1.22
 """A unit is the spread that clean runs exceed about once in 3,000: a score of 1."""
 CLIP = 3.0
 LEAST_SPREAD = 0.008
