@@ -3,7 +3,7 @@ import { cn } from '@/lib/cn'
 
 export function Table({ className, ...props }: ComponentProps<'table'>) {
   return (
-    <div className="overflow-x-auto">
+    <div className="overflow-x-auto rounded-b-lg">
       <table className={cn('w-full border-collapse', className)} {...props} />
     </div>
   )

@@ -169,7 +169,7 @@ const LINE_HEIGHT = 28
 function Sparkline({ values, moving }: { values: (number | null)[]; moving: boolean }) {
   const points = sparkline(values, LINE_WIDTH, LINE_HEIGHT)
   const last = points.at(-1)
-  if (!last || points.length < 2) return null
+  if (!last) return null
   const colour = moving ? 'var(--color-state-running)' : 'var(--color-muted-foreground)'
   return (
     <svg

@@ -49,20 +49,21 @@ it('compares only with a day that had runs', () => {
 })
 
 describe('sparkline', () => {
-  it('spans the drawing, the highest on top, and leaves gaps out', () => {
-    expect(sparkline([0, 5, null, 10], 90, 20)).toEqual([
-      { x: 0, y: 20 },
-      { x: 30, y: 10 },
-      { x: 90, y: 0 },
+  it('spans the drawing from the first run on, the highest on top, and leaves gaps out', () => {
+    expect(sparkline([0, null, 5, 0, null, 10, 5, 5, 0], 60, 20)).toEqual([
+      { x: 0, y: 10 },
+      { x: 10, y: 20 },
+      { x: 30, y: 0 },
+      { x: 40, y: 10 },
+      { x: 50, y: 10 },
+      { x: 60, y: 20 },
     ])
   })
 
-  it('runs through the middle when nothing changes, and is empty without values', () => {
-    expect(sparkline([3, 3], 90, 20)).toEqual([
-      { x: 0, y: 10 },
-      { x: 90, y: 10 },
-    ])
-    expect(sparkline([null, null], 90, 20)).toEqual([])
+  it('runs through the middle when nothing changes, and is empty with too few values', () => {
+    expect(sparkline([3, 3, 3, 3, 3, 3], 50, 20)[1]).toEqual({ x: 10, y: 10 })
+    expect(sparkline([3, 3, 3, 3, 3], 50, 20)).toEqual([])
+    expect(sparkline([], 50, 20)).toEqual([])
   })
 })
 

@@ -51,13 +51,21 @@ export function layoutRunsChart(
   return { bars, gridlines, labels }
 }
 
-/** Where a line through `values` goes in a drawing of `width` × `height`, y downwards; gaps are left out. */
+/** Fewer say nothing about how it went. */
+const FEWEST_POINTS = 6
+
+/**
+ * Where a line through `values` goes in a drawing of `width` × `height`, y downwards. It begins with the first run;
+ * gaps are left out, and it is empty where there are too few values for a line.
+ */
 export function sparkline(
-  values: readonly (number | null)[],
+  all: readonly (number | null)[],
   width: number,
   height: number,
 ): { x: number; y: number }[] {
+  const values = all.slice(Math.max(0, all.findIndex(Boolean)))
   const known = values.filter((value) => value !== null)
+  if (known.length < FEWEST_POINTS) return []
   const lowest = Math.min(...known)
   const range = Math.max(...known) - lowest
   return values.flatMap((value, position) =>

@@ -10,7 +10,7 @@ import { appearance, hasEnded, isFailure } from '@/lib/status'
 
 type Execution = Schemas['ExecutionSummary']
 
-const SHOWN = 8
+const SHOWN = 12
 
 /** What happened last, the newest first. */
 export function ActivityCard({ executions }: { executions: UseQueryResult<Execution[]> }) {

@@ -205,13 +205,15 @@ const Row = memo(function Row({ row, scale, selected, onSelect }: RowProps) {
         <span className="sr-only">{facts(row, word)}</span>
       </span>
       <span aria-hidden="true" className={BAR_AREA}>
-        <Bars row={row} scale={scale} fill={TONE_FILL[tone]} />
+        <Bars row={row} scale={scale} fill={TONE_FILL[tone]} selected={selected} />
       </span>
     </button>
   )
 })
 
-function Bars({ row, scale, fill }: { row: TimelineRow; scale: TimeScale; fill: string }) {
+type BarsProps = { row: TimelineRow; scale: TimeScale; fill: string; selected: boolean }
+
+function Bars({ row, scale, fill, selected }: BarsProps) {
   const place = (time: number) => scale.position(time) * 100
   const end = row.work ?? row.wait
   return (
@@ -250,7 +252,8 @@ function Bars({ row, scale, fill }: { row: TimelineRow; scale: TimeScale; fill: 
       )}
       {row.note && !row.work && (
         <span className="absolute inset-y-0 right-0 left-0 truncate pt-1 text-right text-[10.5px] text-muted-foreground">
-          <span className={cn(row.wait && 'bg-card px-1.5')}>{row.note}</span>
+          {/* Neither the grid nor the hatch runs through the words. */}
+          <span className={cn('pl-1.5', (row.wait || !selected) && 'bg-card')}>{row.note}</span>
         </span>
       )}
     </>

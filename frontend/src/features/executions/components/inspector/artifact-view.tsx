@@ -14,8 +14,14 @@ const VIEWS = [
   { value: 'columns', label: 'Columns' },
 ] as const
 
+type ArtifactViewProps = {
+  artifact: Artifact
+  /** A table that still holds the rows which its stage refused. */
+  holdsRefused?: boolean
+}
+
 /** One artifact: what it is, its rows or columns when it is a table, and a way to take it along. */
-export function ArtifactView({ artifact }: { artifact: Artifact }) {
+export function ArtifactView({ artifact, holdsRefused = false }: ArtifactViewProps) {
   const [view, setView] = useState<'rows' | 'columns'>('rows')
   const isTable = artifact.kind === 'table' || artifact.kind === 'quarantine'
   return (
@@ -26,6 +32,7 @@ export function ArtifactView({ artifact }: { artifact: Artifact }) {
         <span className="text-small text-muted-foreground">
           {artifact.kind === 'quarantine' && 'refused rows, '}
           {artifact.rows !== null && `${plural(artifact.rows, 'row')}, `}
+          {holdsRefused && 'with those refused, '}
           {formatBytes(artifact.bytes)}
         </span>
         <span className="ml-auto flex items-center gap-1.5">

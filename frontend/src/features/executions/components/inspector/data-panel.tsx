@@ -1,7 +1,7 @@
 import { ArtifactView } from '@/features/executions/components/inspector/artifact-view'
 import { JsonBlock } from '@/features/executions/components/inspector/json-block'
 import { StageDetail } from '@/features/executions/components/inspector/stage-detail'
-import { StageTable } from '@/features/executions/components/inspector/stage-table'
+import { isElsewhere, StageTable } from '@/features/executions/components/inspector/stage-table'
 import type { Schemas } from '@/lib/api'
 
 type DataPanelProps = { executionId: string; run: Schemas['StageRunBody'] }
@@ -14,7 +14,11 @@ export function DataPanel({ executionId, run }: DataPanelProps) {
         <>
           <StageTable executionId={executionId} run={detail} />
           {detail.artifacts.map((artifact) => (
-            <ArtifactView key={artifact.id} artifact={artifact} />
+            <ArtifactView
+              key={artifact.id}
+              artifact={artifact}
+              holdsRefused={artifact.kind === 'table' && isElsewhere(detail)}
+            />
           ))}
           <JsonBlock
             title={detail.result_truncated ? 'Result (cut to 64 KB)' : 'Result'}

@@ -23,6 +23,7 @@ export function InputPanel({ executionId, stages, run, names, row }: InputPanelP
     .flatMap((other) => other.artifacts)
     .filter((artifact) => artifact.kind !== 'quarantine')
   const elsewhere = needed.filter((other) => other !== source && isElsewhere(other))
+  const shownElsewhere = new Set([source, ...elsewhere].map((other) => other?.stage))
   if (!source && given.length === 0 && elsewhere.length === 0) {
     return (
       <p className="p-4 text-muted-foreground">
@@ -41,7 +42,7 @@ export function InputPanel({ executionId, stages, run, names, row }: InputPanelP
         <StageTable key={`${other.stage} ${other.index}`} executionId={executionId} run={other} />
       ))}
       {given
-        .filter((artifact) => !(artifact.kind === 'table' && artifact.stage === source?.stage))
+        .filter((artifact) => !(artifact.kind === 'table' && shownElsewhere.has(artifact.stage)))
         .map((artifact) => (
           <ArtifactView key={artifact.id} artifact={artifact} />
         ))}

@@ -5,7 +5,10 @@ import { plural } from '@/lib/format'
 
 type StageTableProps = { executionId: string; run: Schemas['StageRunBody'] }
 
-/** The table that a stage handed on, where it is no artifact: the file of an input stage, or one it has written. */
+/**
+ * The table that a stage handed on, where no artifact shows it: the file of an input stage, one it has written, or
+ * what is left of a table without the rows that were refused.
+ */
 export function StageTable({ executionId, run }: StageTableProps) {
   if (!isElsewhere(run)) return null
   return (
@@ -24,7 +27,9 @@ export function StageTable({ executionId, run }: StageTableProps) {
   )
 }
 
-/** A table that none of its artifacts shows. */
+/** Whether none of its artifacts is the very table it handed on. */
 export function isElsewhere(run: Schemas['StageRunBody']): boolean {
-  return hasTable(run) && !run.artifacts?.some(({ kind }) => kind === 'table')
+  return (
+    hasTable(run) && !run.artifacts.some(({ kind, rows }) => kind === 'table' && rows === run.rows)
+  )
 }
