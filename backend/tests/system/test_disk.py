@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.small_disk import SmallDisk, small_disk
 from tests.stages.code import linux
 from tests.system.server import PATIENCE_SECONDS, ServerProcess
-from tests.system.small_disk import SmallDisk, small_disk
 from tests.system.test_start import refused
 
 pytestmark = linux

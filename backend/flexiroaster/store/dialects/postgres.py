@@ -123,6 +123,10 @@ class Postgres:
 
     def unavailable(self, error: BaseException) -> str | None:
         error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        if isinstance(error, psycopg.errors.DiskFull):
+            return "The disk of PostgreSQL is full: free some space; nothing needs a restart."
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            return "PostgreSQL takes no writes now: it is a standby, or was set to read-only."
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return (
                 f"The database does not answer ({type(error).__name__}): check that PostgreSQL runs and is reachable."

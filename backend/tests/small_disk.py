@@ -41,11 +41,11 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(path: Path, megabytes: int) -> Iterator[SmallDisk]:
+def small_disk(path: Path, megabytes: int, *, mode: str = "700") -> Iterator[SmallDisk]:
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk needs root")
     path.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(path)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode={mode}", "tmpfs", str(path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("this machine does not allow mounting")
     try:
