@@ -21,7 +21,7 @@ from flexiroaster.engine.outcome import Failed, Outcome, Skipped, Succeeded
 from flexiroaster.stages.base import Stage, StageConfig, StageContext, StageExample
 from flexiroaster.stages.process.attempt import CodeAttempt, signal_name
 from flexiroaster.stages.process.config import ProcessConfig, size
-from flexiroaster.stages.process.keep import Keeper, within
+from flexiroaster.stages.process.keep import MOST_FILES, Keeper, within
 from flexiroaster.stages.process.output import LineReader, shown
 from flexiroaster.stages.process.run import Ending, Handlers
 
@@ -32,7 +32,6 @@ SHELLS: Mapping[str, list[str]] = {
 """Both end at the first command that fails: a script that goes on after it looks like a success."""
 OF_A_SIGNAL = 128
 """A shell ends with this and the number of the signal that ended its command."""
-MOST_FILES = 1000
 _OUT_OF_MEMORY = re.compile(rb"[Cc]annot allocate memory|[Oo]ut of memory|memory exhausted|bad_alloc|MemoryError")
 
 ExitStatus = Field(ge=0, le=255)

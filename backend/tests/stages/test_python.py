@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from flexiroaster.data.table import TableRef
 from flexiroaster.engine.errors import Location, StageError, StageFailed
 from flexiroaster.engine.outcome import Cancelled, Failed, Succeeded
+from flexiroaster.stages.process import keep
 from flexiroaster.stages.process import run as process_run
 from flexiroaster.stages.python import PythonConfig
 from flexiroaster.stages.tables import open_tables
@@ -489,6 +490,53 @@ class TestIsolation:
             signal.pause()
         """
         assert "wrote into the connection" in failure(context, code).message
+
+    @pytest.mark.parametrize(
+        "frame",
+        ['{"op": "log", "level": "info", "message": 1}', '{"op": "save"}', '{"op": "progress", "done": "a"}', "1", '"'],
+    )
+    def test_frame_that_context_would_not_write_ends_the_stage(self, context: FakeContext, frame: str) -> None:
+        code = """
+            import signal
+            def run(context, frame):
+                context._channel.send(frame.encode())
+                signal.pause()
+        """
+        assert "wrote into the connection" in failure(context, code, args={"frame": frame}).message
+
+    def test_code_that_asks_and_does_not_listen_is_ended(self, context: FakeContext) -> None:
+        code = """
+            def run(context):
+                while True:
+                    context._channel.send(b'{"op": "save", "kind": "file", "path": "no-such-file"}')
+        """
+        assert "wrote into the connection" in failure(context, code).message
+
+    def test_number_of_files_is_bounded(self, context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(keep, "MOST_FILES", 3)
+        code = """
+            def run(context):
+                for number in range(4):
+                    open(f"{context.scratch_dir}/{number}", "w").close()
+                    context.keep_file(f"{context.scratch_dir}/{number}")
+        """
+        assert failure(context, code).message == (
+            "RuntimeError: A stage may keep 3 files and tables: put several into one."
+        )
+        assert len(context.artifacts) == 3
+
+    def test_text_that_is_no_unicode_arrives_as_far_as_it_goes(self, context: FakeContext) -> None:
+        """The names of files may be such."""
+        code = """
+            def run(context):
+                context.log("warning", "b\\udcffd.csv")
+                context.progress(1, 1, "b\\udcffd")
+                raise ValueError("b\\udcffd.csv is empty")
+        """
+        error = failure(context, code)
+        assert error.message == "ValueError: b?d.csv is empty"
+        assert context.messages == ["b?d.csv"]
+        assert context.steps == [(1, 1, "b?d")]
 
     def test_forked_process_may_log_but_not_keep(self, context: FakeContext) -> None:
         code = """

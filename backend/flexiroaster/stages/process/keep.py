@@ -14,6 +14,7 @@ from flexiroaster.engine.errors import StageFailed
 from flexiroaster.stages.base import ArtifactDraft, StageContext
 from flexiroaster.stages.json_lines import MEDIA_TYPE, columns_of, widened
 
+MOST_FILES = 1000
 TABLE_MEDIA_TYPES = {"jsonl": MEDIA_TYPE, "parquet": "application/vnd.apache.parquet"}
 
 
@@ -65,6 +66,8 @@ class Keeper:
 
     def _name(self, wanted: str) -> str:
         """A safe name for an artifact, and another one when the code uses it again."""
+        if self._names.total() >= MOST_FILES:
+            raise StageFailed(f"A stage may keep {MOST_FILES:,} files and tables: put several into one.")
         stem, dot, suffix = file_name(wanted).partition(".")
         self._names[stem + dot + suffix] += 1
         count = self._names[stem + dot + suffix]

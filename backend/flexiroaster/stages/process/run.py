@@ -30,6 +30,8 @@ LATE_SECONDS = 5.0
 START_SECONDS = 30.0
 """For a supervisor to begin, on a machine that has other things to do."""
 START_TRIES = 3
+UNREAD_BYTES = 1 << 20
+"""Of answers. Code that asks through `context` reads each of them before it asks again."""
 LAST_READS = 16
 """What a pipe or a socket can hold is read in fewer."""
 SAME_MOMENT_SECONDS = 0.25
@@ -270,7 +272,7 @@ class StageProcess:
                 self._obey(frame)
         except FrameTooLarge:
             self._break_off("too large")
-        except (ValueError, LookupError, TypeError):  # the code wrote into our socket
+        except (ValueError, LookupError, TypeError, AttributeError):  # the code wrote into our socket
             self._break_off("protocol")
 
     def _break_off(self, reason: Stop) -> None:
@@ -285,6 +287,8 @@ class StageProcess:
             case "save":
                 self._to_send += framed(orjson.dumps(self._handlers.save(frame)))
                 self._flush()
+                if len(self._to_send) > UNREAD_BYTES:
+                    raise ValueError("the code asks, and does not listen")
             case _:
                 self._handlers.frame(frame)
 

@@ -61,13 +61,13 @@ class Channel:
             self._write(self._fd, body)
 
     def tell(self, op: str, **fields: Any) -> None:
-        self.send(json.dumps({"op": op, **fields}, default=str).encode())
+        self.send(as_json({"op": op, **fields}))
 
     def ask(self, op: str, **fields: Any) -> Any:
         if not self.usable:
             raise RuntimeError(f"context.{op} works in the stage's own process only, not in one that it forked.")
         with self._lock:
-            self._write(self._fd, json.dumps({"op": op, **fields}, default=str).encode())
+            self._write(self._fd, as_json({"op": op, **fields}))
             answer = self._read(self._fd)
         if answer is None:
             raise RuntimeError("The server is gone.")
@@ -392,7 +392,12 @@ def error_frame(error: BaseException, job: dict[str, Any]) -> bytes:
     else:
         fields["kind"] = "transient" if isinstance(error, (ConnectionError, TimeoutError)) else "permanent"
         fields |= where(error, job)
-    return json.dumps(fields).encode()
+    return as_json(fields)
+
+
+def as_json(fields: dict[str, Any]) -> bytes:
+    """Text that is no Unicode, as names of files may be, goes as far as it does."""
+    return json.dumps(fields, default=str, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def message(error: BaseException) -> str:
