@@ -82,7 +82,7 @@ def goes_on_after(engine: TestEngine, begin: Callable[[], None], end: Callable[[
     gate.wait_entered()
     pipeline = engine.add({"a": []})
     begin()
-    said = set()
+    said: set[str] = set()
     while not any(sentence in each for each in said):  # there is room left in what the tables have
         try:
             accepted.append(engine.executions.start(pipeline).execution_id)
