@@ -198,8 +198,14 @@ export function useDeletePipeline(id: string) {
   })
 }
 
-/** An earlier execution to run again, from a stage on or that stage alone. */
-export type Again = { executionId: string; stage: string; alone: boolean }
+/** An earlier execution to run again: all of it, from a stage on, or that stage alone. */
+export type Again = {
+  executionId: string
+  stage: string | null
+  alone: boolean
+  /** Null takes the newest. */
+  version: number | null
+}
 
 /**
  * Start an execution. While no answer comes the key stays the same, so that pressing again finds the execution that
@@ -208,16 +214,14 @@ export type Again = { executionId: string; stage: string; alone: boolean }
 export function useExecute(pipelineId: string, again?: Again) {
   const key = useRef(randomKey())
   return useMutation({
-    mutationFn: (body: { inputs: Record<string, unknown>; data?: unknown }) => {
-      if (again) return rerun(again, body, key.current)
-      return unwrap(
+    mutationFn: (body: { inputs: Record<string, unknown>; data?: unknown }) =>
+      unwrap(
         api.POST('/api/pipelines/{pipeline_id}/execute', {
           params: { path: { pipeline_id: pipelineId } },
           headers: { 'Idempotency-Key': key.current },
-          body,
+          body: again ? { ...body, rerun_of: again.executionId, ...startOf(again) } : body,
         }),
-      )
-    },
+      ),
     onSettled: (_answer, error) => {
       if (!(error instanceof TypeError)) key.current = randomKey()
     },
@@ -238,22 +242,11 @@ export function rerunPlanQuery(again: Again) {
   })
 }
 
-function startOf({ stage, alone }: Again) {
-  return alone ? { only_stage: stage } : { from_stage: stage }
-}
-
-function rerun(
-  again: Again,
-  body: { inputs: Record<string, unknown>; data?: unknown },
-  key: string,
-) {
-  return unwrap(
-    api.POST('/api/executions/{execution_id}/rerun', {
-      params: { path: { execution_id: again.executionId } },
-      headers: { 'Idempotency-Key': key },
-      body: { ...body, ...startOf(again) },
-    }),
-  )
+function startOf({ stage, alone, version }: Again) {
+  return {
+    ...(stage !== null && (alone ? { only_stage: stage } : { from_stage: stage })),
+    ...(version !== null && { version }),
+  }
 }
 
 /** `crypto.randomUUID` is missing where the dashboard is served over plain HTTP in a local network. */

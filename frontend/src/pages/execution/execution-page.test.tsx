@@ -48,8 +48,16 @@ it('puts the cause first: sentence, exact error, place, retry', async () => {
   const cause = await screen.findByRole('region', { name: /Stage check got a row it cannot use/ })
   expect(cause).toHaveTextContent("Row 7: column 'amount' must be a number, not 'N/A'.")
   expect(within(cause).getByText('amount')).toBeVisible()
-  expect(screen.getByText('1 stage reused, 2 will run')).toBeVisible()
   expect(screen.getByRole('button', { name: 'Retry from check' })).toBeEnabled()
+})
+
+it('names the stages that a retry would run and reuse', async () => {
+  answerExecution(failedExecution())
+  const { user } = renderApp('/executions/e1')
+  await user.click(await screen.findByRole('button', { name: '1 stage reused, 2 will run' }))
+  const dialog = within(await screen.findByRole('dialog', { name: 'What a retry does' }))
+  expect(dialog.getByText('check, publish')).toBeVisible()
+  expect(dialog.getByText('load')).toBeVisible()
 })
 
 it('marks the failing row of the input', async () => {
@@ -262,4 +270,36 @@ it('runs again with the inputs of before', async () => {
   await user.click(await screen.findByRole('button', { name: 'Run again' }))
   expect(await screen.findByRole('textbox', { name: /^day/ })).toHaveValue('monday')
   expect(screen.getByRole('textbox', { name: /^Data/ })).toHaveValue('[3,1]')
+})
+
+it('runs again from a stage, with the version of then, after it has said what it takes over', async () => {
+  const planned: string[] = []
+  const sent: unknown[] = []
+  answerExecution(failedExecution({ version: 2 }))
+  server.use(
+    answer('GET /api/pipelines/:id', pipelineDetail({ version: 3 })),
+    http.get('*/api/executions/:id/rerun', ({ request }) => {
+      planned.push(new URL(request.url).search)
+      return HttpResponse.json({
+        message: '1 stage reused, 2 will run',
+        to_run: ['check', 'publish'],
+        runs_too: [],
+        notes: [],
+      })
+    }),
+    http.post('*/api/pipelines/:id/execute', async ({ request }) => {
+      sent.push(await request.json())
+      return HttpResponse.json({ execution_id: 'e2' }, { status: 202 })
+    }),
+  )
+  const { user, location } = renderApp('/executions/e1')
+  await user.click(await screen.findByRole('button', { name: 'Run again' }))
+  const dialog = within(await screen.findByRole('dialog'))
+  await user.selectOptions(await dialog.findByLabelText('Start'), 'From check')
+  await user.selectOptions(dialog.getByLabelText('Version'), 'As it was then, v2')
+  expect(await dialog.findByText('check, publish')).toBeVisible()
+  await waitFor(() => expect(planned.at(-1)).toBe('?from_stage=check&version=2'))
+  await user.click(dialog.getByRole('button', { name: 'Run' }))
+  await waitFor(() => expect(location()).toBe('/executions/e2'))
+  expect(sent).toEqual([{ inputs: {}, rerun_of: 'e1', from_stage: 'check', version: 2 }])
 })

@@ -14,6 +14,7 @@ import { CauseCard } from '@/features/executions/components/cause-card'
 import { ExecutionFacts } from '@/features/executions/components/execution-facts'
 import { ExecutionGraph } from '@/features/executions/components/execution-graph'
 import { Inspector } from '@/features/executions/components/inspector/inspector'
+import { RetryPlan } from '@/features/executions/components/retry-plan'
 import { Timeline } from '@/features/executions/components/timeline'
 import { rootCause } from '@/features/executions/model/cause'
 import { useLiveExecution } from '@/features/executions/use-live-execution'
@@ -148,9 +149,7 @@ function Actions({ execution }: { execution: Execution }) {
     const from = execution.failed_stage
     return (
       <>
-        <span className="text-small text-muted-foreground max-tablet:order-last max-tablet:w-full">
-          {execution.retry.message}
-        </span>
+        <RetryPlan plan={execution.retry} className="max-tablet:order-last max-tablet:w-full" />
         <RunAgainButton execution={execution} />
         <Button variant="primary" disabled={retry.isPending} onClick={() => retry.mutate()}>
           <Icon name="retry" />

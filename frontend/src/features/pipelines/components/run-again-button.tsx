@@ -41,7 +41,7 @@ export function RunAgainButton({ execution, only }: RunAgainButtonProps) {
         onOpenChange={setOpen}
         title={only ? `Run ${only} again` : `Run ${execution.pipeline_name} again`}
         description={
-          pipeline.data ? `Version ${pipeline.data.version}, inputs of #${execution.number}` : ''
+          pipeline.data ? `With the inputs of #${execution.number}, unless they are changed` : ''
         }
       >
         {pipeline.isPending && loading}

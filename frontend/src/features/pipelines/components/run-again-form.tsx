@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { explain, InlineError } from '@/components/feedback'
 import { Field, Select } from '@/components/ui/field'
-import { rerunPlanQuery } from '@/features/pipelines/api'
+import { type Again, rerunPlanQuery } from '@/features/pipelines/api'
 import { RunForm } from '@/features/pipelines/components/run-form'
 import type { Schemas } from '@/lib/api'
 
@@ -15,9 +15,10 @@ type RunAgainFormProps = {
 /** Where to start, what that takes over, and the inputs. */
 export function RunAgainForm({ pipeline, execution, only }: RunAgainFormProps) {
   const [from, setFrom] = useState('')
+  const [version, setVersion] = useState<number | null>(null)
   const stage = only ?? (from || null)
   const stages = execution.stages.filter((run) => run.index === 0 && run.phase === 'main')
-  const again = stage ? { executionId: execution.id, stage, alone: only !== null } : undefined
+  const again = { executionId: execution.id, stage, alone: only !== null, version }
   return (
     <div className="flex flex-col gap-4">
       {only === null && (
@@ -39,13 +40,28 @@ export function RunAgainForm({ pipeline, execution, only }: RunAgainFormProps) {
           )}
         </Field>
       )}
-      {again && <Plan again={again} />}
-      <RunForm pipeline={pipeline} given={execution} {...(again && { again })} />
+      {execution.version !== pipeline.version && (
+        <Field label="Version">
+          {(control) => (
+            <Select
+              {...control}
+              className="w-full"
+              value={version ?? ''}
+              onChange={(event) => setVersion(Number(event.target.value) || null)}
+            >
+              <option value="">The newest, v{pipeline.version}</option>
+              <option value={execution.version}>As it was then, v{execution.version}</option>
+            </Select>
+          )}
+        </Field>
+      )}
+      {stage && <Plan again={again} />}
+      <RunForm pipeline={pipeline} given={execution} again={again} />
     </div>
   )
 }
 
-function Plan({ again }: { again: { executionId: string; stage: string; alone: boolean } }) {
+function Plan({ again }: { again: Again }) {
   const plan = useQuery(rerunPlanQuery(again))
   if (plan.error) return <InlineError>{explain(plan.error)}</InlineError>
   if (!plan.data) return null
