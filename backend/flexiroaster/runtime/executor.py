@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -241,7 +242,7 @@ def _stage_error(error: BaseException) -> StageError:
         )
     if isinstance(error, ExpressionError):
         return StageError(str(error), code="expression")
-    if isinstance(error, OSError) and error.errno == _NO_SPACE:
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
         return StageError(
             "No space is left on the disk.", code="disk_full", kind="transient", suggestion="Free some and retry."
         )
@@ -254,7 +255,7 @@ def _stage_error(error: BaseException) -> StageError:
     )
 
 
-_NO_SPACE = 28
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _where(error: BaseException) -> Location | None:

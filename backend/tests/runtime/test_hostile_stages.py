@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +33,19 @@ def test_nothing_that_is_raised_ends_a_worker(engine: TestEngine, error: BaseExc
     for _ in range(engine.concurrency + 1):
         assert engine.run({"a": act(engine.act(fail))}) == "failed"
     assert engine.run({"a": []}) == "success"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_passing(engine: TestEngine, number: int) -> None:
+    def write(context: StageContext) -> str:
+        if context.attempt == 1:
+            raise OSError(number, os.strerror(number))
+        return "written"
+
+    retry = {"max_attempts": 2, "delay": "1ms"}
+    execution = engine.execute({"a": act(engine.act(write), retry=retry)})
+    assert engine.wait_end(execution) == "success"
+    assert any("No space is left on the disk." in message for message in engine.messages(execution))
 
 
 @pytest.mark.parametrize("rows", [2**63, 2**64 - 1, -5, True, "many", 1.5])
