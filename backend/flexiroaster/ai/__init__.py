@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flexiroaster.ai.insights.find import find as find_insights
     from flexiroaster.ai.insights.finding import Insight
     from flexiroaster.ai.insights.levels import slow_runs
+    from flexiroaster.ai.insights.metric_events import metric_anomalies
     from flexiroaster.ai.insights.metrics import detector
     from flexiroaster.ai.insights.past import Past
     from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
@@ -40,6 +41,7 @@ __all__ = [
     "detector",
     "find_insights",
     "likely_causes",
+    "metric_anomalies",
     "signatures",
     "slow_runs",
 ]
@@ -53,6 +55,7 @@ _EXPORTS = {
     "Insight": "flexiroaster.ai.insights.finding:Insight",
     "slow_runs": "flexiroaster.ai.insights.levels:slow_runs",
     "detector": "flexiroaster.ai.insights.metrics:detector",
+    "metric_anomalies": "flexiroaster.ai.insights.metric_events:metric_anomalies",
     "Past": "flexiroaster.ai.insights.past:Past",
     "ErrorSeen": "flexiroaster.ai.insights.signatures:ErrorSeen",
     "Signature": "flexiroaster.ai.insights.signatures:Signature",

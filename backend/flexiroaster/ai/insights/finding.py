@@ -18,6 +18,7 @@ Rule = Literal[
     "flaky_stage",
     "outage",
     "new_error",
+    "metric",
 ]
 EXECUTIONS_SHOWN = 50
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
@@ -29,7 +30,8 @@ class Insight:
 
     rule: Rule
     subject: str
-    """What it is about: `pipeline`, `pipeline/stage`, `connector:name` or `error:fingerprint`. Verdicts hang on it."""
+    """What it is about: `pipeline`, `pipeline/stage`, `connector:name`, `error:fingerprint` or `metric:name`.
+    Verdicts hang on it."""
     text: str
     """A sentence or two with the numbers in it."""
     since: float

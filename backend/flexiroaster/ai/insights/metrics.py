@@ -37,6 +37,8 @@ SHIFT_UNIT, SHIFT_CAP, SHIFT_WEIGHT = 4.0, 2.0, 0.7
 RANGE_UNIT, RANGE_CAP, RANGE_WEIGHT = 0.05, 1.5, 0.7
 """Share of the range by which it was left."""
 ALERT = 1.7
+LARGEST = 1e100
+"""Larger values count as this: their squares must stay numbers."""
 
 Timestamp = datetime | float | str
 
@@ -77,6 +79,7 @@ class MetricDetector:
         """`at` is a datetime (its own clock says which hour it is), seconds, or an ISO text; None counts rows."""
         if value is None or not math.isfinite(value):
             return Reading(0.0, math.nan, 0.0, 0.0, 0.0)
+        value = min(max(value, -LARGEST), LARGEST)
         hour = _hour_of_week(at, self._rows)
         self._rows += 1
         expected, deviations = self._of_hour(value, hour)

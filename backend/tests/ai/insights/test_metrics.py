@@ -5,7 +5,10 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from flexiroaster.ai.insights.metric_events import metric_anomalies
 from flexiroaster.ai.insights.metrics import LEARNING_ROWS, QUIET_ROWS, MetricDetector, detector
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -105,3 +108,26 @@ def test_memory_does_not_grow_with_the_stream() -> None:
         metric.score(row % 7, START + row * STEP)
     assert len(metric._profile) <= 168
     assert len(metric._recent) <= QUIET_ROWS + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=200))
+def test_any_numbers_are_borne(values: list[float]) -> None:
+    assert all(math.isfinite(score) and score >= 0 for score in detector(values))
+
+
+def test_event_is_told_in_a_sentence_with_numbers() -> None:
+    rows = changed(stream(6_000), range(5_000, 5_003), 120)
+    [one] = [one for one in metric_anomalies("cpu", rows) if one.since >= rows[4_990][0].timestamp()]
+    assert one.text.startswith("cpu was 1")
+    assert f"{rows[5_000][0]:%A, %d %B at %H:%M}" in one.text
+    assert one.subject == "metric:cpu"
+    assert one.since == rows[5_000][0].timestamp()
+    assert one.numbers["value"] == rows[5_000][1]
+    assert abs(one.numbers["expected"] - rows[4_700][1]) < 60
+    assert 0.5 <= one.confidence < 1
+
+
+def test_verdicts_move_the_threshold_of_a_metric() -> None:
+    rows = changed(stream(6_000), range(5_000, 5_003), 120)
+    assert len(metric_anomalies("cpu", rows, factor=3.0)) < len(metric_anomalies("cpu", rows))
