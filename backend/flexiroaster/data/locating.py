@@ -134,8 +134,8 @@ def long_line(path: Path, most_bytes: int, quote: bytes = b'"') -> int | None:
 
 
 def line_of_record(path: Path, record: int, quote: bytes, begins_with: bytes) -> int | None:
-    """The line of a CSV file where a record begins that DuckDB calls line `record`: line breaks inside of quoted values do
-    not count there. None where that line does not begin so, or the file is too large to look through.
+    """The line of a CSV file where a record begins that DuckDB calls line `record`: it counts no line breaks inside of
+    quoted values. None where that line does not begin so, or the file is too large to look through.
     """
     if path.stat().st_size > SEARCHED_CSV_BYTES:
         return None
