@@ -144,7 +144,7 @@ def _version(run: Run, outcomes: Sequence[StageOutcome]) -> _Evidence | None:
     together = _log_beta(failed + failed_before, len(since) + len(before))
     return _Evidence(
         (apart - together) / math.log(10),
-        f"Since version {run.version} the stage {run.stage} failed in {failed} of {len(since)} executions; before in "
+        f"Since version {run.version} {_the(run)} failed in {failed} of {len(since)} executions; before in "
         f"{failed_before} of {len(before)}.",
         tuple(one.execution for one in since if one.ever_failed)[-EXECUTIONS_SHOWN:],
         {
@@ -286,11 +286,15 @@ def _flaky(run: Run, outcomes: Sequence[StageOutcome]) -> _Evidence | None:
         return None
     return _Evidence(
         math.log10(len(flips) / len(recent) / 0.01),
-        f"The stage {run.stage} failed in {len(flips)} of the last {len(recent)} executions and passed the next time "
+        f"T{_the(run)[1:]} failed in {len(flips)} of the last {len(recent)} executions and passed the next time "
         f"without a change.",
         tuple(one.execution for one in flips)[-EXECUTIONS_SHOWN:],
         {"flips": len(flips), "executions": len(recent)},
     )
+
+
+def _the(run: Run) -> str:
+    return f"the stage {run.stage}" if run.stage else "the pipeline"
 
 
 def _spreads_from(value: float, usual: Sequence[float]) -> float:

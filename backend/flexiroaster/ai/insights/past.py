@@ -46,7 +46,9 @@ class Past:
         known = [run for run in ended if _counts(run) and _end(run) <= now]
         known.sort(key=_order)
         self.now = now
-        self.attempts = [run for run in known if run.stage]
+        with_stages = {run.execution for run in known if run.stage}
+        # Of an execution whose stages are not known, the whole stands for its one stage.
+        self.attempts = [run for run in known if run.stage or run.execution not in with_stages]
         self.executions = _executions(known)
         self.by_stage = _outcomes(self.attempts)
         self._by_connector: dict[str, list[Run]] = defaultdict(list)

@@ -144,11 +144,12 @@ def _bad_version(
     if score < threshold or luck > VERSION_LUCK or len(failed) / len(after) < VERSION_FACTOR * usual:
         return None
     version = after[0].last.version
+    what = f"stage {key[1]}" if key[1] else "it"
     return Insight(
         rule="bad_version",
         subject=subject_of(key[0]),
         text=(
-            f"Since version {version} of {key[0]}, stage {key[1]} failed in {len(failed)} of {len(after)} executions; "
+            f"Since version {version} of {key[0]}, {what} failed in {len(failed)} of {len(after)} executions; "
             f"before in {earlier} of {len(before)}."
         ),
         since=after[0].attempts[0].started_at,

@@ -138,3 +138,16 @@ def test_causes_of_planted_failures_are_named() -> None:
     known = [(execution, plant) for execution, plant in invented.failures.items() if plant]
     right = [likely_causes(execution, past)[0].kind == CAUSES[plant.rule] for execution, plant in known]
     assert sum(right) / len(right) >= 0.8
+
+
+def test_executions_without_their_stages_are_watched_as_a_whole() -> None:
+    slow = [replace(run, stage="") for run in noisy(300, slower_from=200)]
+    [one] = find(slow, now=NOW)
+    assert one.subject == "orders"
+    assert one.text.startswith("Pipeline orders takes")
+    broken = [replace(run, stage="") for run in hourly(150, version="1")]
+    broken += [replace(run, stage="") for run in hourly(20, start=150, version="2", failing=range(150, 170))]
+    [one] = find(broken, now=NOW)
+    assert one.text == "Since version 2 of orders, it failed in 20 of 20 executions; before in 0 of 150."
+    [cause] = likely_causes("orders-160", Past(broken, now=NOW))
+    assert cause.text.startswith("Since version 2 the pipeline failed")
