@@ -21,7 +21,7 @@ export function Segmented<T extends string>({
   return (
     <fieldset
       className={cn(
-        'inline-flex overflow-hidden rounded-md border border-border bg-card',
+        'inline-flex max-w-full min-w-0 overflow-x-auto rounded-md border border-border bg-card',
         className,
       )}
     >
