@@ -61,6 +61,9 @@ class Workflow:
 
     @cached_property
     def bound(self) -> float:
+        return self.bound_of(WORKERS)
+
+    def bound_of(self, workers: int) -> float:
         """No schedule is shorter: for all tasks that cannot begin before `head` and have `tail` to come after them,
         their work still takes its share of all workers in between. Holds the critical path and the mere work too.
         """
@@ -77,7 +80,7 @@ class Workflow:
             for n in latest_first:
                 if tails[n] >= tail:
                     work += self._of(n)
-                    best = max(best, heads[n] + work / WORKERS + tail)
+                    best = max(best, heads[n] + work / workers + tail)
         return best
 
     def _of(self, position: int) -> float:
@@ -119,7 +122,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def read(path: Path) -> Workflow:
-    document = json.loads(gzip.decompress(path.read_bytes()))["workflow"]
+    document = document_of(path)
     tasks = document["specification"]["tasks"]
     ids = {task["id"]: f"s{number}" for number, task in enumerate(tasks)}
     stages = [
@@ -129,6 +132,11 @@ def read(path: Path) -> Workflow:
     pipeline = Pipeline.from_document({"id": "p", "name": "P", "stages": stages})
     seconds = {ids[task["id"]]: float(task["runtimeInSeconds"]) for task in document["execution"]["tasks"]}
     return Workflow(path.name.removesuffix(".json.gz"), Plan.of(pipeline), seconds)
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))["workflow"]
+    return found
 
 
 def between_runs(workflows: Iterable[Workflow]) -> list[float]:

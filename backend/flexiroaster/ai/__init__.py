@@ -20,28 +20,37 @@ if TYPE_CHECKING:
     from flexiroaster.ai.insights.metrics import detector
     from flexiroaster.ai.insights.past import Past
     from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
+    from flexiroaster.ai.optimizer.advise import Effect, advise, effect
+    from flexiroaster.ai.optimizer.replay import policy
+    from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion
     from flexiroaster.ai.prediction.predictor import Prediction, Predictor
     from flexiroaster.ai.prediction.registry import ModelRecord, Registry
     from flexiroaster.ai.runs import MissingExtra, Run
 
 __all__ = [
     "Cause",
+    "Effect",
     "ErrorSeen",
     "Insight",
     "MissingExtra",
     "ModelRecord",
+    "NotEnough",
     "Past",
     "Prediction",
     "Predictor",
     "Registry",
     "Run",
     "Signature",
+    "Suggestion",
     "Verdict",
+    "advise",
     "cluster",
     "detector",
+    "effect",
     "find_insights",
     "likely_causes",
     "metric_anomalies",
+    "policy",
     "signatures",
     "slow_runs",
 ]
@@ -60,6 +69,12 @@ _EXPORTS = {
     "ErrorSeen": "flexiroaster.ai.insights.signatures:ErrorSeen",
     "Signature": "flexiroaster.ai.insights.signatures:Signature",
     "signatures": "flexiroaster.ai.insights.signatures:signatures",
+    "Effect": "flexiroaster.ai.optimizer.advise:Effect",
+    "advise": "flexiroaster.ai.optimizer.advise:advise",
+    "effect": "flexiroaster.ai.optimizer.advise:effect",
+    "policy": "flexiroaster.ai.optimizer.replay:policy",
+    "NotEnough": "flexiroaster.ai.optimizer.suggestion:NotEnough",
+    "Suggestion": "flexiroaster.ai.optimizer.suggestion:Suggestion",
     "ModelRecord": "flexiroaster.ai.prediction.registry:ModelRecord",
     "Prediction": "flexiroaster.ai.prediction.predictor:Prediction",
     "Predictor": "flexiroaster.ai.prediction.predictor:Predictor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,27 +75,34 @@ def _recorded(id: str, stages: Mapping[str, Sequence[Run]]) -> Recorded | None:
     return Recorded(id, began, seconds, max(run.ended_at or began for run in every) - began)
 
 
-def makespan(graph: Graph, seconds: Mapping[str, float], workers: int | None = None) -> float:
+def makespan(
+    graph: Graph,
+    seconds: Mapping[str, float],
+    workers: int | None = None,
+    priorities: Mapping[str, float] | None = None,
+) -> float:
     """Seconds from start to end; a stage without a duration was skipped and takes none. Without `workers` there is
-    always one free.
+    always one free. `priorities` are those of `policy` (by default for these very durations); equals go in the order
+    in which they became ready.
     """
     if workers is None:
         return max(graph.tails(seconds).values(), default=0.0)
+    first = graph.tails(seconds) if priorities is None else priorities
     left = {id: len(node.needs) for id, node in graph.nodes.items()}
-    tails = graph.tails(seconds)
-    ready = [(-tails[id], id) for id, needs in left.items() if not needs]
+    arrivals = itertools.count()
+    ready = [(-first.get(id, 0.0), next(arrivals), id) for id, needs in left.items() if not needs]
     heapq.heapify(ready)
-    running: list[tuple[float, str]] = []
+    running: list[tuple[float, int, str]] = []
     now = 0.0
     while ready or running:
         while ready and len(running) < workers:
-            _, id = heapq.heappop(ready)
-            heapq.heappush(running, (now + seconds.get(id, 0.0), id))
-        now, ended = heapq.heappop(running)
+            *_, id = heapq.heappop(ready)
+            heapq.heappush(running, (now + seconds.get(id, 0.0), next(arrivals), id))
+        now, _, ended = heapq.heappop(running)
         for following in graph.followers[ended]:
             left[following] -= 1
             if not left[following]:
-                heapq.heappush(ready, (-tails[following], following))
+                heapq.heappush(ready, (-first.get(following, 0.0), next(arrivals), following))
     return now
 
 
