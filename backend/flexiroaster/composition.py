@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 
 import sqlalchemy as sa
 import structlog
@@ -15,15 +18,21 @@ from flexiroaster.auth.passwords import Passwords
 from flexiroaster.auth.throttle import LoginThrottle
 from flexiroaster.auth.tokens import Tokens
 from flexiroaster.bus.local import LocalBus
+from flexiroaster.bus.port import Bus
+from flexiroaster.bus.postgres import PostgresBus
 from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.engine.events import Event
 from flexiroaster.runtime.conditions import REALITY, Conditions
-from flexiroaster.runtime.embedded import Embedded, Limits
+from flexiroaster.runtime.embedded import NO_SEAT, Embedded, Limits, Seat
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.history import History
+from flexiroaster.services.narration import as_events
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.stages.registry import StageRegistry, default_registry
+from flexiroaster.store import stream
 from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import upgrade
+from flexiroaster.store.notices import Notices
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +42,7 @@ class Engine:
     """The engine of one process with what reads and writes its history."""
 
     database: Database
-    bus: LocalBus
+    bus: Bus
     artifacts: DiskArtifacts
     registry: StageRegistry
     embedded: Embedded
@@ -65,10 +74,11 @@ def make_engine(
     *,
     wait_for_disk: bool = False,
     conditions: Conditions = REALITY,
+    seat: Seat = NO_SEAT,
 ) -> Engine:
     """Opens the database and brings its tables to this release's shape; starts nothing."""
     database = open_database(database_url, wait_for_disk=wait_for_disk)
-    bus = LocalBus()
+    bus, notices = make_bus(database)
     artifacts = DiskArtifacts(artifacts_folder)
     registry = default_registry()
     limits = Limits(
@@ -81,7 +91,7 @@ def make_engine(
         http_allow=allowed.http_allow,
         concurrency=allowed.concurrency,
     )
-    embedded = Embedded(database, bus, artifacts, registry, limits, conditions)
+    embedded = Embedded(database, bus, artifacts, registry, limits, conditions, notices=notices, seat=seat)
     return Engine(
         database=database,
         bus=bus,
@@ -91,6 +101,23 @@ def make_engine(
         pipelines=Pipelines(database, registry.types, bus, clock=conditions.clock),
         history=History(database, artifacts, embedded.executions.retry_plan, clock=conditions.clock),
     )
+
+
+def make_bus(database: Database) -> tuple[LocalBus | PostgresBus, Notices | None]:
+    """One process has SQLite; on PostgreSQL there may be other servers."""
+    if database.dialect == "sqlite":
+        return LocalBus(), None
+    notices = Notices(database.engine, str(uuid4()))
+
+    def read_events(wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
+        with database.read() as connection:
+            return stream.events(connection, wanted, since)
+
+    def read_lines(wanted: Sequence[tuple[str, datetime, datetime]]) -> list[Event]:
+        with database.read() as connection:
+            return as_events(stream.lines(connection, wanted))
+
+    return PostgresBus(notices, read_events, read_lines), notices
 
 
 def open_database(url: str, *, wait_for_disk: bool = False) -> Database:

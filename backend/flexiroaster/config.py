@@ -107,6 +107,13 @@ class Settings(BaseSettings):
         description="Whether every step waits for the disk. Without it an accepted execution still does, and a step "
         "survives the end of the process; a power cut may take the last steps, which are then run again.",
     )
+    lease_seconds: float = Field(
+        30.0,
+        ge=2,
+        le=3600,
+        description="With PostgreSQL: how long a server may be silent before the others on its database take over what "
+        "it ran.",
+    )
     grace_seconds: float = Field(
         10.0, ge=0, le=600, description="How long a stop waits for running stages before it hands them back."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 import stat
@@ -30,6 +31,20 @@ class DataFolder:
         """Make the folder where there is none, and take its lock. Raises `ConfigurationError` with one sentence."""
         _make_private(path)
         return cls(path, _take_lock(path / "lock"))
+
+    @property
+    def identity(self) -> str | None:
+        """Names this very folder among all that this machine's kernel knows, since it was started: a copy is another
+        one. None where the system does not tell.
+        """
+        try:
+            kernel = Path("/proc/sys/kernel/random/boot_id").read_text()
+        except OSError:
+            return None
+        if self._lock is None:
+            return None
+        lock = os.fstat(self._lock)
+        return hashlib.sha256(f"{kernel} {lock.st_dev} {lock.st_ino}".encode()).hexdigest()
 
     def folder(self, name: str) -> Path:
         """A private folder inside, made where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
@@ -24,12 +26,13 @@ from flexiroaster.api.deps import install_accounts
 from flexiroaster.api.routes import TAGS, include_routes, install_services, operation_id
 from flexiroaster.api.security import install_security
 from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine
-from flexiroaster.config import Settings
+from flexiroaster.config import Settings, variable
 from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.examples import load_examples
 from flexiroaster.log_output import configure_logs
+from flexiroaster.runtime.embedded import Seat
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
@@ -126,15 +129,20 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         settings.code_dirs,
         _hidden_from_code(settings) if settings.code_confined else (),
     )
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
     engine = make_engine(
         settings.database_url,
         settings.artifacts_folder,
         folder.path / "scratch",
         allowed,
         wait_for_disk=settings.wait_for_disk,
+        seat=_seat(settings, folder, secret),
     )
+    engine.embedded.refuse_differences()
+    drain = Drain(engine.embedded.drain, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds)
+    engine.embedded.presence.on_stop_asked = drain.begin
     services = Services(
-        accounts=_accounts(settings, folder, engine),
+        accounts=_accounts(settings, secret, engine),
         pipelines=engine.pipelines,
         executions=engine.embedded.executions,
         reruns=engine.embedded.reruns,
@@ -143,9 +151,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         signals=engine.embedded.signals,
         admission=engine.embedded.admission,
         pools=engine.embedded.pools,
-        drain=Drain(
-            engine.embedded.worker.stop, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds
-        ),
+        drain=drain,
         ends=Ends(engine.database, engine.bus),
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
@@ -156,7 +162,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         database=engine.database,
         facts=Facts(
             version=flexiroaster.__version__,
-            instance=uuid4().hex,
+            instance=engine.embedded.presence.me.id,
             code_stages=settings.code_stages,
             data_dirs=settings.data_dirs,
         ),
@@ -171,8 +177,33 @@ def _hidden_from_code(settings: Settings) -> tuple[Path, ...]:
     return (settings.data_folder, settings.artifacts_folder, Path(".env").absolute(), *beside)
 
 
-def _accounts(settings: Settings, folder: DataFolder, engine: Engine) -> Accounts:
-    secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
+def _seat(settings: Settings, folder: DataFolder, secret: str) -> Seat:
+    """What makes this server one of several on a PostgreSQL database, which all sign and keep alike."""
+    version, lease = flexiroaster.__version__, timedelta(seconds=settings.lease_seconds)
+    if settings.embedded:
+        return Seat(version, lease=lease)
+    # Slow to guess: the digest lies in the database.
+    key = hashlib.scrypt(secret.encode(), salt=b"servers of a database", n=2**12, r=8, p=1, dklen=16).hex()
+    shares = {variable("secret_key"): key, variable("artifacts_url"): _name_of(settings.artifacts_folder)}
+    return Seat(version, folder.identity, shares, lease)
+
+
+def _name_of(folder: Path) -> str:
+    """The same for all who see this folder, under whatever path; made by the first of them."""
+    path = folder / ".name"
+    if not path.exists():
+        draft = folder / f".name-{uuid4().hex}"
+        draft.write_text(uuid4().hex)
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass  # another one was first
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def _accounts(settings: Settings, secret: str, engine: Engine) -> Accounts:
     accounts = make_accounts(engine.database, secret)
     if settings.admin_email is not None and settings.admin_password is not None:
         accounts.ensure_admin(settings.admin_email, settings.admin_password.get_secret_value())

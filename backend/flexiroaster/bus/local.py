@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from flexiroaster.bus.port import Listener, Unsubscribe
+from flexiroaster.bus.port import Listener, Unsubscribe, Wanted
 from flexiroaster.engine.events import Event
 
 log = structlog.get_logger(__name__)
@@ -19,6 +19,12 @@ class LocalBus:
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
 
+    def start(self) -> None:
+        pass  # there are no others to hear of
+
+    def stop(self) -> None:
+        pass
+
     def publish(self, events: Sequence[Event]) -> None:
         for listener in self._listeners:
             try:
@@ -26,7 +32,7 @@ class LocalBus:
             except Exception:
                 log.exception("bus.listener_failed", listener=repr(listener), events=len(events))
 
-    def subscribe(self, listener: Listener) -> Unsubscribe:
+    def subscribe(self, listener: Listener, *, wanted: Wanted | None = None) -> Unsubscribe:
         # Wrapped, so that one function subscribed twice is two listeners and each is removed alone.
         def subscription(events: Sequence[Event]) -> None:
             listener(events)

@@ -9,13 +9,23 @@ from flexiroaster.engine.events import Event
 
 Listener = Callable[[Sequence[Event]], None]
 Unsubscribe = Callable[[], None]
+Wanted = Callable[[], bool]
 
 
 class Bus(Protocol):
+    """`start` before it hears of other processes; `stop` may be called twice, also without it."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
     def publish(self, events: Sequence[Event]) -> None:
         """Hand committed events to every listener, in order. Safe from any thread; a listener cannot make it raise."""
         ...
 
-    def subscribe(self, listener: Listener) -> Unsubscribe:
-        """`listener` is called in a publisher's thread and must return at once. Unsubscribing twice does no harm."""
+    def subscribe(self, listener: Listener, *, wanted: Wanted | None = None) -> Unsubscribe:
+        """`listener` is called in a publisher's thread and must return at once. Unsubscribing twice does no harm.
+
+        `wanted` says whether it cares at this moment what other servers do; None: always.
+        """
         ...

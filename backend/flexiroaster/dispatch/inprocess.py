@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable, Iterable
 
 from flexiroaster.dispatch.port import Ready, Work
-from flexiroaster.dispatch.queue import ReadyQueue
+from flexiroaster.dispatch.queue import TURN, ReadyQueue
+
+BACKLOG = 2 * TURN
+"""So much that is ready at once is worth sharing, though threads are idle here."""
 
 
 class InProcessDispatch:
@@ -24,12 +27,16 @@ class InProcessDispatch:
         self._draining = 0
         self._closed = False
         self._stop_callbacks: list[Callable[[Work], None]] = []
+        self.on_backlog: Callable[[], None] | None = None
+        """Called when something is announced that no thread of this process comes to soon."""
 
     def announce(self, ready: Iterable[Ready]) -> None:
         with self._arrived:
             for item in ready:
                 self._queue.push(item)
             self._wake_one()
+            if self.on_backlog is not None and (not self._idle or self._closed or len(self._queue) > BACKLOG):
+                self.on_backlog()
 
     def add(self, ready: Iterable[Ready]) -> None:
         """Like `announce`, without waking anybody: the caller goes on taking.

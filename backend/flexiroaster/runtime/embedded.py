@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from dataclasses import dataclass
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -13,14 +16,19 @@ import structlog
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.bus.port import Bus
 from flexiroaster.dispatch.inprocess import InProcessDispatch
+from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.runtime.attempt import World
 from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.expanding import Expander
+from flexiroaster.runtime.fleet import Fleet
 from flexiroaster.runtime.logbook import Logbook
+from flexiroaster.runtime.presence import Presence
+from flexiroaster.runtime.rescuer import Rescuer
 from flexiroaster.runtime.spilled import SpilledResults
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
+from flexiroaster.services import stage_runs
 from flexiroaster.services.admission import Admission
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.bulk import Bulk
@@ -33,12 +41,15 @@ from flexiroaster.services.gates import Gates
 from flexiroaster.services.items import Items
 from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
+from flexiroaster.services.rescue import Rescue
 from flexiroaster.services.signals import Signals
 from flexiroaster.services.stage_runs import StageRuns
 from flexiroaster.services.starting import Starting
 from flexiroaster.stages.process.orphans import kill_left_over
 from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
 from flexiroaster.store.database import Database
+from flexiroaster.store.notices import Notices
+from flexiroaster.store.workers import Me
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +71,28 @@ class Limits:
     concurrency: int = 6
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a server says of itself to the others on its database.
+
+    `folder` names its data folder, which one process has at a time. `shares` are digests of what all servers must have
+    in common, by the setting that decides it. `lease` None: the usual one.
+    """
+
+    version: str = ""
+    folder: str | None = None
+    shares: Mapping[str, str] = field(default_factory=dict)
+    lease: timedelta | None = None
+
+
+NO_SEAT = Seat()
+
+
 class Embedded:
-    """`start` takes up what an earlier process left, then works; `stop` may be called twice."""
+    """`start` takes up what dead processes left, then works; `stop` may be called twice.
+
+    With `notices` there may be other servers on the database.
+    """
 
     def __init__(
         self,
@@ -71,8 +102,11 @@ class Embedded:
         registry: StageRegistry,
         limits: Limits,
         conditions: Conditions = REALITY,
+        *,
+        notices: Notices | None = None,
+        seat: Seat = NO_SEAT,
     ) -> None:
-        self._database = database
+        self._bus = bus
         self._scratch_root = limits.scratch_root
         self._timers = conditions.timers or Timers()
         read_spilled = SpilledResults(database, artifacts, self._timers, conditions.clock)
@@ -98,7 +132,9 @@ class Embedded:
         self.children = Children(changes, starting, self.executions)
         gates = Gates(changes)
         self.pools = Pools(database, gates)
-        self.stage_runs = StageRuns(changes, self.children, gates, owner=str(uuid4()), chance=conditions.chance)
+        me = _me(seat, limits.concurrency, str(uuid4()) if notices is None else notices.sender)
+        lease = seat.lease or stage_runs.LEASE
+        self.stage_runs = StageRuns(changes, self.children, gates, owner=me.id, lease=lease, chance=conditions.chance)
         world = World(
             artifacts=artifacts,
             artifact_dir=limits.artifact_dir,
@@ -125,23 +161,124 @@ class Embedded:
             self._logbook,
             concurrency=limits.concurrency,
         )
+        self._rescue = Rescue(
+            changes, self.executions, deadlines, me, holds=self.worker.holds, instant_types=INSTANT_TYPES, quiet=lease
+        )
+        self.presence = Presence(database, me, self.worker, self.stage_runs, lease)
+        self._notices = notices
+        self._fleet: Fleet | None = None
+        self._rescuer: Rescuer | None = None
+        if notices is not None:
+            self._join(notices, changes, gates, lease)
+
+    def _join(self, notices: Notices, changes: Changes, gates: Gates, lease: timedelta) -> None:
+        """Be one of several servers."""
+        fleet = self._fleet = Fleet(notices)
+        rescuer = self._rescuer = Rescuer(
+            self._rescue,
+            self.presence,
+            lease,
+            is_idle=lambda: self.worker.is_idle,
+            most=2 * self.worker.concurrency,
+            clock=changes.clock,
+        )
+
+        def gone() -> None:
+            self.presence.look_soon()
+            rescuer.one_has_gone()
+
+        look = self.presence.look_soon
+        fleet.connect(changes, gates, on_work=rescuer.look_soon, on_come=look, on_gone=gone)
+        self.presence.on_look = fleet.see
+        notices.on_trouble = rescuer.missed_something
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there may be other servers on the database."""
+        return self._fleet is not None and self._fleet.present
 
     def start(self) -> int:
-        """Answers how many executions of an earlier process were taken up."""
-        self._database.become_only_server()
+        """Answers how many executions of dead processes were taken up.
+
+        Raises ConfigurationError when another server on the database has something else that must be the same.
+        """
         for left in kill_left_over(self._scratch_root):
             log.warning("server.left_over_killed", pid=left.pid, name=left.name)
         shutil.rmtree(self._scratch_root, ignore_errors=True)  # of attempts whose process died
-        self.journal.catch_up()
+        self._bus.start()
+        if self._notices is not None:
+            self._notices.start()
+        self.presence.start()
+        try:
+            self.refuse_differences()
+        except ConfigurationError:
+            self._leave()
+            raise
+        if self._fleet is not None:
+            self._fleet.say_here()
+        if not self.has_others:
+            self.journal.catch_up()
         self._timers.start()
         self._logbook.start()
-        recovered = self.executions.recover()
+        recovered = self._take_up()
         self.children.start()
         self.worker.start()
+        if self._rescuer is not None:
+            self._rescuer.start()
         return recovered
 
+    def refuse_differences(self) -> None:
+        """Raises ConfigurationError when another server on the database has something else that must be the same."""
+        me = self.presence.me
+        for other in self._rescue.judge().others():
+            for setting, digest in me.shares.items():
+                if other.shares.get(setting, digest) != digest:
+                    raise ConfigurationError(
+                        f"The server on {other.host} (pid {other.pid}) works on the same database with another "
+                        f"{setting}: give all servers of a database the same."
+                    )
+
+    def _take_up(self) -> int:
+        if not self.has_others:
+            return self.executions.recover(self._rescue.lose)
+        count = self._rescue.take_over()
+        self.admission.recover()
+        return count
+
+    def drain(self, grace_seconds: float) -> None:
+        """Take no more work, here: what is ready is left to others. Returns when nothing runs any more."""
+        self.presence.say_stopping()
+        if self._fleet is not None:
+            self._fleet.say_gone()
+        self.worker.stop(grace_seconds)
+        if self._fleet is not None:
+            self._fleet.say_gone()  # what was handed back
+
     def stop(self, grace_seconds: float = 10.0) -> None:
+        if self._rescuer is not None:
+            self._rescuer.stop()
         self.worker.stop(grace_seconds)
         self._logbook.stop()
         self._timers.stop()
         self.journal.flush()
+        self._leave()
+
+    def _leave(self) -> None:
+        self.presence.stop()
+        if self._fleet is not None:
+            self._fleet.say_gone()
+        if self._notices is not None:
+            self._notices.stop()
+        self._bus.stop()
+
+
+def _me(seat: Seat, concurrency: int, id: str) -> Me:
+    return Me(
+        id=id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=seat.version,
+        concurrency=concurrency,
+        folder=seat.folder,
+        shares=seat.shares,
+    )

@@ -23,8 +23,10 @@ from flexiroaster.runtime.deadlines import Deadlines
 from flexiroaster.runtime.executor import Executor, timeout_error
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.recordable import recordable
-from flexiroaster.services.stage_runs import LEASE, Claimed, Ended, Produced, StageRuns
+from flexiroaster.services.stage_runs import Claimed, Ended, Produced, StageRuns
 from flexiroaster.store.database import StoreUnavailable
+from flexiroaster.store.leases import Held, Renewed
+from flexiroaster.store.progress import StaleState
 
 log = structlog.get_logger(__name__)
 
@@ -57,20 +59,19 @@ class Worker:
         self._timers = timers
         self._world = world
         self._logbook = logbook
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._running: dict[tuple[str, Key], Attempt] = {}
         self._deadlines = Deadlines(self._stop_late_ones)
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
-        self._stopped = threading.Event()
-        self._heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._handing_over = threading.Lock()
         dispatch.on_stop(self._stop_attempt)
+        stage_runs.held = self._held
+        stage_runs.on_renewed = self._heed
 
     def start(self) -> None:
-        for _ in range(self._concurrency):
+        for _ in range(self.concurrency):
             self._add_thread()
-        self._heartbeat.start()
         self._deadlines.start()
 
     def work_off(self) -> None:
@@ -95,15 +96,30 @@ class Worker:
             for attempt in told:
                 attempt.stop("shutdown")
             self._join(patience_at_shutdown((attempt.stop_within for attempt in told), grace_seconds))
-        self._stopped.set()
-        if self._heartbeat.is_alive():
-            self._heartbeat.join()
         self._deadlines.stop()
 
     @property
     def running(self) -> int:
         """How many stages run at this moment."""
         return len(self._running)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a thread is free, and nothing waits for one."""
+        return len(self._running) < self.concurrency and not self._dispatch.waiting and not self._stopping.is_set()
+
+    def holds(self, work: Work) -> bool:
+        return (work.execution_id, work.key) in self._running
+
+    def _held(self) -> list[Held]:
+        return [Held(*work, attempt.attempt) for work, attempt in list(self._running.items())]
+
+    def _heed(self, renewed: Renewed) -> None:
+        """Somebody wants it to stop, or others have it now."""
+        for one in (*renewed.cancelling, *renewed.gone):
+            attempt = self._running.get((one.execution_id, one.key))
+            if attempt is not None and attempt.attempt == one.attempt and attempt.why is None:
+                self._stop_attempt(Work(one.execution_id, one.key))
 
     def _join(self, seconds: float) -> bool:
         """Wait for all threads; False when the time is over before."""
@@ -187,7 +203,7 @@ class Worker:
     def _record(self, ended: list[Ended], *, go_on: bool) -> list[Claimed]:
         try:
             return self._persist(lambda: self._stage_runs.record(ended, go_on=go_on))
-        except StoreUnavailable:
+        except (StoreUnavailable, StaleState):
             raise
         except Exception as failure:
             if len(ended) > 1:  # one of them is the cause: the others must not suffer
@@ -259,14 +275,6 @@ class Worker:
 
     def _record_without(self, attempt: Attempt) -> None:
         self._stage_runs.record([Ended(attempt.claimed, Failed(timeout_error(attempt)), Produced())], go_on=False)
-
-    def _beat(self) -> None:
-        """Renew the leases, from a thread that no stage can hold up, until the last stage has ended."""
-        while not self._stopped.wait(LEASE.total_seconds() / 3):
-            try:
-                self._stage_runs.renew_leases()
-            except Exception:
-                log.exception("worker.heartbeat_failed")
 
 
 def _why_handed_back(attempt: Attempt, outcome: Outcome) -> planner.HandedBack | None:

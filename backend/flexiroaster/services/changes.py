@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +25,7 @@ from flexiroaster.services.handing_out import forget_ended, hand_out
 from flexiroaster.services.item_progress import ItemProgress
 from flexiroaster.services.journal import Journal
 from flexiroaster.services.live import Live, LiveExecutions, Spilled, Version
+from flexiroaster.services.others import NOBODY, Others
 from flexiroaster.services.outputs import outputs_of
 from flexiroaster.services.scope import ReadSpilled
 from flexiroaster.store import progress
@@ -31,7 +34,9 @@ from flexiroaster.store.progress import Parent
 
 T = TypeVar("T")
 
-STALE_TRIES = 3
+STALE_TRIES = 40
+LONGEST_STALE_PAUSE = 0.05
+"""Seconds before an operation is tried again that another server was faster than, once it has happened before."""
 OUTPUTS_FAILED = (ExpressionError, progress.OutputsTooLarge)
 
 
@@ -74,6 +79,7 @@ class Changes:
         self.clock = clock
         self.live = LiveExecutions(default_timeout, instant_types)
         self.journal = Journal(database, bus)
+        self.others: Others = NOBODY
         self._item_progress = ItemProgress(bus, timers)
         self._read_spilled = read_spilled
         self.on_place_free: Callable[[Transaction, Tally, Execution], None] = lambda tx, tally, execution: None
@@ -100,8 +106,13 @@ class Changes:
     def draft(self, live: Live) -> Draft:
         return Draft(live.version.plan, live.state, self.clock())
 
-    def touch(self, tx: Transaction, tally: Tally, execution_id: str) -> Live:
+    def touch(self, tx: Transaction, tally: Tally, execution_id: str, *, trusting: bool = False) -> Live:
+        """As it is committed. `trusting` takes what is in memory even where another server may have changed it: for
+        who writes something in any case, which then fails and is decided anew.
+        """
         tally.executions.append(execution_id)
+        if self.others.present and not trusting:
+            return self.live.current(tx, execution_id)
         return self.live.get(tx, execution_id)
 
     def write(self, operation: Callable[[Transaction], T], tally: Tally, *, durable: bool = False) -> T:
@@ -115,11 +126,12 @@ class Changes:
             tally.executions.clear()
             tally.taken.clear()
 
-        for _ in range(STALE_TRIES):
+        for tries in range(STALE_TRIES):
             try:
                 return self.database.write(operation, durable=durable, on_failure=on_failure)
-            except progress.StaleState:
-                continue  # another process was first; memory is dropped, so the next try sees what it did
+            except progress.StaleState:  # another process was first; the next try sees what it did
+                if tries:
+                    time.sleep(random.uniform(0, LONGEST_STALE_PAUSE))  # noqa: S311  # so that one of both gets ahead
         return self.database.write(operation, durable=durable, on_failure=on_failure)
 
     def save(self, tx: Transaction, tally: Tally, live: Live, draft: Draft) -> None:
@@ -184,7 +196,9 @@ class Changes:
         if draft.ready:
             self.dispatch.announce([self.ready(version, draft, key) for key in draft.ready])
         if draft.to_stop:
-            self.dispatch.stop([Work(execution_id, key) for key in draft.to_stop])
+            work = [Work(execution_id, key) for key in draft.to_stop]
+            self.dispatch.stop(work)
+            self.others.stop(work)
         for child in draft.left:
             self.on_child_left(child)
         for key, run in draft.runs.items():

@@ -42,6 +42,13 @@ class Deadlines:
         for execution_id, position, at in found:
             self._watch(execution_id, position, at)
 
+    def catch_up(self, before: datetime) -> None:
+        """Those that passed before a moment and that nobody told of."""
+        with self._changes.database.read() as connection:
+            found = store.ahead(connection, before=before)
+        for execution_id, position, _ in found:
+            self._miss(execution_id, position)
+
     def _watch(self, execution_id: str, position: int, at: datetime) -> None:
         self._changes.timers.at(at, partial(self._miss, execution_id, position))
 

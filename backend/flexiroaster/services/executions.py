@@ -34,6 +34,9 @@ from flexiroaster.store.database import StoreUnavailable, Transaction
 log = structlog.get_logger(__name__)
 
 
+Lose = Callable[[Transaction, Draft], object]
+
+
 @dataclass(frozen=True, slots=True)
 class Retried:
     """Stage ids whose results are kept, and those that run again."""
@@ -185,30 +188,30 @@ class Executions:
             self._deadlines.set_again(tx, draft.execution.id)
         live.forget_results(key for key, run in draft.runs.items() if run.status is not StageStatus.SUCCESS)
 
-    def recover(self) -> int:
-        """Take up every execution that has not ended: called once, before work starts, by the only server.
+    def recover(self, lose: Lose | None = None) -> int:
+        """Take up every execution that has not ended: called once, before work starts, by who is the only server.
 
-        What was running lost its worker with the process before this one; who waits for a place is admitted where
-        there is one. Answers how many were taken up.
+        `lose` decides about what is in the hands of workers that are gone; None: all of it is. Who waits for a place is
+        admitted where there is one. Answers how many were taken up.
         """
         with self._changes.database.read() as connection:
             found = progress.open_executions(connection)
             waiting = places.waiting_with_timeout(connection)
         for execution_id in found:
             try:
-                self._recover(execution_id)
+                self._recover(execution_id, lose or _lose_all)
             except StoreUnavailable:
                 raise
             except Exception as failure:  # damaged, or of a release whose definitions this one cannot read
                 log.exception("execution.unreadable", execution=execution_id)
-                self._give_up(execution_id, failure)
+                self.give_up(execution_id, failure)
         for execution_id, timeout_at in waiting:
             self._changes.timers.at(timeout_at, partial(self._changes.time_out, execution_id))
         self._deadlines.recover()
         self._admission.recover()
         return len(found)
 
-    def _give_up(self, execution_id: str, failure: Exception) -> None:
+    def give_up(self, execution_id: str, failure: Exception) -> None:
         """End an execution that cannot go on: it must not wait for ever, nor keep the others from starting."""
         error = StageError(
             f"This release cannot read what the execution has left to do ({type(failure).__name__}), so it was ended.",
@@ -220,29 +223,32 @@ class Executions:
             lambda tx: progress.end_as_failed(tx, execution_id, error, self._changes.clock()), durable=True
         )
 
-    def _recover(self, execution_id: str) -> None:
+    def _recover(self, execution_id: str, lose: Lose) -> None:
         due: list[tuple[datetime, Callable[[], None]]] = []
+        tally = Tally()
 
-        def decide(live: Live, draft: Draft) -> None:
+        def operation(tx: Transaction) -> None:
             due.clear()
+            live = self._changes.touch(tx, tally, execution_id)
+            draft = self._changes.draft(live)
             if live.state.execution.timeout_at is not None:
                 due.append((live.state.execution.timeout_at, partial(self._changes.time_out, execution_id)))
             for key, run in live.state.runs.items():
                 if run.due_at is not None:
                     due.append((run.due_at, partial(self._changes.wake, execution_id, key)))
-            _take_up(live, draft)
+            lose(tx, draft)
+            draft.ready += [key for key, run in live.state.runs.items() if run.status is StageStatus.QUEUED]
+            self._changes.save(tx, tally, live, draft)
 
-        self._changes.change(execution_id, decide)
+        self._changes.write(operation, tally)
         for moment, callback in due:
             self._changes.timers.at(moment, callback)
 
 
-def _take_up(live: Live, draft: Draft) -> None:
-    for key, run in live.state.runs.items():
+def _lose_all(_tx: Transaction, draft: Draft) -> None:
+    for run in draft.every_run():
         if run.status in (StageStatus.RUNNING, StageStatus.CANCELLING):
-            planner.lose(draft, key, "server")
-        elif run.status is StageStatus.QUEUED:
-            draft.ready.append(key)
+            planner.lose(draft, run.key, "server")
 
 
 def _refuse_unless_pausable(execution: Execution) -> None:

@@ -97,6 +97,11 @@ class Gates:
 
     def let_in(self, freed: Mapping[str, int | None]) -> None:
         """So many slots of these pools are free; None: look at all that wait for it."""
+        self.let_in_here(freed)
+        self._changes.others.slots(freed)
+
+    def let_in_here(self, freed: Mapping[str, int | None]) -> None:
+        """The same for what is parked in this process."""
         for pool, count in freed.items():
             self._let_in(Gate("pool", pool), count)
 

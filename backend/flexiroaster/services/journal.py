@@ -8,7 +8,7 @@ somebody reads the log. What a killed process still had is told at the next star
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flexiroaster.bus.port import Bus
 from flexiroaster.engine.events import Event
@@ -62,6 +62,16 @@ class Journal:
         with self._database.read() as connection:
             self._untold = [event for event in progress.untold(connection, LONGEST_DELAY) if is_told(event)]
         self.flush()
+
+    def tell_late(self, tx: Transaction, since: datetime, until: datetime) -> None:
+        """What happened between two moments and no line tells: its server died, or never heard of its own commit.
+
+        Until the commit nobody else tells such.
+        """
+        tx.fetch("lock_gate", ("journal",))
+        found = progress.untold_between(tx.sa, since, until)
+        self._untold = [event for event in found if is_told(event)] + self._untold
+        self.write(tx)
 
     def _written(self, lines: Sequence[LogEntry]) -> None:
         self._being_written = []

@@ -157,6 +157,19 @@ class LiveExecutions:
             live = self._live[execution_id] = self._load(tx.sa, execution_id)
         return live
 
+    def current(self, tx: Transaction, execution_id: str) -> Live:
+        """As the database has it, also where another server has changed it. Raises NotFound."""
+        known = self._live.get(execution_id)
+        if known is not None and progress.newest_seq(tx.sa, execution_id) != known.state.seq:
+            self.forget(execution_id)
+        return self.get(tx, execution_id)
+
+    def outdate(self, execution_id: str, seq: int) -> None:
+        """It has an event of this number: what is older is forgotten. Safe from any thread."""
+        known = self._live.get(execution_id)
+        if known is not None and known.state.seq < seq:
+            self.forget(execution_id)
+
     def keep(self, live: Live) -> None:
         self._live[live.state.execution.id] = live
 

@@ -24,9 +24,11 @@ from flexiroaster.services.children import Children, Order
 from flexiroaster.services.gates import Gates, Room
 from flexiroaster.services.handing_out import hand_out
 from flexiroaster.services.live import Live, Spilled, Version, stage_id
-from flexiroaster.store import progress
+from flexiroaster.store import leases, progress
 from flexiroaster.store.database import Transaction
+from flexiroaster.store.leases import Held, Renewed
 from flexiroaster.store.progress import KeptArtifact, LogEntry
+from flexiroaster.store.workers import aside
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +112,15 @@ class StageRuns:
         gates: Gates,
         *,
         owner: str,
+        lease: timedelta | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self._lease = lease or LEASE
+        self.clock_ahead = timedelta()
+        """How far the database's clock, by which leases go, is ahead of ours."""
+        self.held: Callable[[], Sequence[Held]] = lambda: ()
+        """What runs here at this moment."""
+        self.on_renewed: Callable[[Renewed], None] = lambda renewed: None
         self._changes = changes
         self._children = children
         self._gates = gates
@@ -188,9 +197,10 @@ class StageRuns:
         self._changes.change(claimed.execution_id, decide)
 
     def renew_leases(self) -> None:
-        """Say that this process is alive."""
-        until = self._changes.clock() + LEASE
-        self._changes.database.write(lambda tx: progress.renew_leases(tx, self._owner, until))
+        """Say that what runs here is alive; hear of what is to stop."""
+        held = self.held()
+        database = self._changes.database
+        self.on_renewed(aside(database, lambda connection: leases.renew(connection, self._owner, held, self._lease)))
 
     def write_logs(self, entries: Sequence[LogEntry]) -> None:
         """Lines of stages that still run, and whatever else waits to be told."""
@@ -270,7 +280,7 @@ class StageRuns:
         plan = draft.plan
         if plan.gated and planner.has_gate(plan, key) and not self._gates.open(batch.room, live, draft, key):
             return None
-        run = planner.claim(draft, key, self._owner, draft.now + LEASE)
+        run = planner.claim(draft, key, self._owner, draft.now + self._lease + self.clock_ahead)
         return None if run is None else Claimed(live, key, run, live.items.get(key) if key.index else None)
 
 
@@ -297,7 +307,7 @@ class _Batch:
     def draft(self, execution_id: str) -> tuple[Live, Draft]:
         found = self.drafts.get(execution_id)
         if found is None:
-            live = self._changes.touch(self.tx, self.tally, execution_id)
+            live = self._changes.touch(self.tx, self.tally, execution_id, trusting=True)
             found = self.drafts[execution_id] = live, self._changes.draft(live)
         return found
 

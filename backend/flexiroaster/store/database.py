@@ -8,7 +8,6 @@ arrive together share one commit.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,10 +34,8 @@ class StoreUnavailable(FlexiRoasterError):
     code = "database_unavailable"
 
 
-SERVER_PATIENCE_SECONDS = 5.0
-"""How long a start waits for the server before it: PostgreSQL notices a moment late that a process has ended."""
-LOOK_SECONDS = 0.05
-
+CONFLICT_TRIES = 10
+"""Of a transaction that another server's stood in the way of: the database has undone one of both."""
 GROUP_LIMIT = 200
 """Operations that may share one commit: bounds how long a reader's snapshot and a waiting caller lag behind."""
 
@@ -184,12 +181,19 @@ class Writer:
         try:
             if len(group) == 1 or self._attempt(group) is not None:
                 for ticket in group:
-                    ticket.error = self._attempt([ticket])
+                    ticket.error = self._attempt_again(ticket)
         finally:
             for ticket in group:
                 ticket.settled = True
                 if ticket.turn is not None:
                     ticket.turn.release()
+
+    def _attempt_again(self, ticket: _Ticket[Any]) -> BaseException | None:
+        for _ in range(CONFLICT_TRIES):
+            error = self._attempt([ticket])
+            if error is None or not self._dialect.is_conflict(error):
+                break
+        return error
 
     def _attempt(self, group: list[_Ticket[Any]]) -> BaseException | None:
         """One transaction for the whole group; answers the error that undid it, None when it is committed."""
@@ -203,7 +207,7 @@ class Writer:
             self._dialect.commit(raw)
         except BaseException as error:
             self._undo(group)
-            reason = self._dialect.unavailable(error)
+            reason = None if self._dialect.is_conflict(error) else self._dialect.unavailable(error)
             if reason is None:
                 return error
             self.trouble = reason
@@ -259,7 +263,6 @@ class Database:
         self._dialect = dialect
         self._wait_for_disk = wait_for_disk
         self._writer = Writer(engine, dialect)
-        self._server: sa.Connection | None = None
 
     @classmethod
     def open(cls, url: str, *, wait_for_disk: bool = False) -> Database:
@@ -312,30 +315,6 @@ class Database:
         """
         return self._writer.run(operation, durable=durable or self._wait_for_disk, on_failure=on_failure)
 
-    def become_only_server(self) -> None:
-        """Raises ConfigurationError when another server works on this database; safe to call twice."""
-        if self._server is None:
-            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            if not self._locked_within(connection, SERVER_PATIENCE_SECONDS):
-                connection.close()
-                raise ConfigurationError(
-                    "Another FlexiRoaster server works on the database of FLEXIROASTER_DATABASE_URL. "
-                    "Stop it first, or give this one a database of its own."
-                )
-            self._server = connection
-
-    def _locked_within(self, connection: sa.Connection, seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while not self._dialect.lock_for_server(connection):
-            if time.monotonic() > end:
-                return False
-            time.sleep(LOOK_SECONDS)
-        return True
-
     def close(self) -> None:
-        if self._server is not None:
-            self._server.invalidate()  # closes it for good: the server's lock goes with it
-            self._server.close()
-            self._server = None
         self._writer.close()
         self.engine.dispose()

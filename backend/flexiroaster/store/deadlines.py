@@ -19,11 +19,18 @@ def insert(connection: sa.Connection, execution_id: str, due: Mapping[int, datet
     connection.execute(sa.insert(deadlines), rows)
 
 
-def ahead(connection: sa.Connection, execution_id: str | None = None) -> list[tuple[str, int, datetime]]:
-    """Execution, position and moment of those that nobody has missed; of one execution, or of all that go on."""
+def ahead(
+    connection: sa.Connection, execution_id: str | None = None, *, before: datetime | None = None
+) -> list[tuple[str, int, datetime]]:
+    """Execution, position and moment of those that nobody has missed; of one execution, or of all that go on.
+
+    `before` leaves out those that are due later.
+    """
     query = sa.select(deadlines.c.execution_id, deadlines.c.position, deadlines.c.due_at).where(
         deadlines.c.missed_at.is_(None)
     )
+    if before is not None:
+        query = query.where(deadlines.c.due_at < before)
     if execution_id is None:
         query = query.join(executions, executions.c.id == deadlines.c.execution_id)
         query = query.where(executions.c.ended_at.is_(None))

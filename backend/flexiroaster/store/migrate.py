@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK = 0x666C657869  # "flexi"
 HEAD = "0001"
 """The newest revision; a test holds it against the migration files, so that a start need not load Alembic."""
 
@@ -26,8 +27,12 @@ def upgrade(database: Database) -> bool:
     from alembic import command
 
     config = alembic_config()
-    _refuse_newer(config, current)
     with database.engine.connect() as connection:
+        if database.dialect == "postgresql":  # several servers may be started at once
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+            if (current := revision(database)) == HEAD:
+                return False
+        _refuse_newer(config, current)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()

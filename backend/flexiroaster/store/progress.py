@@ -256,14 +256,10 @@ def started_before(tx: Transaction, pipeline_id: str, idempotency_key: str) -> t
     return (str(found[0][0]), int(found[0][1]), found[0][2]) if found else None
 
 
-def renew_leases(tx: Transaction, owner: str, until: datetime) -> None:
-    tx.put("renew_leases", [(tx.moment(until), owner)])
-
-
 def end_as_failed(tx: Transaction, execution_id: str, error: StageError, now: datetime) -> None:
     """End an execution without its plan: for one that cannot be loaded. Its events tell of it as of any other end."""
     table, run, what = executions.c, stage_runs.c, error.to_json()
-    told = _Teller(execution_id, _newest_seq(tx.sa, execution_id), now)
+    told = _Teller(execution_id, newest_seq(tx.sa, execution_id), now)
     of_execution = run.execution_id == execution_id
     waiting = of_execution & (run.idx > 0) & (run.status == S.QUEUED.value)
     for stage, count in tx.sa.execute(sa.select(run.stage, sa.func.count()).where(waiting).group_by(run.stage)):
@@ -318,6 +314,8 @@ BEGUN = [status.value for status in (S.RUNNING, S.CANCELLING, S.RETRYING, S.WAIT
 
 def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
     """With the stages and the items that have begun."""
+    # Before everything else: who reads an older state with a newer number would not be found out when it writes.
+    seq = newest_seq(connection, execution_id)
     row = connection.execute(sa.select(executions).where(executions.c.id == execution_id)).mappings().one_or_none()
     if row is None:
         return None
@@ -331,7 +329,7 @@ def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
     if under_way:
         found = items.counts(connection, execution_id)
         groups = {position: items.group_of(found.get(position, {})) for position in under_way}
-    return ExecutionState(_execution(row), known, _newest_seq(connection, execution_id), still_open, groups)
+    return ExecutionState(_execution(row), known, seq, still_open, groups)
 
 
 def load_run(connection: sa.Connection, execution_id: str, key: Key) -> StageRun | None:
@@ -344,7 +342,7 @@ def load_run(connection: sa.Connection, execution_id: str, key: Key) -> StageRun
     return None if row is None else _stage_run(row)
 
 
-def _newest_seq(connection: sa.Connection, execution_id: str) -> int:
+def newest_seq(connection: sa.Connection, execution_id: str) -> int:
     return connection.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.execution_id == execution_id)) or 0
 
 
@@ -357,13 +355,20 @@ def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
     told = sa.select(logs.c.execution_id, logs.c.seq, logs.c.at).where(logs.c.seq.is_not(None))
     newest = connection.execute(told.order_by(logs.c.id.desc()).limit(1)).first()
     since = datetime.min.replace(tzinfo=UTC) if newest is None else newest.at - delay
-    known = {(row.execution_id, row.seq) for row in connection.execute(told.where(logs.c.at >= since))}
+    return untold_between(connection, since, datetime.max.replace(tzinfo=UTC))
+
+
+def untold_between(connection: sa.Connection, since: datetime, until: datetime) -> list[Event]:
+    """Events of that time which no log line tells."""
+    told = sa.select(logs.c.execution_id, logs.c.seq).where(logs.c.seq.is_not(None), logs.c.at >= since)
+    known = {(row.execution_id, row.seq) for row in connection.execute(told)}
     query = (
         sa.select(events, executions.c.pipeline_id)
         .join(executions, executions.c.id == events.c.execution_id)
         .where(
             executions.c.ended_at.is_(None) | (executions.c.ended_at >= since),
             events.c.at >= since,
+            events.c.at <= until,
             (sa.func.coalesce(events.c.idx, 0) == 0) | events.c.type.not_in(sorted(NOT_TOLD_OF_ITEMS)),
         )
         .order_by(events.c.at, events.c.execution_id, events.c.seq)

@@ -370,6 +370,26 @@ rate_limits = Table(
     Column("full_at", UtcDateTime, nullable=False),  # when nothing of what was started counts any more
 )
 
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),  # as leases name it; a new one at each start
+    Column("kind", String(16), nullable=False),  # server
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String(40), nullable=False),  # of FlexiRoaster
+    Column("folder", String(64)),  # names its data folder, which one process has at a time
+    Column("shares", Json, nullable=False),  # what all on one database must have in common, as digests
+    Column("concurrency", Integer, nullable=False),
+    Column("running", Integer, nullable=False, server_default="0"),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("alive_until", UtcDateTime, nullable=False),
+    Column("stopping_at", UtcDateTime),  # since when it takes no more work, or is to take none
+    Column("lost_at", UtcDateTime),  # when others took over what it had
+)
+"""Who works on this database. Times are the database's own: the clocks of several machines differ."""
+
 users = Table(
     "users",
     metadata,

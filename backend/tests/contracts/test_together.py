@@ -45,7 +45,7 @@ def test_puts_of_one_statement_become_one() -> None:
             Put("update_execution", [row("update_execution", "a")], STALE),
             Put("set_outputs", [row("set_outputs", "a")], None),
         ],
-        [Put("renew_leases", [("2026-01-01", "owner")], None)],
+        [Put("cancel_queued_items", [("enough", "2026-01-01", "a", 0)], None)],
     ],
     ids=["one row twice", "inserted and updated", "by two statements", "many rows at once"],
 )

@@ -7,19 +7,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from flexiroaster.artifacts.disk import DiskArtifacts
-from flexiroaster.bus.local import LocalBus
+from flexiroaster.composition import make_bus
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
 from flexiroaster.runtime.attempt import Attempt
 from flexiroaster.runtime.conditions import REALITY, Conditions
-from flexiroaster.runtime.embedded import Embedded, Limits
+from flexiroaster.runtime.embedded import Embedded, Limits, Seat
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.stage_runs import Claimed, Ended
 from flexiroaster.services.starting import Started
@@ -63,21 +63,26 @@ class TestEngine:
     folder: Path
     concurrency: int = 4
     conditions: Conditions = REALITY
+    lease: timedelta | None = None
+    name: str = "one"
     seen: list[Event] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        self.bus = LocalBus()
+        self.bus, notices = make_bus(self.database)
         self.bus.subscribe(self._see)
         self.artifacts = DiskArtifacts(self.folder / "artifacts")
         registry = StageRegistry({**BUILT_IN, "act": f"{__name__}:ActStage"})
         limits = Limits(
             artifact_dir=self.folder / "artifacts",
             data_dirs=(self.folder,),
-            scratch_root=self.folder / "scratch",
+            scratch_root=self.folder / "scratch" / self.name,
             concurrency=self.concurrency,
         )
-        self.embedded = Embedded(self.database, self.bus, self.artifacts, registry, limits, self.conditions)
+        seat = Seat("test", lease=self.lease)
+        self.embedded = Embedded(
+            self.database, self.bus, self.artifacts, registry, limits, self.conditions, notices=notices, seat=seat
+        )
 
     @property
     def executions(self) -> Executions:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flexiroaster.runtime import worker
+from flexiroaster.services import stage_runs
 from flexiroaster.store.database import Database
 from tests.runtime.engine import PATIENCE, Gate, TestEngine, running
 
@@ -52,7 +53,7 @@ def test_what_does_not_end_within_the_grace_is_handed_back(database: Database, t
 def test_leases_are_renewed_until_the_last_stage_has_ended(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "LEASE", timedelta(milliseconds=30))
+    monkeypatch.setattr(stage_runs, "LEASE", timedelta(milliseconds=30))
     gate = Gate()
     with running(database, tmp_path) as engine:
         execution = engine.execute({"a": {"type": "act", "needs": [], "config": engine.act(gate)}})

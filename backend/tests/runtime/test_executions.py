@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from flexiroaster.engine.errors import ConfigurationError, Conflict, InvalidInputs, NotFound, StageFailed
+from flexiroaster.engine.errors import Conflict, InvalidInputs, NotFound, StageFailed
 from flexiroaster.engine.outcome import Succeeded
 from flexiroaster.services.stage_runs import Ended, Produced
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import logs
-from tests.runtime.engine import PATIENCE, Gate, TestEngine, running
+from tests.runtime.engine import Gate, TestEngine, running
 
 RETRY: dict[str, Any] = {"retry": {"max_attempts": 3, "delay": "1ms"}}
 
@@ -384,16 +384,3 @@ def test_stage_that_ignores_its_timeout_is_recorded_without_it(
     assert engine.stage(execution, "a")["status"] == "timed_out"
     release.set()
     assert engine.run({"a": []}) == "success"
-
-
-def test_second_server_on_one_postgresql_is_refused(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = Database.open(postgres_url), Database.open(postgres_url)
-    first.become_only_server()
-    with monkeypatch.context() as impatient:
-        impatient.setattr("flexiroaster.store.database.SERVER_PATIENCE_SECONDS", 0)
-        with pytest.raises(ConfigurationError, match="Another FlexiRoaster server"):
-            second.become_only_server()
-    monkeypatch.setattr("flexiroaster.store.database.SERVER_PATIENCE_SECONDS", PATIENCE)
-    first.close()
-    second.become_only_server()  # a moment later PostgreSQL knows that the first has gone
-    second.close()

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from flexiroaster.runtime import worker
 from flexiroaster.runtime.embedded import Embedded
 from flexiroaster.services import stage_runs
 from flexiroaster.stages.base import StageContext
@@ -50,8 +49,7 @@ class Beats:
 
 @pytest.fixture(autouse=True)
 def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (worker, stage_runs):
-        monkeypatch.setattr(module, "LEASE", LEASE)
+    monkeypatch.setattr(stage_runs, "LEASE", LEASE)
 
 
 def held_for(database: Database) -> list[timedelta]:

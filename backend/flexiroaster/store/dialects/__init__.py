@@ -47,8 +47,8 @@ class Dialect(Protocol):
 
     def to_driver(self, moment: datetime | None) -> Any: ...
 
-    def lock_for_server(self, connection: sa.Connection) -> bool:
-        """Hold the server's lock for as long as this connection is open; False when another one has it."""
+    def is_conflict(self, error: BaseException) -> bool:
+        """Whether the database undid this transaction because of another one: it may be tried again at once."""
         ...
 
     def unavailable(self, error: BaseException) -> str | None:

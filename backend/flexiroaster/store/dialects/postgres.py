@@ -15,7 +15,6 @@ from flexiroaster.store.dialects import statements
 from flexiroaster.store.dialects.together import IDENTITY, Put, Statements, merged
 
 READ_CONNECTIONS = 8
-SERVER_LOCK = 0x666C657869  # "flexi"
 BY_KEY = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
 """Ways to find rows that the writer is not to take. It looks for a few rows by their keys; the planner, which cannot
 know how many rows a JSON array holds, would read the whole table.
@@ -118,8 +117,9 @@ class Postgres:
     def to_driver(self, moment: datetime | None) -> datetime | None:
         return moment
 
-    def lock_for_server(self, connection: sa.Connection) -> bool:
-        return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(SERVER_LOCK))))
+    def is_conflict(self, error: BaseException) -> bool:
+        error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        return isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure)
 
     def unavailable(self, error: BaseException) -> str | None:
         error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

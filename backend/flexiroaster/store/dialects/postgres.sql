@@ -60,9 +60,6 @@ RETURNING last_number, enabled, version;
 -- name: execution_of_key
 SELECT id, number, idempotency_digest FROM executions WHERE pipeline_id = %s AND idempotency_key = %s;
 
--- name: renew_leases
-UPDATE stage_runs SET lease_until = %s WHERE lease_owner = %s AND lease_until IS NOT NULL;
-
 -- name: put_items
 INSERT INTO foreach_items (execution_id, position, idx, value)
 SELECT %s, %s, %s::int + ord::int - 1, item::jsonb

@@ -67,8 +67,8 @@ class Sqlite:
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         return list(raw.execute(self._sql[name], parameters).fetchall())
 
-    def lock_for_server(self, connection: sa.Connection) -> bool:
-        return True  # the lock on the data folder does it
+    def is_conflict(self, error: BaseException) -> bool:
+        return False  # there is one writer
 
     def unavailable(self, error: BaseException) -> str | None:
         error = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

@@ -60,9 +60,6 @@ RETURNING last_number, enabled, version;
 -- name: execution_of_key
 SELECT id, number, idempotency_digest FROM executions WHERE pipeline_id = ? AND idempotency_key = ?;
 
--- name: renew_leases
-UPDATE stage_runs SET lease_until = ? WHERE lease_owner = ? AND lease_until IS NOT NULL;
-
 -- name: put_items
 INSERT INTO foreach_items (execution_id, position, idx, value)
 SELECT ?, ?, ? + key, value FROM json_each(?) WHERE TRUE

@@ -393,9 +393,28 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "name", name=op.f("pk_user_groups")),
     )
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("version", sa.String(length=40), nullable=False),
+        sa.Column("folder", sa.String(length=64), nullable=True),
+        sa.Column("shares", Json, nullable=False),
+        sa.Column("concurrency", sa.Integer(), nullable=False),
+        sa.Column("running", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("started_at", UtcDateTime(), nullable=False),
+        sa.Column("seen_at", UtcDateTime(), nullable=False),
+        sa.Column("alive_until", UtcDateTime(), nullable=False),
+        sa.Column("stopping_at", UtcDateTime(), nullable=True),
+        sa.Column("lost_at", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("workers")
     op.drop_table("user_groups")
     op.drop_table("deadlines")
     with op.batch_alter_table("stage_cache", schema=None) as batch_op:

@@ -1,0 +1,62 @@
+"""What another server has written, read back as it is streamed: events by their numbers, log lines by their times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from flexiroaster.engine.events import Event, EventType
+from flexiroaster.store.progress import LogEntry
+from flexiroaster.store.tables import Json, UtcDateTime
+
+MOST_LINES = 2_000
+"""Log lines that are read at once; who wants more reads the log."""
+
+
+# Arrays of PostgreSQL: one statement whatever the number of executions.
+_EVENTS = sa.text(
+    "SELECT e.execution_id, e.seq, e.at, e.type, e.stage, e.idx, e.payload, x.pipeline_id "
+    "FROM unnest(CAST(:ids AS text[]), CAST(:firsts AS int[]), CAST(:lasts AS int[])) AS w (id, first, last) "
+    "JOIN events e ON e.execution_id = w.id AND e.seq BETWEEN w.first AND w.last AND e.at >= :since "
+    "JOIN executions x ON x.id = e.execution_id ORDER BY e.at, e.execution_id, e.seq"
+).columns(at=UtcDateTime, payload=Json)
+_LINES = sa.text(
+    "SELECT l.at, l.level, l.pipeline_id, l.execution_id, l.stage, l.idx, l.attempt, l.message "
+    "FROM unnest(CAST(:ids AS text[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[])) "
+    "AS w (id, first, last) "
+    "JOIN logs l ON l.execution_id = w.id AND l.at BETWEEN w.first AND w.last ORDER BY l.id LIMIT :most"
+).columns(at=UtcDateTime)
+
+
+def events(connection: sa.Connection, wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
+    """Of each execution from a first to a last number, as far as they happened since a moment: in the order in which
+    they happened, and of their numbers.
+    """
+    ids, firsts, lasts = zip(*wanted, strict=True)
+    given = {"ids": list(ids), "firsts": list(firsts), "lasts": list(lasts), "since": since}
+    rows = connection.execute(_EVENTS, given)
+    return [
+        Event(
+            EventType(row.type),
+            row.execution_id,
+            row.pipeline_id,
+            row.seq,
+            row.at,
+            row.stage,
+            row.idx,
+            row.payload or {},
+        )
+        for row in rows
+    ]
+
+
+def lines(connection: sa.Connection, wanted: Sequence[tuple[str, datetime, datetime]]) -> list[LogEntry]:
+    """Of each execution from a first to a last moment, in the order in which they were written."""
+    ids, firsts, lasts = zip(*wanted, strict=True)
+    given = {"ids": list(ids), "firsts": list(firsts), "lasts": list(lasts), "most": MOST_LINES}
+    return [
+        LogEntry(row.at, row.level, row.message, row.pipeline_id, row.execution_id, row.stage, row.idx, row.attempt)
+        for row in connection.execute(_LINES, given)
+    ]
