@@ -303,3 +303,17 @@ it('runs again from a stage, with the version of then, after it has said what it
   await waitFor(() => expect(location()).toBe('/executions/e2'))
   expect(sent).toEqual([{ inputs: {}, rerun_of: 'e1', from_stage: 'check', version: 2 }])
 })
+
+it('lets the duration of a paused execution stand still', async () => {
+  answerExecution(
+    executionDetail({
+      status: 'paused',
+      ended_at: null,
+      paused_at: at(90),
+      reason: 'paused by ada',
+    }),
+  )
+  renderApp('/executions/e1')
+  expect(await screen.findByText('paused by ada')).toBeVisible()
+  expect(screen.getByText('1 m 30 s')).toBeVisible()
+})

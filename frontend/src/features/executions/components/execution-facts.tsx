@@ -14,7 +14,10 @@ const TICK_MS = 1000
 export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDetail'] }) {
   const { started_at, ended_at, idle_seconds, queued_seconds, usual_seconds } = execution
   const ended = hasEnded(execution.status)
-  const now = useNow(ended ? null : TICK_MS)
+  const pausedAt = execution.paused_at ?? null
+  const clock = useNow(ended || pausedAt ? null : TICK_MS)
+  // A pause is no part of the duration.
+  const now = pausedAt ? Date.parse(pausedAt) : clock
   const seconds =
     started_at && !ended_at
       ? (now - Date.parse(started_at)) / 1000 - idle_seconds

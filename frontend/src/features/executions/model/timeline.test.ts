@@ -91,12 +91,14 @@ it('shows where a success has come from, and what a handler is for', () => {
       stageRun('load', { status: 'success', reused_from: 'e0' }),
       stageRun('price', { status: 'success', cached_from: 'e0', reason: 'taken from #1' }),
       stageRun('tidy', { status: 'success', phase: 'finally' }),
+      stageRun('undo', { phase: 'compensation' }),
     ],
     0,
   )
   expect(rows.map(({ status, note, group }) => [status, note, group])).toEqual([
     ['reused', 'reused from an earlier execution', null],
     ['cached', 'taken from #1', null],
+    ['pending', null, 'Undoing what was done'],
     ['success', null, 'At the end'],
   ])
 })

@@ -26,12 +26,12 @@ export type TimelineRow = {
 
 export type Timeline = { rows: TimelineRow[]; scale: TimeScale; criticalPath: string[] }
 
-/** Rows in the order of the definition, so that none jumps while stages start. */
+/** Rows in the order of the definition, so that none jumps while stages start; handlers after the stages. */
 export function buildTimeline(stages: readonly StageRun[], now: number): Timeline {
   const criticalPath = findCriticalPath(stages)
   const critical = new Set(criticalPath)
   const many = new Set(stages.filter((run) => run.index > 0).map((run) => run.stage))
-  const rows = stages.map((run) => {
+  const rows = inPhases(stages).map((run) => {
     const work = run.started_at === null ? null : toSpan(run.started_at, run.ended_at, now)
     return {
       stage: run.stage,
@@ -49,6 +49,12 @@ export function buildTimeline(stages: readonly StageRun[], now: number): Timelin
   })
   const spans = rows.flatMap(({ wait, work }) => [wait, work].filter((span) => span !== null))
   return { rows, scale: new TimeScale(spans), criticalPath }
+}
+
+const PHASES: StageRun['phase'][] = ['main', 'compensation', 'on_failure', 'on_success', 'finally']
+
+function inPhases(stages: readonly StageRun[]): StageRun[] {
+  return stages.toSorted((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase))
 }
 
 function toSpan(from: string, to: string | null, now: number): Span {
