@@ -17,7 +17,7 @@ from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import STAGE_FINAL
 from flexiroaster.services import integrity
-from flexiroaster.store.database import Database
+from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import HEAD, revision
 from flexiroaster.store.tables import artifacts, executions, stage_runs
 
@@ -69,6 +69,8 @@ class DatabaseDoctor:
             yield from self._leases()
             yield from self._ended()
             yield from self._artifacts(artifacts_folder)
+        except StoreUnavailable as error:
+            yield Finding("database", "error", str(error), "Start it, or correct FLEXIROASTER_DATABASE_URL.")
         except SQLAlchemyError as error:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             yield Finding("database", "error", f"It does not answer: {cause}.", "Start it, or put back a copy of it.")

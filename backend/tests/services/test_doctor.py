@@ -184,6 +184,14 @@ def test_no_tables_and_no_database(tmp_path: Path) -> None:
     broken.close()
 
 
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    away = Database.open("postgresql://nobody@127.0.0.1:1/nothing")
+    (finding,) = DatabaseDoctor(away, serving=False).look(10, tmp_path)
+    assert (finding.check, finding.level) == ("database", "error")
+    assert finding.message.startswith("The database does not answer")
+    away.close()
+
+
 def test_space_is_told_once_for_each_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other"
     other.mkdir()
