@@ -141,10 +141,10 @@ def test_one_that_cannot_be_retried_keeps_no_other_from_it(idle: TestEngine, mon
     bulk(idle).cancel(ExecutionFilter(ids=ids))
     retry = idle.executions.retry
 
-    def first_one_twice(id: str, actor: str | None = None) -> Any:
+    def first_one_twice(id: str, actor: str | None = None, **more: Any) -> Any:
         if id == ids[0]:
-            retry(id, actor)
-        return retry(id, actor)
+            retry(id, actor, **more)
+        return retry(id, actor, **more)
 
     monkeypatch.setattr(idle.executions, "retry", first_one_twice)
     refused, done = bulk(idle).retry(ExecutionFilter(pipeline_id=pipeline)).treated
