@@ -27,7 +27,7 @@ def run(data: Path | None) -> list[Row]:
     if path is not None and path.exists():
         rows += measure("ai_failure_synthetic", read(path), TRUTH_OF_DATA)
     for seed in SEEDS:
-        invented = history(seed)
+        invented = history(seed, pipelines=30, days=75)
         first = int(0.7 * len(invented.runs))
         truth = scores(invented.truth[first:], [run.failed for run in invented.runs[first:]])
         rows += measure(f"ai_failure_invented_{seed}", invented.runs, truth.auc or 0.0)
@@ -67,6 +67,7 @@ def measure(workload: str, runs: list[Run], truth: float) -> list[Row]:
     error, named = off(durations), name_median(runs, first)
     return [
         *failure_rows(workload, learned, base, naive, truth),
+        *retry_rows(workload, runs, first, predicted),
         Row(workload, "seconds_relative_error", error, "", named, at_most=named["name median"], better="lower"),
         Row(workload, "seconds_p90_share", covered(durations), at_least=0.88, at_most=0.92),
         Row(workload, "prediction", median(seconds) * 1000, "ms", at_most=20.0),
@@ -82,6 +83,28 @@ def failure_rows(workload: str, learned: Scores, base: Scores, naive: Scores, tr
         Row(workload, "ece", learned.ece, "", {"prior": base.ece}, at_most=0.01, better="lower"),
         Row(workload, "brier", learned.brier, "", {"previous": naive.brier, "prior": base.brier}, better="lower"),
         Row(workload, "average_precision", learned.average_precision or 0.0, "", precision),
+    ]
+
+
+def retry_rows(workload: str, runs: list[Run], first: int, predicted: list[float]) -> list[Row]:
+    """Of attempts after a failed one: whether they succeed, beside the share of their attempt number."""
+    known: dict[int, list[bool]] = {}
+    for run in runs[:first]:
+        known.setdefault(run.attempt, []).append(not run.failed)
+    shares = {attempt: sum(values) / len(values) for attempt, values in known.items()}
+    rows = [
+        (1.0 - value, shares.get(run.attempt, 0.5), not run.failed)
+        for run, value in zip(runs[first:], predicted, strict=True)
+        if run.attempt > 1
+    ]
+    happened = [success for _, _, success in rows]
+    learned = scores([value for value, _, _ in rows], happened)
+    by_number = scores([share for _, share, _ in rows], happened)
+    skill = 1.0 - learned.brier / by_number.brier
+    return [
+        Row(workload, "retry_ece", learned.ece, "", {"attempt number": by_number.ece}, at_most=0.03, better="lower"),
+        Row(workload, "retry_brier_skill", skill, "", {"attempt number": 0.0}, at_least=0.15),
+        Row(workload, "retry_auc", learned.auc or 0.0, "", {"attempt number": by_number.auc or 0.0}),
     ]
 
 

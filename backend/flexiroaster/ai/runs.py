@@ -68,6 +68,8 @@ class Run:
     """The stages that this one waited for."""
     attributes: Mapping[str, float] = field(default_factory=dict)
     """Further numbers that were known before the start."""
+    categories: Mapping[str, str] = field(default_factory=dict)
+    """Further texts that were known before the start: a team, a branch, a machine type."""
 
     @property
     def failed(self) -> bool:
@@ -112,4 +114,4 @@ _ALIASES = {"run_id": "execution", "execution_id": "execution", "stage_kind": "k
 _CONVERT: dict[str, Any] = {
     item.name: {"float": _number, "float | None": _number, "int": int, "str": _text}.get(str(item.type))
     for item in fields(Run)
-} | {"status": _text, "needs": tuple, "attributes": dict}
+} | {"status": _text, "needs": tuple, "attributes": dict, "categories": dict}

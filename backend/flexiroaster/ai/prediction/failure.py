@@ -19,17 +19,24 @@ CANDIDATES = ("prior", "logistic", "trees")
 
 @dataclass(frozen=True, slots=True)
 class FailurePrediction:
-    """`low` to `high` holds the middle 80 % of what the probability may be, given how much is known."""
-
     probability: float
-    low: float
-    high: float
+    weight: float
+    """As many runs as the answer stands on."""
     model: str
     """Which candidate answered: `prior`, `logistic` or `trees`."""
     words: str
     """The counts behind it, for a person; says so when there is too little data."""
     values: Sequence[float] = field(repr=False)
     """The features, to be stored with the prediction."""
+
+    @property
+    def low(self) -> float:
+        """`low` to `high` holds the middle 80 % of what the probability may be, given how much is known."""
+        return interval(self.probability, self.weight)[0]
+
+    @property
+    def high(self) -> float:
+        return interval(self.probability, self.weight)[1]
 
 
 @dataclass(slots=True)
@@ -102,8 +109,7 @@ class Failures:
         value = self.probability(values)
         # A learned answer stands on the runs of other stages too.
         weight = self.history.prior.weight(run) * (1.0 if model == "prior" else 3.0)
-        low, high = interval(value, weight)
-        return FailurePrediction(value, low, high, model, self._words(run), values)
+        return FailurePrediction(value, weight, model, self._words(run), values)
 
     def probability(self, values: Sequence[float]) -> float:
         return cold(values) if self.trained is None else self.trained.probability(self.race.leader, values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -138,7 +139,7 @@ class History:
         values += self._of_all(run, stage, at)
         values += self._of_execution(run, at)
         values += self._of_size(run, stage, at)
-        values += [run.attributes.get(name, math.nan) for name in self.attributes]
+        values += [known(run, name) for name in self.attributes]
         return values
 
     def _of_stage(self, run: Run, stage: StageState, above: float) -> list[float]:
@@ -392,6 +393,13 @@ class History:
         if state is None:
             state = scopes[key] = Scope(half_lives)
         return state
+
+
+def known(run: Run, attribute: str) -> float:
+    """A category is as good as any number of its own for trees, which can cut it out."""
+    if attribute in run.categories:
+        return zlib.crc32(run.categories[attribute].encode()) / 2**32
+    return float(run.attributes.get(attribute, math.nan))
 
 
 def new_stage() -> StageState:

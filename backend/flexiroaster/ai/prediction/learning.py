@@ -19,8 +19,10 @@ Matrix = Any
 LARGEST = 1e308
 """Stands for an infinite threshold (known or unknown, nothing else), which JSON cannot write."""
 
-ROUNDS, LEAVES, RATE = 200, 10, 0.04
-"""Many small trees: with one failure in twenty runs, larger ones learn single incidents by heart."""
+RATE = 0.04
+FEWEST_ROUNDS, MOST_ROUNDS = 150, 300
+FEWEST_LEAVES, MOST_LEAVES = 8, 20
+"""Small trees while failures are few, or they learn single incidents by heart: a leaf more per 150 failures."""
 
 
 @contextmanager
@@ -77,10 +79,11 @@ def fit_logistic(x: Matrix, failed: Sequence[bool], weights: Matrix) -> Linear:
 def fit_trees(x: Matrix, failed: Sequence[bool], seed: int) -> Trees:
     """Every row weighs alike: weights make scikit-learn's binning of the columns slower than all the rest."""
     np = library("numpy")
+    rarer = min(sum(failed), len(failed) - sum(failed))
     fitted = library("sklearn.ensemble").HistGradientBoostingClassifier(
         learning_rate=RATE,
-        max_iter=ROUNDS,
-        max_leaf_nodes=LEAVES,
+        max_iter=max(FEWEST_ROUNDS, min(MOST_ROUNDS, rarer // 10)),
+        max_leaf_nodes=max(FEWEST_LEAVES, min(MOST_LEAVES, rarer // 150)),
         min_samples_leaf=max(10, min(60, len(x) // 100)),
         l2_regularization=8.0,
         max_features=0.3,

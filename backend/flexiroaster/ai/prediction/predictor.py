@@ -113,7 +113,7 @@ class Predictor:
     def fit(self, history: Iterable[Row]) -> Predictor:
         """Forget everything, then learn from these runs, in any order. Too few of them leave the prior to answer."""
         runs = sorted(map(Run.of, history), key=lambda run: run.started_at)
-        names = {name for run in runs[-20_000:] for name in run.attributes}
+        names = {name for run in runs[-20_000:] for name in (*run.attributes, *run.categories)}
         self.attributes = tuple(sorted(names)[:MOST_ATTRIBUTES])
         self._levels.clear()
         of_level = Counter(run.stage != "" for run in runs)

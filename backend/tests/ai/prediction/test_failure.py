@@ -63,6 +63,16 @@ def test_outcome_and_end_of_the_run_itself_are_no_feature() -> None:
     assert same(history.features(run(1, failed=True)), history.features(run(1, ended_at=None, status="")))
 
 
+def test_attributes_are_numbers_categories_or_unknown() -> None:
+    history = History(("files", "team", "never"))
+    told = run(1, attributes={"files": 3, "other": 1.0}, categories={"team": "red"})
+    files, team, never = history.features(told)[-3:]
+    assert files == 3.0
+    assert 0 <= team <= 1
+    assert math.isnan(never)
+    assert history.features(run(1, categories={"team": "blue"}))[-2] != team
+
+
 # --- The prior -------------------------------------------------------------------------------------------------------
 
 
