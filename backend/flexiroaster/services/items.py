@@ -11,6 +11,7 @@ from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.stage_runs import Claimed
 from flexiroaster.store import items as rows
 from flexiroaster.store.database import Transaction
+from flexiroaster.store.progress import StaleState
 
 REOPENED_AT_ONCE = 5_000
 READ_AT_ONCE = 500
@@ -110,6 +111,8 @@ class Items:
             draft = self._changes.draft(self._changes.touch(tx, tally, claimed.execution_id))
             if not planner.is_current(draft, claimed.key, claimed.run.attempt, owner):
                 raise NotHeld
+            if not rows.is_held(tx, claimed.execution_id, claimed.key, claimed.run.attempt, owner):
+                raise StaleState(claimed.execution_id)  # memory does not know yet who took it away
             write(tx)
 
         self._changes.write(operation, tally)

@@ -74,6 +74,18 @@ class FailedItem:
     error: Any
 
 
+def is_held(tx: Transaction, execution_id: str, key: Key, attempt: int, owner: str) -> bool:
+    """Whether a stage run is in these hands; if so, nobody takes it away before this transaction has ended."""
+    table = stage_runs.c
+    query = (
+        sa.select(table.attempt, table.lease_owner)
+        .where(table.execution_id == execution_id, table.position == key.position, table.idx == key.index)
+        .where(table.status.in_([S.RUNNING.value, S.CANCELLING.value]))
+        .with_for_update()
+    )
+    return tx.sa.execute(query).one_or_none() == (attempt, owner)
+
+
 def put(tx: Transaction, new: NewItems) -> None:
     """Rows that are there already begin anew; the number of their attempt is kept."""
     place = (new.execution_id, new.position)
