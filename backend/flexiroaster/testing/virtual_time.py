@@ -34,6 +34,11 @@ class VirtualTime:
     def stop(self) -> None:
         self._heap.clear()
 
+    @property
+    def next_moment(self) -> datetime | None:
+        """When the next call is due."""
+        return self._heap[0][0] if self._heap else None
+
     def next_due(self, until: datetime) -> Callback | None:
         """The next call that is due by then: the clock is at its moment when it is answered."""
         if not self._heap or self._heap[0][0] > until:

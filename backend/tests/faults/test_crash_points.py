@@ -23,7 +23,7 @@ from tests.faults.scenarios import Stops, Story, Waits, Work
 Manner = Literal["death", "error"]
 CHUNKS = 4
 EVERY_INSIDE = 5
-SAMPLES = 40
+SAMPLES = 30
 STORIES: dict[str, Callable[[], Story]] = {"work": Work, "waits": Waits, "stops": Stops}
 
 
