@@ -187,10 +187,16 @@ class Embedded:
             self.presence.look_soon()
             rescuer.one_has_gone()
 
-        look = self.presence.look_soon
-        fleet.connect(changes, gates, on_work=rescuer.look_soon, on_come=look, on_gone=gone)
+        fleet.connect(
+            changes,
+            gates,
+            is_running=self.worker.holds,
+            on_work=rescuer.look_soon,
+            on_look=self.presence.look_soon,
+            on_gone=gone,
+        )
         self.presence.on_look = fleet.see
-        notices.on_trouble = rescuer.missed_something
+        notices.on_trouble = lambda: fleet.missed_something(rescuer.missed_something)
 
     @property
     def has_others(self) -> bool:

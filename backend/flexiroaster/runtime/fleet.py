@@ -23,6 +23,7 @@ class Fleet:
     def __init__(self, notices: Notices) -> None:
         self._notices = notices
         self._known: set[str] = set()
+        self._forget: Callable[[], None] = lambda: None
 
     @property
     def present(self) -> bool:
@@ -33,20 +34,23 @@ class Fleet:
         changes: Changes,
         gates: Gates,
         *,
+        is_running: Callable[[Work], bool],
         on_work: Callable[[], None],
-        on_come: Callable[[], None],
+        on_look: Callable[[], None],
         on_gone: Callable[[], None],
     ) -> None:
-        """What is to be done when others have more work than they come to, when one has come, and when one has gone:
-        called in the listening thread.
+        """What is to be done when others have more work than they come to, when a look at the own row and at what runs
+        here is due, and when another has gone: called in the listening thread.
         """
+        self._forget = changes.live.forget_all
 
         def outdate(items: list[Any]) -> None:
             for execution_id, _, last in items:
                 changes.live.outdate(execution_id, last)
 
         def stop(items: list[Any]) -> None:
-            changes.dispatch.stop([Work(execution_id, Key(*key)) for execution_id, *key in items])
+            if any(is_running(Work(execution_id, Key(*key))) for execution_id, *key in items):
+                on_look()  # by which it is seen what is to stop: the message may be old
 
         def slots(items: list[Any]) -> None:
             for pool, count in items:
@@ -58,9 +62,9 @@ class Fleet:
         self._notices.hear("stop", stop)
         self._notices.hear("slots", slots)
         self._notices.hear("work", lambda _: on_work())
-        self._notices.hear("gap", lambda _: on_work())
+        self._notices.hear("gap", lambda _: self.missed_something(on_work))
         self._notices.hear("gone", lambda _: on_gone())
-        self._notices.hear("here", lambda _: self._come(on_come))
+        self._notices.hear("here", lambda _: self._come(on_look))
 
     def see(self, judge: Judge) -> None:
         """Who is there at this moment."""
@@ -68,7 +72,14 @@ class Fleet:
         if {row.id for row in others} != self._known:
             self._known = {row.id for row in others}
             log.info("fleet.changed", others=[f"{row.host}:{row.pid}" for row in others])
+        if self._notices.others and not others:
+            self._forget()  # what they changed at last, before memory is trusted again
         self._notices.others = bool(others)
+
+    def missed_something(self, on_work: Callable[[], None]) -> None:
+        """Messages did not arrive."""
+        self._forget()
+        on_work()
 
     def say_here(self) -> None:
         """This server has come."""
@@ -90,6 +101,6 @@ class Fleet:
         if self.present:
             self._notices.tell("slots", list(freed.items()))
 
-    def _come(self, on_come: Callable[[], None]) -> None:
+    def _come(self, on_look: Callable[[], None]) -> None:
         self._notices.others = True  # at once: whoever comes may change something before we have looked
-        on_come()
+        on_look()

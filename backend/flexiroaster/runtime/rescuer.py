@@ -80,6 +80,7 @@ class Rescuer:
     def missed_something(self) -> None:
         """The database was away: what was committed at the last moment may be known to nobody."""
         self._presence.troubled()
+        self._gone_until = time.monotonic() + GONE_SECONDS
         if self._missed_since is None:
             self._missed_since = self._clock()
         self._looks = 0

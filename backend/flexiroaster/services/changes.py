@@ -246,7 +246,7 @@ class Changes:
 
     def _is_old_news(self, execution_id: str, key: Key) -> bool:
         """Whether nothing can be due there: most queue timeouts are forgotten so, without a transaction."""
-        known = self.live.known(execution_id)
+        known = None if self.others.present else self.live.known(execution_id)
         if known is not None:
             run = known.state.runs.get(key)
             return run is None or run.due_at is None or run.due_at > self.clock()

@@ -22,7 +22,7 @@ class Ends:
         self._database = database
         self._waiting: dict[str, list[Callback]] = {}
         self._lock = threading.Lock()
-        bus.subscribe(self._hear)
+        bus.subscribe(self._hear, wanted=lambda: bool(self._waiting))
 
     def of(self, execution_id: str) -> EndRow | None:
         """How it ended; None while it has not. Raises NotFound."""

@@ -180,6 +180,10 @@ class LiveExecutions:
     def forget(self, execution_id: str) -> None:
         self._live.pop(execution_id, None)
 
+    def forget_all(self) -> None:
+        """What others have changed meanwhile is not known. Safe from any thread."""
+        self._live.clear()
+
     def newest(self, pipeline_id: str) -> tuple[int, Version] | None:
         """The newest version as far as this process remembers."""
         number = self._newest.get(pipeline_id)
