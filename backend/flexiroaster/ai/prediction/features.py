@@ -24,8 +24,8 @@ def _shares(scope: str, of: str, spans: tuple[str, ...]) -> list[Feature]:
 
 FEATURES: tuple[Feature, ...] = (
     Feature("attempt", "attempt", "count"),
-    Feature("prior", "usual share of failures, weighted by recency", "share"),
-    Feature("prior_above", "usual share of failures of the pipeline", "share"),
+    Feature("prior", "share of failures of the stage, weighted by recency", "share"),
+    Feature("prior_above", "share of failures of the pipeline's latest runs", "share"),
     # This stage
     Feature("stage_runs", "earlier runs of the stage", "log count"),
     Feature("stage_last", "share of failures among the newest runs of the stage", "share"),

@@ -9,8 +9,10 @@ from flexiroaster.ai.runs import Run
 
 STRENGTH = 4.0
 """As many runs as the level above counts for."""
-HALF_LIVES = {"all": 2000.0, "kind": 500.0, "pipeline": 30.0, "stage": 7.0}
-"""Runs after which an outcome counts half. A stage changes faster than all of them together."""
+HALF_LIVES = {"all": 200.0, "kind": 20.0, "pipeline": 7.0, "stage": 7.0}
+"""Runs after which an outcome counts half. Trouble comes and goes: what a pipeline did of late says more than what it
+did in all. All of them together change slowly.
+"""
 FIRST_GUESS = 0.1
 
 
@@ -62,7 +64,7 @@ class Prior:
         return STRENGTH + (share.runs if share else 0.0)
 
     def above(self, run: Run) -> float:
-        """What is usual for the pipeline, without this stage's own history."""
+        """What is to be expected in this pipeline, without this stage's own history."""
         value = FIRST_GUESS
         for _, key in levels(run)[:-1]:
             share = self.shares.get(key)
@@ -73,12 +75,12 @@ class Prior:
     def words(self, run: Run) -> str:
         """The counts behind the number, for a person."""
         share = self.shares.get(levels(run)[-1][1])
-        usual = f"usual for its pipeline is {self.above(run):.0%}"
+        around = f"{self.above(run):.0%} of its pipeline's latest"
         if share is None:
-            return f"It never ran before; {usual}."
+            return f"It never ran before; {around} runs failed."
         seen = min(share.seen, 6 if share.seen < 16 else 16)
         failed = (share.recent & ((1 << seen) - 1)).bit_count()
-        return f"{failed} of the last {seen} run{'s' if seen > 1 else ''} failed; {usual}."
+        return f"{failed} of the last {seen} run{'s' if seen > 1 else ''} failed, {around}."
 
 
 def levels(run: Run) -> tuple[tuple[str, str], ...]:
@@ -91,8 +93,10 @@ def levels(run: Run) -> tuple[tuple[str, str], ...]:
 
 
 def interval(value: float, weight: float, inside: float = 0.8) -> tuple[float, float]:
-    """What a share may be that was seen as `value` in `weight` runs: quantiles of the Beta distribution."""
-    a, b = max(value * weight, 0.02), max((1.0 - value) * weight, 0.02)
+    """What a share may be that was seen as `value` in `weight` runs: quantiles of the Beta distribution, with half a
+    run of either outcome before the first (Jeffreys).
+    """
+    a, b = value * weight + 0.5, (1.0 - value) * weight + 0.5
     tail = (1.0 - inside) / 2.0
     return min(beta_quantile(a, b, tail), value), max(beta_quantile(a, b, 1.0 - tail), value)
 

@@ -6,7 +6,6 @@ keeps the slow ones; here every execution leaves a random sample.
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -25,13 +24,15 @@ class Window(Generic[T]):
     """At most about `size` values, at most half of them from one execution."""
 
     __slots__ = ("_batches", "_chance", "_count", "_half", "_size")
+    _chance: int
+    """State of a congruential generator (Knuth's MMIX): thousands of windows have no room for a larger one each."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._half = max(size // 2, 1)
         self._count = 0
         self._batches: deque[Batch[T]] = deque()
-        self._chance = random.Random(0)
+        self._chance = 0
 
     def __len__(self) -> int:
         return self._count
@@ -46,7 +47,7 @@ class Window(Generic[T]):
             self._count += 1
         else:
             # Reservoir sampling: every run of the execution has the same chance to stay.
-            place = self._chance.randrange(batch.seen)
+            place = self._draw(batch.seen)
             if place < self._half:
                 batch.values[place] = value
         if self._count > self._size:
@@ -55,6 +56,10 @@ class Window(Generic[T]):
     def values(self) -> list[T]:
         """The oldest first."""
         return [value for batch in self._batches for value in batch.values]
+
+    def _draw(self, below: int) -> int:
+        self._chance = (6364136223846793005 * self._chance + 1442695040888963407) % 2**64
+        return (self._chance >> 33) % below
 
     def _drop(self) -> None:
         self._batches[0].values.pop(0)
