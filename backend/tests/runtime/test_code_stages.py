@@ -24,13 +24,19 @@ from tests.stages.code import linux
 
 pytestmark = linux
 
-HANDLED = """
+STUBBORN = """
 import os, signal
-signal.signal(signal.SIGTERM, {handler})
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.write(os.open(fifo, os.O_WRONLY), b"ready\\n")
+while True: signal.pause()
 """
-STUBBORN = HANDLED.format(handler="signal.SIG_IGN") + "while True: signal.pause()\n"
-SLOW_TO_END = HANDLED.format(handler="lambda *_: None") + "signal.pause()\nopen(go).read()\n"
+SLOW_TO_END = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+os.write(os.open(fifo, os.O_WRONLY), b"ready\\n")
+signal.sigwait({signal.SIGTERM})
+open(go).read()
+"""
 
 
 def python(code: str, **config: Any) -> dict[str, Any]:
