@@ -8046,7 +8046,14 @@ export interface operations {
     };
     listArtifacts: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only of this stage. */
+                stage?: string | null;
+                /** @description At most this many. */
+                limit?: number;
+                /** @description `X-Next-Cursor` of the page before, unchanged. */
+                cursor?: string | null;
+            };
             header?: never;
             path: {
                 /** @description The execution. */
@@ -8059,6 +8066,8 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
+                    "X-Next-Cursor"?: string;
                     [name: string]: unknown;
                 };
                 content: {
