@@ -19,8 +19,11 @@ WINDOW_SECONDS = 1_800.0
 WINDOW_RUNS = 40
 LEAST_FAILURES = 3
 LEAST_PIPELINES = 2
-DIGITS = 5.0
+DIGITS = 4.0
 PRIOR_RATE, PRIOR_STRENGTH = 0.02, 50.0
+PRIOR_RATE_OF_ERROR = 0.01
+LOOKS = 10.0
+"""The window is looked at in several lengths and for several errors, which are no independent chances."""
 OVER_AFTER_SUCCESSES = 3
 OVER_AFTER_SECONDS = 2 * WINDOW_SECONDS
 LEAST_PER_WINDOW = 0.01
@@ -87,7 +90,7 @@ def as_insight(incident: Incident) -> Insight:
     [(error, _)] = Counter(run.error_class or "an error" for run in incident.failures).most_common(1)
     what = f"The connector {name}" if kind == "connector" else f"The error {error}"
     usually = (
-        f"usually {share(incident.usual)} of its runs fail"
+        f"usually {share(incident.usual)} of its runs fail like that"
         if kind == "connector"
         else f"usually it comes {count(incident.usual)} times in half an hour"
     )
@@ -121,7 +124,8 @@ def as_insight(incident: Incident) -> Insight:
 def _of_connector(root: Root, runs: Sequence[Run], threshold: float) -> list[Incident]:
     found: list[Incident] = []
     window: deque[Run] = deque(maxlen=WINDOW_RUNS)
-    hits = trials = 0
+    hits: Counter[str] = Counter()
+    trials = 0
     current: Incident | None = None
     for run in runs:
         if current is not None and _ends(current, run):
@@ -133,27 +137,44 @@ def _of_connector(root: Root, runs: Sequence[Run], threshold: float) -> list[Inc
         window.append(run)
         while _end(window[0]) < _end(run) - WINDOW_SECONDS:
             left = window.popleft()
-            hits, trials = hits + left.failed, trials + 1
+            trials += 1
+            if left.failed:
+                hits[left.error_class] += 1
         if not run.failed:
             continue
-        usual = rate(hits, trials, prior=PRIOR_RATE, strength=PRIOR_STRENGTH)
-        current = _certain(root, list(window), usual, threshold)
+        usual = rate(hits.total(), trials, prior=PRIOR_RATE, strength=PRIOR_STRENGTH)
+        of_error = rate(hits[run.error_class], trials, prior=PRIOR_RATE_OF_ERROR, strength=PRIOR_STRENGTH)
+        found_now = [_certain(root, list(window), usual, threshold)]
+        if run.error_class:
+            found_now.append(_certain(root, list(window), of_error, threshold, run.error_class))
+        current = min((one for one in found_now if one), key=lambda one: one.chance, default=None)
         if current is not None:
             found.append(current)
     return found
 
 
-def _certain(root: Root, window: list[Run], usual: float, threshold: float) -> Incident | None:
-    """An incident, when the failures in the window are too many for chance and not one pipeline's own."""
-    failed = [run for run in window if run.failed]
-    executions = {run.execution for run in failed}
-    if len(executions) < LEAST_FAILURES or len({run.pipeline for run in failed}) < LEAST_PIPELINES:
-        return None
-    trials = len({run.execution for run in window})
-    chance = at_least(len(executions), trials, usual)
-    if surprise(chance) < DIGITS * threshold:
-        return None
-    return Incident(root, failed, usual, chance, threshold, runs=trials)
+def _certain(root: Root, window: list[Run], usual: float, threshold: float, error: str = "") -> Incident | None:
+    """An incident, when the failures in the window are too many for chance and not one pipeline's own.
+
+    `error`: only failures with this one count; `usual` is then its share. An outage rarely begins with the window, so
+    its newest parts are looked at as well.
+    """
+    best: Incident | None = None
+    executions: dict[str, bool] = {}
+    failed: list[Run] = []
+    for run in reversed(window):
+        counts = run.failed and (not error or run.error_class == error)
+        executions[run.execution] = executions.get(run.execution, False) or counts
+        if not counts:
+            continue
+        failed.insert(0, run)
+        failures = sum(executions.values())
+        if failures < LEAST_FAILURES or len({one.pipeline for one in failed}) < LEAST_PIPELINES:
+            continue
+        chance = min(LOOKS * at_least(failures, len(executions), usual), 1.0)
+        if surprise(chance) >= DIGITS * threshold and (best is None or chance < best.chance):
+            best = Incident(root, list(failed), usual, chance, threshold, runs=len(executions))
+    return best
 
 
 def _ends(incident: Incident, run: Run) -> bool:

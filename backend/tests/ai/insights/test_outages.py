@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from flexiroaster.ai.insights.outages import as_insight, failures_in, incidents
 from flexiroaster.ai.insights.past import Past
+from flexiroaster.ai.invented import history
 from flexiroaster.ai.runs import Run
 
 from .runs import BEGIN, DAY, HOUR, stage_run
@@ -118,3 +119,23 @@ def test_verdicts_raise_the_threshold() -> None:
     runs = fleet(range(200, 201))
     assert incidents(past(runs))
     assert incidents(past(runs), lambda subject: 3.0) == []
+
+
+def test_short_outage_after_many_healthy_runs_is_found() -> None:
+    [incident] = incidents(past(fleet(range(200, 201), pipelines=PIPELINES[:3])))
+    assert len(incident.executions) == 3
+
+
+def test_outages_of_another_fleet_are_found_and_nothing_else() -> None:
+    invented = history(3, pipelines=30, days=25)
+    found = incidents(Past(invented.runs, now=max(run.ended_at or 0.0 for run in invented.runs)))
+    spans = [(name, span) for name, spans in invented.outages.items() for span in spans]
+    true = [
+        any(
+            one.root[1] == name and one.last_failure >= span.begin and one.since < span.end + HOUR
+            for name, span in spans
+        )
+        for one in found
+    ]
+    assert len(found) >= 8
+    assert all(true)
