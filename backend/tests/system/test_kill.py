@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from flexiroaster.stages.process.orphans import kill_left_over
 from tests.system.server import PATIENCE_SECONDS, ServerProcess
@@ -37,6 +38,7 @@ PIPELINE = {
 FINAL = {"success", "failed", "cancelled", "timed_out"}
 
 
+@pytest.mark.timeout(900)  # twenty starts: minutes, where the machine has other work
 def test_nothing_is_lost_when_the_server_is_killed_again_and_again(tmp_path: Path) -> None:
     accepted: list[str] = []
     with ServerProcess(tmp_path, environment={"FLEXIROASTER_CODE_STAGES": "on"}) as server:
