@@ -15,7 +15,8 @@ transaction. They take microseconds, and taking turns after each would give ever
 
 
 class ReadyQueue:
-    """The highest priority first; within it executions take turns; within an execution the longest remaining path.
+    """The highest priority first; within it executions take turns; within an execution what is instant, since nobody
+    waits for that, then the longest remaining path.
 
     Who is equal in all of this goes in the order of arrival.
     """
@@ -63,12 +64,12 @@ class _Level:
 
     def __init__(self) -> None:
         self.turns: deque[str] = deque()
-        self._heaps: dict[str, list[tuple[float, int, Ready]]] = {}
+        self._heaps: dict[str, list[tuple[bool, float, int, Ready]]] = {}
         self._taken = 0
 
     @property
     def first(self) -> Ready:
-        return self._heaps[self.turns[0]][0][2]
+        return self._heaps[self.turns[0]][0][3]
 
     def push(self, ready: Ready, arrival: int) -> None:
         execution_id = ready.work.execution_id
@@ -76,12 +77,12 @@ class _Level:
         if heap is None:
             heap = self._heaps[execution_id] = []
             self.turns.append(execution_id)
-        heappush(heap, (-ready.tail, arrival, ready))
+        heappush(heap, (not ready.instant, -ready.tail, arrival, ready))
 
     def pop(self) -> Ready:
         execution_id = self.turns[0]
         heap = self._heaps[execution_id]
-        ready = heappop(heap)[2]
+        ready = heappop(heap)[3]
         self._taken += 1
         if not heap:
             del self._heaps[execution_id]

@@ -288,7 +288,8 @@ def _sort(version: Version, ready: list[Key]) -> None:
     """As the queue would have it."""
     if len(ready) > 1 and version.outlook.matters:
         stages, tails = version.plan.stages, version.outlook.tails
-        ready.sort(key=lambda key: (-stages[key.position].priority, -tails[key.position]))
+        is_instant = version.is_instant
+        ready.sort(key=lambda key: (-stages[key.position].priority, not is_instant(key), -tails[key.position]))
 
 
 class _Batch:

@@ -39,6 +39,10 @@ def test_longest_remaining_path_of_an_execution_goes_first() -> None:
     assert order(ready("a", 0, tail=1), ready("a", 1, tail=9), ready("a", 2, tail=4)) == ["a1", "a2", "a0"]
 
 
+def test_instant_ones_of_an_execution_do_not_wait_for_long_ones() -> None:
+    assert order(ready("a", 0, tail=9), ready("a", 1, tail=1, instant=True)) == ["a1", "a0"]
+
+
 def test_executions_take_turns() -> None:
     first = [ready("a", position) for position in range(3)]
     assert order(*first, ready("b", 0), ready("b", 1)) == ["a0", "b0", "a1", "b1", "a2"]
