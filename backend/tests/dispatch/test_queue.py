@@ -96,9 +96,10 @@ def test_nothing_is_lost_doubled_or_overtaken_by_a_lower_priority(steps: list[Re
         elif inside:
             taken = queue.pop()
             assert inside[taken] > 0
-            same = [item for item in inside if item.work.execution_id == taken.work.execution_id]
             assert taken.priority == max(item.priority for item in inside)
-            assert taken.tail == max(item.tail for item in same if item.priority == taken.priority)
+            same = (taken.work.execution_id, taken.priority)
+            rivals = [item for item in inside if (item.work.execution_id, item.priority) == same]
+            assert (taken.instant, taken.tail) == max((item.instant, item.tail) for item in rivals)
             inside -= Counter([taken])
         assert len(queue) == inside.total()
     assert Counter(drained(queue)) == inside
