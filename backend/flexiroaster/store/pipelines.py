@@ -199,9 +199,6 @@ def version(connection: sa.Connection, pipeline_id: str, number: int) -> Version
 
 def head(connection: sa.Connection, id: str) -> Head | None:
     """For a writer: on PostgreSQL the pipeline's row stays locked until the transaction ends."""
-    # Locked by a statement of its own: a join that waits for the lock looks again at the locked row alone, no longer
-    # finds its version beside it, and gives nothing.
-    connection.execute(sa.select(pipelines.c.id).where(pipelines.c.id == id).with_for_update())
     # Locked first and read afterwards: a statement that had to wait for the lock would still join the old versions.
     connection.execute(sa.select(pipelines.c.id).where(pipelines.c.id == id).with_for_update())
     newer = pipeline_versions.alias("newer")
