@@ -39,6 +39,8 @@ FLEET_FACTOR = 1.6
 insight has to be as improbable as a list of a whole fleet needs it to be."""
 LEAST_RUNS = 5
 """A shift that was over sooner is not worth a line in a list."""
+FIRST_WEEK_LEAST = 4.0
+"""Five times as much, or a fifth: no weekend explains that."""
 BACK_RATIO = 1 / 3
 """A shift is over when this share of it, in logarithms, is left."""
 
@@ -57,7 +59,7 @@ class _Watched:
     least: float
     """Changes below this share are not told."""
     learns_week: bool = False
-    """Whether nothing is said before a week was seen."""
+    """Whether only the extreme is told before a week was seen."""
 
 
 _DURATION = _Watched("slow_runs", "up", LEAST_SECONDS, "takes", span, 0.1)
@@ -133,9 +135,10 @@ def _levels(watched: _Watched, key: StageKey, values: Sequence[tuple[Run, float]
     found = []
     for place, (run, value) in enumerate(adjusted):
         level = monitor.observe(value)
-        if level and level.alert and run.started_at >= quiet_until:
+        if level and level.alert:
             shift = _shift(watched, key, adjusted, place, level)
-            if shift.numbers["runs"] >= LEAST_RUNS and abs(math.log(level.ratio)) >= math.log1p(watched.least):
+            least = watched.least if run.started_at >= quiet_until else FIRST_WEEK_LEAST
+            if shift.numbers["runs"] >= LEAST_RUNS and abs(math.log(level.ratio)) >= math.log1p(least):
                 found.append(shift)
     return found
 

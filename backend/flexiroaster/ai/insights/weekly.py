@@ -13,6 +13,9 @@ LEARNING_DAYS = 8
 LEAST_OFFSET = 0.15
 """Of logarithms. Smaller differences between days are noise as often as not, and harmless."""
 
+MOST_FIRST_OFFSET = 1.2
+"""A day of the first week that differs by more than a factor of three is an event, for all one can know."""
+
 
 def learning_until(times: Sequence[float]) -> float:
     """Before this time nobody can know what the days of the week are like."""
@@ -44,6 +47,6 @@ def _week_before(middles: dict[int, float], day: int) -> float:
 def _offset(off: dict[int, float], day: int, first: int) -> float:
     same = [off[day - WEEK_DAYS * weeks] for weeks in range(1, WEEKS + 1) if day - WEEK_DAYS * weeks in off]
     if not same and day < first + LEARNING_DAYS:
-        same = [off[day]]
+        same = [off[day]] if abs(off[day]) <= MOST_FIRST_OFFSET else []
     found = median(same) if same else 0.0
     return found if abs(found) >= LEAST_OFFSET else 0.0

@@ -74,6 +74,14 @@ def test_weekends_are_no_event() -> None:
     assert find(runs, now=NOW) == []
 
 
+def test_rows_that_all_but_vanish_are_told_in_the_first_week() -> None:
+    runs = [stage_run(number, input_rows=(10 if number >= 80 else 1_000) + number % 7) for number in range(100)]
+    [one] = find(runs, now=NOW)
+    assert one.rule == "rows_changed"
+    assert one.since == BEGIN + 80 * HOUR
+    assert "99 % less" in one.text
+
+
 def test_rising_failures_are_told_once_and_not_beside_their_cause() -> None:
     rising = find(hourly(200, failing={*range(150, 160), 162, 163, 165}), now=NOW)
     assert [one.rule for one in rising] == ["failure_rate"]
