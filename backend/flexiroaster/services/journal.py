@@ -29,6 +29,9 @@ class Journal:
         self._bus = bus
         self._untold: list[Event] = []
         self._being_written: list[Event] = []
+        self._unsure = False
+        """Whether what waits may have been told: a write that failed may be committed though its answer was lost, and
+        what has waited for long others take for theirs to tell."""
         self.on_waiting: Callable[[], None] = lambda: None
         """Called when there is something to write; whoever listens calls `flush` a moment later."""
 
@@ -40,6 +43,8 @@ class Journal:
 
     def write(self, tx: Transaction, lines: Sequence[LogEntry] = ()) -> None:
         """What waits, then these lines, in this transaction. Call `put_back` when it fails."""
+        if self._unsure:
+            self._leave_out_told(tx)
         self._being_written += self._untold
         told = [*narrate(self._untold), *lines]
         self._untold = []
@@ -49,6 +54,8 @@ class Journal:
 
     def put_back(self) -> None:
         """The transaction that was to write failed."""
+        if self._being_written:
+            self._unsure = True
         self._untold = self._being_written + self._untold
         self._being_written = []
 
@@ -69,10 +76,19 @@ class Journal:
         Until the commit nobody else tells such.
         """
         tx.fetch("lock_gate", ("journal",))
+        known = {(event.execution_id, event.seq) for event in self._untold}
         found = progress.untold_between(tx.sa, since, until)
-        self._untold = [event for event in found if is_told(event)] + self._untold
+        late = [event for event in found if is_told(event) and (event.execution_id, event.seq) not in known]
+        self._untold = late + self._untold
         self.write(tx)
+
+    def _leave_out_told(self, tx: Transaction) -> None:
+        """Until the commit nobody else tells what happened long ago."""
+        tx.fetch("lock_gate", ("journal",))
+        told = progress.told(tx.sa, {event.execution_id for event in self._untold})
+        self._untold = [event for event in self._untold if (event.execution_id, event.seq) not in told]
 
     def _written(self, lines: Sequence[LogEntry]) -> None:
         self._being_written = []
+        self._unsure = False
         self._bus.publish(as_events(lines))

@@ -352,16 +352,24 @@ NOT_TOLD_OF_ITEMS = frozenset({EventType.STAGE_STARTED, EventType.STAGE_COMPLETE
 
 def untold(connection: sa.Connection, delay: timedelta) -> list[Event]:
     """The newest events that no log line tells, as far back as `delay` before the newest line that tells one."""
-    told = sa.select(logs.c.execution_id, logs.c.seq, logs.c.at).where(logs.c.seq.is_not(None))
-    newest = connection.execute(told.order_by(logs.c.id.desc()).limit(1)).first()
+    lines = sa.select(logs.c.at).where(logs.c.seq.is_not(None))
+    newest = connection.execute(lines.order_by(logs.c.id.desc()).limit(1)).first()
     since = datetime.min.replace(tzinfo=UTC) if newest is None else newest.at - delay
     return untold_between(connection, since, datetime.max.replace(tzinfo=UTC))
 
 
+def told(connection: sa.Connection, execution_ids: Iterable[str]) -> set[tuple[str, int]]:
+    """Execution and number of their events that a log line tells."""
+    query = sa.select(logs.c.execution_id, logs.c.seq).where(
+        logs.c.execution_id.in_(sorted(execution_ids)), logs.c.seq.is_not(None)
+    )
+    return {(row.execution_id, row.seq) for row in connection.execute(query)}
+
+
 def untold_between(connection: sa.Connection, since: datetime, until: datetime) -> list[Event]:
     """Events of that time which no log line tells."""
-    told = sa.select(logs.c.execution_id, logs.c.seq).where(logs.c.seq.is_not(None), logs.c.at >= since)
-    known = {(row.execution_id, row.seq) for row in connection.execute(told)}
+    lines = sa.select(logs.c.execution_id, logs.c.seq).where(logs.c.seq.is_not(None), logs.c.at >= since)
+    known = {(row.execution_id, row.seq) for row in connection.execute(lines)}
     query = (
         sa.select(events, executions.c.pipeline_id)
         .join(executions, executions.c.id == events.c.execution_id)

@@ -466,3 +466,18 @@ def test_server_is_told_through_the_database_to_take_no_more_work(servers: Serve
     with second.database.engine.begin() as connection:
         assert workers.stop(connection, first.embedded.presence.me.id, workers.now(connection))
     assert asked.wait(PATIENCE)
+
+
+def test_lines_whose_write_was_committed_unheard_are_told_once(servers: Servers) -> None:
+    engine = servers.new("one")
+    execution = engine.execute({"a": [], "b": ["a"]})
+    engine.work_by_hand()
+    journal = engine.embedded.journal
+    untold = list(journal._untold)
+    journal.flush()
+    before = engine.messages(execution)
+    journal._being_written = untold  # as it is when the answer to the commit was lost
+    journal.put_back()
+    journal.flush()
+    assert engine.messages(execution) == before
+    assert len(before) == 4

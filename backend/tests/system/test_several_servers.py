@@ -203,7 +203,7 @@ def test_second_server_that_signs_with_another_key_is_refused(fleet: Fleet, tmp_
 
 def test_database_is_restarted_20_times_under_load(tmp_path: Path) -> None:
     """Two servers: whatever was accepted ends, and is recorded once."""
-    postgres = Postgres.start()
+    postgres = Postgres.start(durable=True)
     fleet = Fleet(tmp_path, postgres.create("flexiroaster"))
     accepted: list[str] = []
     try:
