@@ -46,13 +46,16 @@ class Insight:
     executions: tuple[str, ...]
     """Newest first, at most `EXECUTIONS_SHOWN`."""
     stage: str = ""
+    event: str = ""
+    """What tells it from another one of the same rule and subject; its start, if empty."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """What the text is made from."""
 
     @property
     def id(self) -> str:
         """The same for the same event, however often it is looked for."""
-        return hashlib.sha256(f"{self.rule}\x1f{self.subject}\x1f{self.since:.0f}".encode()).hexdigest()[:16]
+        event = self.event or f"{self.since:.0f}"
+        return hashlib.sha256(f"{self.rule}\x1f{self.subject}\x1f{event}".encode()).hexdigest()[:16]
 
 
 def newest(executions: Mapping[str, None] | list[str]) -> tuple[str, ...]:

@@ -86,6 +86,8 @@ def _flaky(
         confidence=1 - chance,
         pipelines=(key[0],),
         stage=key[1],
+        # Its start moves with the runs that are looked at.
+        event="flaky",
         executions=newest([flip.execution for flip in flips]),
         numbers={"flips": len(flips), "executions": runs, "recovered": by_retry, "events": events, "usual": usual},
     )

@@ -39,8 +39,8 @@ FLEET_FACTOR = 1.6
 insight has to be as improbable as a list of a whole fleet needs it to be."""
 LEAST_RUNS = 5
 """A shift that was over sooner is not worth a line in a list."""
-FIRST_WEEK_LEAST = 4.0
-"""Five times as much, or a fifth: no weekend explains that."""
+FIRST_WEEKS_LEAST = 4.0
+"""Five times as much, or a fifth: hardly a weekend."""
 BACK_RATIO = 1 / 3
 """A shift is over when this share of it, in logarithms, is left."""
 
@@ -58,8 +58,8 @@ class _Watched:
     write: Callable[[float], str]
     least: float
     """Changes below this share are not told."""
-    learns_week: bool = False
-    """Whether only the extreme is told before a week was seen."""
+    learns_weeks: bool = False
+    """Whether only the extreme is told before two weeks were seen."""
 
 
 _DURATION = _Watched("slow_runs", "up", LEAST_SECONDS, "takes", span, 0.1)
@@ -129,15 +129,16 @@ def _levels(watched: _Watched, key: StageKey, values: Sequence[tuple[Run, float]
     budget = AlertBudget(factor=FLEET_FACTOR * factor(watched.rule, subject_of(*key)))
     monitor = LevelMonitor(direction=watched.direction, budget=budget)
     times = [run.started_at for run, _ in values]
-    logs = without_weekdays(times, [math.log(value + watched.offset) for _, value in values])
+    logs = [math.log(value + watched.offset) for _, value in values]
+    logs = without_weekdays(times, logs, learning=watched.learns_weeks)
     adjusted = [(run, math.exp(log)) for (run, _), log in zip(values, logs, strict=True)]
-    quiet_until = learning_until(times) if watched.learns_week else 0.0
+    quiet_until = learning_until(times) if watched.learns_weeks else 0.0
     found = []
     for place, (run, value) in enumerate(adjusted):
         level = monitor.observe(value)
         if level and level.alert:
             shift = _shift(watched, key, adjusted, place, level)
-            least = watched.least if run.started_at >= quiet_until else FIRST_WEEK_LEAST
+            least = watched.least if run.started_at >= quiet_until else FIRST_WEEKS_LEAST
             if shift.numbers["runs"] >= LEAST_RUNS and abs(math.log(level.ratio)) >= math.log1p(least):
                 found.append(shift)
     return found

@@ -51,6 +51,19 @@ def test_slow_stage_is_told_with_its_numbers() -> None:
     assert len(one.executions) == 50
 
 
+def test_slow_stage_is_told_in_its_first_week() -> None:
+    [one] = find(noisy(100, slower_from=60), now=NOW)
+    assert (one.rule, one.since) == ("slow_runs", BEGIN + 60 * HOUR)
+
+
+def test_insight_keeps_its_id_as_time_goes_by() -> None:
+    invented = fleet(7, pipelines=14, days=30)
+    before = {one.id: one for one in find(invented.runs, now=BEGIN + 25 * DAY)}
+    after = {one.id for one in find(invented.runs, now=BEGIN + 30 * DAY)}
+    assert len(before) >= 5
+    assert {one.rule for id, one in before.items() if id not in after} <= {"new_error"}
+
+
 def test_slowness_that_passed_has_an_end() -> None:
     runs = [*noisy(300, slower_from=200)[:240], *noisy(400)[240:]]
     [one] = find(runs, now=NOW)

@@ -95,8 +95,15 @@ def test_amounts_that_do_not_vary_change_nothing() -> None:
 def test_weekdays_are_judged_by_earlier_weeks_alone() -> None:
     times = [day * DAY_SECONDS + hour * 3_600.0 for day in range(28) for hour in range(24)]
     logs = [(-1.0 if day % 7 >= 5 else 0.0) for day in range(28) for _ in range(24)]
-    assert without_weekdays(times, logs) == [0.0] * len(times)
-    later = [log + (2.0 if at >= 20 * DAY_SECONDS else 0.0) for at, log in zip(times, logs, strict=True)]
-    changed = without_weekdays(times, later)
-    assert changed[: 20 * 24] == [0.0] * (20 * 24)
-    assert changed[20 * 24] == 2.0
+    assert without_weekdays(times, logs, learning=True) == [0.0] * len(times)
+    assert without_weekdays(times, logs, learning=False)[14 * 24 :] == [0.0] * (14 * 24)
+    later = [log + (2.0 if at >= 21 * DAY_SECONDS else 0.0) for at, log in zip(times, logs, strict=True)]
+    changed = without_weekdays(times, later, learning=True)
+    assert changed == [0.0] * (21 * 24) + [2.0] * (7 * 24)
+
+
+def test_one_unusual_day_is_no_habit() -> None:
+    times = [day * DAY_SECONDS for day in range(28)]
+    logs = [0.5 if day == 3 else 0.0 for day in range(28)]
+    assert without_weekdays(times, logs, learning=False) == logs
+    assert without_weekdays([], [], learning=True) == []
