@@ -6,6 +6,7 @@ All durations here are logarithms of (seconds + 0.3), all sizes logarithms of by
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from statistics import median
@@ -65,39 +66,43 @@ class Pace:
     line: Line = field(default_factory=Line)
     window: Window[tuple[float, float]] = field(default_factory=lambda: Window(WINDOW))
     """Duration and size; the size is not a number where it is unknown."""
+    ordered: list[float] = field(default_factory=list)
+    """The durations of the window, rising."""
     _execution: str = ""
-    _ordered: list[float] | None = None
-    _level: tuple[float, float] | None = None
-    """A slope, and the median of what it leaves over."""
+    _level: float | None = None
+    """The median of what a line leaves over."""
 
     def add(self, seconds: float, size: float | None, execution: str) -> None:
         self.count += 1
         self.last = seconds
-        self.window.add((seconds, math.nan if size is None else size), execution)
+        insort(self.ordered, seconds)
+        for gone, _ in self.window.add((seconds, math.nan if size is None else size), execution):
+            del self.ordered[bisect_left(self.ordered, gone)]
         self.ewma += max(1.0 / self.count, 0.15) * (seconds - self.ewma)
         if size is not None:
             self.line.add(size, seconds, 1.0 if execution == self._execution else 0.986)
         self._execution = execution
-        self._ordered = self._level = None
-
-    def ordered(self) -> list[float]:
-        if self._ordered is None:
-            self._ordered = sorted(seconds for seconds, _ in self.window.values())
-        return self._ordered
+        # The middle of many moves little with one more, and finding it again is most of what a run costs here.
+        if self.count < 40 or self.count % 5 == 0:
+            self._level = None
 
     def median(self) -> float:
-        return median(self.ordered())
+        middle = len(self.ordered) // 2
+        if len(self.ordered) % 2:
+            return self.ordered[middle]
+        return (self.ordered[middle - 1] + self.ordered[middle]) / 2.0
 
     def at(self, size: float, slope: float) -> float:
         """The usual duration at that size: a line of that slope through the middle of the newest durations."""
-        if self._level is None or self._level[0] != slope:
-            left = [seconds - slope * x for seconds, x in self.window.values() if not math.isnan(x)]
-            self._level = (slope, median(left))
-        return self._level[1] + slope * size
+        center = self.line.x / self.line.weight
+        if self._level is None:
+            left = [seconds - slope * (x - center) for seconds, x in self.window.values() if not math.isnan(x)]
+            self._level = median(left)
+        return self._level + slope * (size - center)
 
     def spread(self) -> float:
         """Half the distance between the 16th and the 84th percentile: a standard deviation that ignores outliers."""
-        ordered = self.ordered()
+        ordered = self.ordered
         if len(ordered) < 3:
             return FIRST_SPREAD
         last = len(ordered) - 1

@@ -37,7 +37,8 @@ class Window(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
-    def add(self, value: T, execution: str) -> None:
+    def add(self, value: T, execution: str) -> list[T]:
+        """What is no longer kept: mostly one value, which may be the new one."""
         if not self._batches or self._batches[-1].execution != execution:
             self._batches.append(Batch(execution))
         batch = self._batches[-1]
@@ -45,13 +46,13 @@ class Window(Generic[T]):
         if len(batch.values) < self._half:
             batch.values.append(value)
             self._count += 1
-        else:
-            # Reservoir sampling: every run of the execution has the same chance to stay.
-            place = self._draw(batch.seen)
-            if place < self._half:
-                batch.values[place] = value
-        if self._count > self._size:
-            self._drop()
+            return [self._drop()] if self._count > self._size else []
+        # Reservoir sampling: every run of the execution has the same chance to stay.
+        place = self._draw(batch.seen)
+        if place >= self._half:
+            return [value]
+        gone, batch.values[place] = batch.values[place], value
+        return [gone]
 
     def values(self) -> list[T]:
         """The oldest first."""
@@ -61,8 +62,9 @@ class Window(Generic[T]):
         self._chance = (6364136223846793005 * self._chance + 1442695040888963407) % 2**64
         return (self._chance >> 33) % below
 
-    def _drop(self) -> None:
-        self._batches[0].values.pop(0)
+    def _drop(self) -> T:
+        gone = self._batches[0].values.pop(0)
         self._count -= 1
         if not self._batches[0].values:
             self._batches.popleft()
+        return gone
