@@ -125,7 +125,6 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _server(server: RunningServer | None, serving: bool) -> Iterator[Finding]:
-    from flexiroaster import __version__
     from flexiroaster.services.doctor import Finding
 
     if server is None:
@@ -139,12 +138,7 @@ def _server(server: RunningServer | None, serving: bool) -> Iterator[Finding]:
         message = f"Pid {server.pid} holds the folder, and {server.url} does not answer ({type(error).__name__})."
         yield Finding("server", "error", message, "Look at its log; restart it, what it was doing goes on.")
         return
-    found = str(health.get("version"))
-    if found != __version__:
-        message = f"{server.url} is version {found}, this command line is {__version__}."
-        yield Finding(
-            "version", "warning", message, "Restart the server with the newer release, or use its command line."
-        )
+    found = health.get("version")
     if health.get("status") == "degraded":
         yield Finding("server", "error", f"{server.url} says: {health.get('detail')}", "See what follows.")
     else:
@@ -161,6 +155,7 @@ def _space(settings: Settings) -> Iterator[Finding]:
 def _database(settings: Settings, serving: bool, executions: int) -> Iterator[Finding]:
     from sqlalchemy import make_url
 
+    from flexiroaster import __version__
     from flexiroaster.services.doctor import DatabaseDoctor, Finding
     from flexiroaster.store.database import Database
 
@@ -172,6 +167,7 @@ def _database(settings: Settings, serving: bool, executions: int) -> Iterator[Fi
             return
     database = Database.open(settings.database_url)
     try:
-        yield from DatabaseDoctor(database, serving=serving).look(executions, settings.artifacts_folder)
+        doctor = DatabaseDoctor(database, serving=serving, version=__version__)
+        yield from doctor.look(executions, settings.artifacts_folder)
     finally:
         database.close()

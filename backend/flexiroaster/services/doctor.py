@@ -17,6 +17,7 @@ from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import STAGE_FINAL
 from flexiroaster.services import integrity
+from flexiroaster.store import workers
 from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import HEAD, revision
 from flexiroaster.store.tables import artifacts, executions, stage_runs
@@ -50,11 +51,14 @@ class Finding:
 
 
 class DatabaseDoctor:
-    """`serving`: whether a server works on this database at this moment."""
+    """`serving`: whether a server is known to work on this database now; `version` is that of this release."""
 
-    def __init__(self, database: Database, *, serving: bool, now: datetime | None = None) -> None:
+    def __init__(
+        self, database: Database, *, serving: bool, version: str | None = None, now: datetime | None = None
+    ) -> None:
         self._database = database
         self._serving = serving
+        self._version = version
         self._now = now or datetime.now(UTC)
 
     def look(self, newest: int, artifacts_folder: Path) -> Iterator[Finding]:
@@ -65,6 +69,7 @@ class DatabaseDoctor:
             if found.level == "error":
                 return
             yield from self._file()
+            yield from self._servers()
             yield from self._events(newest)
             yield from self._leases()
             yield from self._ended()
@@ -97,6 +102,24 @@ class DatabaseDoctor:
         else:
             cure = "Stop the server and put back a copy of the database."
             yield Finding("database file", "error", f"It is damaged: {'; '.join(said)}.", cure)
+
+    def _servers(self) -> Iterator[Finding]:
+        """Those that share this database, as their rows say."""
+        with self._database.read() as connection:
+            rows, now = workers.all_workers(connection), workers.now(connection)
+        alive = [row for row in rows if row.alive_until > now]
+        self._serving = self._serving or bool(alive)
+        for row in [row for row in rows if row.alive_until <= now][:SHOWN]:
+            message = f"{row.host}:{row.pid} has not been heard of since {row.seen_at:%Y-%m-%d %H:%M:%S} UTC."
+            cure = "Look why it ended. What it was doing is taken up by the others, or at the next start."
+            yield Finding("servers", "warning", message, cure)
+        for row in alive:
+            if self._version is not None and row.version != self._version:
+                message = f"{row.host}:{row.pid} is version {row.version}, this command line is {self._version}."
+                yield Finding("version", "warning", message, "Restart it with the same release as the others.")
+        yield Finding(
+            "servers", "ok", f"{counted(len(alive), 'server')} {'works' if len(alive) == 1 else 'work'} here."
+        )
 
     def _events(self, newest: int) -> Iterator[Finding]:
         with self._database.read() as connection:

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 
 from flexiroaster.services import doctor, integrity
 from flexiroaster.services.doctor import DatabaseDoctor, Finding, space
+from flexiroaster.store import workers
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import artifacts, events, executions, stage_runs
+from flexiroaster.store.tables import workers as worker_rows
 from tests.runtime.engine import TestEngine
 
 
@@ -118,6 +120,34 @@ def test_a_lease_that_nobody_renews(engine: TestEngine) -> None:
     )
     (alone,) = look(engine)["leases"]
     assert (alone.level, alone.message) == ("ok", "No server runs; 1 stage will run again at the next start.")
+
+
+def test_servers_that_share_the_database(engine: TestEngine) -> None:
+    lease = timedelta(seconds=30)
+
+    def came(id: str, version: str) -> None:
+        me = workers.Me(id, "here", 7, version, 4)
+        workers.aside(engine.database, lambda connection: workers.register(connection, me, lease))
+
+    def servers() -> list[tuple[str, str]]:
+        doctor_ = DatabaseDoctor(engine.database, serving=False, version="2.0")
+        found = doctor_.look(0, engine.folder / "artifacts")
+        return [(one.level, one.message) for one in found if one.check in ("servers", "version")]
+
+    assert servers() == [("ok", "0 servers work here.")]
+    came("a", "2.0")
+    assert servers() == [("ok", "1 server works here.")]
+    came("b", "1.0")
+    assert servers() == [
+        ("warning", "here:7 is version 1.0, this command line is 2.0."),
+        ("ok", "2 servers work here."),
+    ]
+    gone = datetime.now(UTC) - timedelta(hours=1)
+    change(engine, sa.update(worker_rows).where(worker_rows.c.id == "b").values(alive_until=gone, seen_at=gone))
+    (lost, well) = servers()
+    assert lost == ("warning", f"here:7 has not been heard of since {gone:%Y-%m-%d %H:%M:%S} UTC.")
+    assert well == ("ok", "1 server works here.")
+    assert look(engine)["leases"][0].message == "None has expired."  # somebody serves, whatever the folder says
 
 
 def test_a_stage_that_is_open_in_what_has_ended(engine: TestEngine, ended: str) -> None:
