@@ -136,6 +136,22 @@ def test_cancel_through_one_server_stops_what_runs_on_the_other(servers: Servers
     assert gate.open.is_set(), "the stage was not told"
 
 
+def test_one_stage_or_item_is_cancelled_through_another_server(servers: Servers) -> None:
+    """One that runs, and one that waits in the store for its turn."""
+    first, second = servers.two()
+    gate = Gate()
+    each = act(first.act(gate)) | {"foreach": {"items": [1, 2, 3], "max_parallel": 1, "on_error": "continue"}}
+    execution = first.execute({"each": each, "b": {"needs": ["each"], "join": "all_done"}})
+    gate.wait_entered()
+    second.executions.cancel_stage(execution, "each", 3, "ada")
+    second.executions.cancel_stage(execution, "each", actor="ada")
+    assert second.wait_end(execution) == "cancelled"
+    assert gate.open.is_set(), "the item was not told"
+    assert first.stage(execution, "b")["status"] == "success"
+    states = {row["idx"]: row["status"] for row in first.rows(stage_runs, execution) if row["idx"]}
+    assert states == {1: "success", 2: "cancelled", 3: "cancelled"}  # the gate answers although it was told to stop
+
+
 def test_cancel_arrives_though_its_message_is_lost(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = servers.two(lease=LEASE)
     monkeypatch.setattr(second.embedded._fleet, "stop", lambda work: None)
