@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from flexiroaster.artifacts.disk import DiskArtifacts
+from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.auth.keys import signing_keys
 from flexiroaster.auth.passwords import Passwords
 from flexiroaster.auth.throttle import LoginThrottle
@@ -43,7 +44,7 @@ class Engine:
 
     database: Database
     bus: Bus
-    artifacts: DiskArtifacts
+    artifacts: ArtifactStore
     registry: StageRegistry
     embedded: Embedded
     pipelines: Pipelines
@@ -72,14 +73,19 @@ def make_engine(
     scratch_folder: Path,
     allowed: Allowed,
     *,
+    artifacts: ArtifactStore | None = None,
     wait_for_disk: bool = False,
     conditions: Conditions = REALITY,
     seat: Seat = NO_SEAT,
 ) -> Engine:
-    """Opens the database and brings its tables to this release's shape; starts nothing."""
+    """Opens the database and brings its tables to this release's shape; starts nothing.
+
+    Artifacts are kept in `artifacts_folder`; with `artifacts`, which are elsewhere, it is where copies of them are.
+    """
     database = open_database(database_url, wait_for_disk=wait_for_disk)
     bus, notices = make_bus(database)
-    artifacts = DiskArtifacts(artifacts_folder)
+    artifacts_folder.mkdir(parents=True, exist_ok=True)
+    artifacts = artifacts or DiskArtifacts(artifacts_folder)
     registry = default_registry()
     limits = Limits(
         artifact_dir=artifacts_folder,

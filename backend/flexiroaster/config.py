@@ -61,8 +61,36 @@ class Settings(BaseSettings):
     )
     artifacts_url: str = Field(
         default_factory=lambda given: (given["data_folder"] / "artifacts").as_uri(),
-        description="Where results that are too large for the database are kept: file:///absolute/folder.",
+        description="Where results that are too large for the database are kept: file:///absolute/folder or "
+        "s3://bucket/prefix.",
     )
+    artifacts_cache_gb: float = Field(
+        10.0, gt=0, le=100_000, description="How much of what is kept in S3 is also kept here, in the data folder."
+    )
+    artifacts_download: Literal["redirect", "stream"] = Field(
+        "redirect",
+        description="With S3, whether a download comes from the bucket, by a link that soon expires, or through the "
+        "server.",
+    )
+    s3_endpoint_url: str | None = Field(
+        default_factory=lambda: os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None,
+        description="The address of an S3 server other than Amazon's.",
+    )
+    s3_public_url: str | None = Field(
+        None, description="That server's address as browsers know it, where that is another one."
+    )
+    s3_region: str | None = Field(None, description="The bucket's region; by default as AWS_REGION says.")
+    s3_path_style: bool = Field(
+        True, description="Whether the bucket stands in the path of an address, or before the host's name."
+    )
+    s3_access_key_id: str | None = Field(
+        None, description="By default the AWS_* variables or the machine's role say who the server is."
+    )
+    s3_secret_access_key: SecretStr | None = Field(None, description="The access key's secret.")
+    s3_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
+        None, description="How S3 is told to encrypt; by default as the bucket says."
+    )
+    s3_kms_key: str | None = Field(None, description="The id of the key for aws:kms; by default the account's.")
     broker_url: str | None = Field(None, description="Not available yet: stages run inside the server.")
     redis_url: str | None = Field(None, description="Not available yet: events stay inside the server.")
     data_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
@@ -161,9 +189,13 @@ class Settings(BaseSettings):
     def _known_artifacts(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme == "s3":
-            raise ValueError("Artifacts in S3 are not available yet. Leave it out, or write file:///absolute/folder.")
+            if not parts.hostname or parts.port or "@" in parts.netloc or parts.query or parts.fragment:
+                raise ValueError("Write s3://bucket or s3://bucket/prefix; keys go into variables of their own.")
+            return value.rstrip("/")
         if parts.scheme != "file" or not parts.path.startswith("/") or parts.netloc not in {"", "localhost"}:
-            raise ValueError("Write file:///absolute/folder, or leave it out to keep them in the data folder.")
+            raise ValueError(
+                "Write file:///absolute/folder or s3://bucket/prefix, or leave it out to keep them in the data folder."
+            )
         return value
 
     @field_validator("broker_url")
@@ -188,6 +220,16 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"} or parts.query:
             raise ValueError("Write the address people type, without a path: https://flexiroaster.example.com.")
+        return value.rstrip("/")
+
+    @field_validator("s3_endpoint_url", "s3_public_url")
+    @classmethod
+    def _s3_server(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
+            raise ValueError("Write its address without bucket and keys: https://minio.example.com:9000.")
         return value.rstrip("/")
 
     @field_validator("secret_key")
@@ -233,6 +275,18 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _s3_in_full(self) -> Settings:
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            missing = "S3_SECRET_ACCESS_KEY" if self.s3_secret_access_key is None else "S3_ACCESS_KEY_ID"
+            raise ValueError(
+                f"{PREFIX}S3_ACCESS_KEY_ID and {PREFIX}S3_SECRET_ACCESS_KEY go together: set {PREFIX}{missing} too, or "
+                "neither."
+            )
+        if self.s3_kms_key is not None and self.s3_encryption not in {"aws:kms", "aws:kms:dsse"}:
+            raise ValueError(f"{PREFIX}S3_KMS_KEY needs {PREFIX}S3_ENCRYPTION=aws:kms: set it too, or leave both out.")
+        return self
+
+    @model_validator(mode="after")
     def _reachable_on_purpose(self) -> Settings:
         if not is_loopback(self.host) and self.public_url is None:
             raise ValueError(
@@ -243,7 +297,14 @@ class Settings(BaseSettings):
 
     @property
     def artifacts_folder(self) -> Path:
+        """Where artifacts are on this machine, or copies of them."""
+        if self.artifacts_in_s3:
+            return self.data_folder / "artifacts-cache"
         return Path(unquote(urlsplit(self.artifacts_url).path))
+
+    @property
+    def artifacts_in_s3(self) -> bool:
+        return self.artifacts_url.startswith("s3://")
 
     @property
     def embedded(self) -> bool:
@@ -300,7 +361,7 @@ def _sentence(error: ValidationError, options: dict[str, Any]) -> str:
     field = str(first["loc"][0])
     name = variable(field) + (f" (--{field.replace('_', '-')})" if field in options else "")
     cure = _CURES.get(first["type"]) or reason.replace("Input should be", "Write a value").rstrip(".") + "."
-    if field in {"secret_key", "admin_password"}:
+    if field in {"secret_key", "admin_password", "s3_secret_access_key"}:
         return f"{name} is not usable: {cure}"
     given = options.get(field, os.environ.get(variable(field), _in_file(field)))
     return f"{name} is {_without_password(str(given))!r}: {cure}"

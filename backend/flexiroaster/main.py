@@ -25,6 +25,7 @@ from flexiroaster.api.auth import create_router
 from flexiroaster.api.deps import install_accounts
 from flexiroaster.api.routes import TAGS, include_routes, install_services, operation_id
 from flexiroaster.api.security import install_security
+from flexiroaster.artifact_store import make_artifacts
 from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine
 from flexiroaster.config import Settings, variable
 from flexiroaster.data_folder import DataFolder, unusable
@@ -135,6 +136,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         settings.artifacts_folder,
         folder.path / "scratch",
         allowed,
+        artifacts=make_artifacts(settings),
         wait_for_disk=settings.wait_for_disk,
         seat=_seat(settings, folder, secret),
     )
@@ -184,7 +186,8 @@ def _seat(settings: Settings, folder: DataFolder, secret: str) -> Seat:
         return Seat(version, lease=lease)
     # Slow to guess: the digest lies in the database.
     key = hashlib.scrypt(secret.encode(), salt=b"servers of a database", n=2**12, r=8, p=1, dklen=16).hex()
-    shares = {variable("secret_key"): key, variable("artifacts_url"): _name_of(settings.artifacts_folder)}
+    kept = settings.artifacts_url if settings.artifacts_in_s3 else _name_of(settings.artifacts_folder)
+    shares = {variable("secret_key"): key, variable("artifacts_url"): kept}
     return Seat(version, folder.identity, shares, lease)
 
 

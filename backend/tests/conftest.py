@@ -1,6 +1,6 @@
-"""Databases for the tests: SQLite in the test's own folder, PostgreSQL from a server of this session.
+"""Databases for the tests: SQLite in the test's own folder, PostgreSQL from a server of this session; and S3.
 
-A test that takes `database` runs on both. Where PostgreSQL cannot be started the tests fail: a contract that was not
+A test that takes `database` runs on both. Where a server cannot be started the tests fail: a contract that was not
 checked is not kept.
 """
 
@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,9 @@ from flexiroaster.store.database import Database
 from flexiroaster.store.migrate import upgrade
 from tests.history import History
 from tests.postgres import Postgres
+
+if TYPE_CHECKING:
+    from tests.s3 import S3Server
 
 # How long an example takes says how busy the machine is: what must be quick has a test that counts processor time.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,6 +46,16 @@ def postgres() -> Iterator[Postgres]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """The session's S3 server."""
+    from tests.s3 import S3Server  # takes seconds
+
+    server = S3Server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from flexiroaster.artifact_store import make_artifacts
+from flexiroaster.artifacts.s3 import Bucket, S3Artifacts
 from flexiroaster.config import PREFIX, Settings, variable
 from flexiroaster.engine.errors import ConfigurationError
 
@@ -57,7 +59,22 @@ def test_lists_are_split_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
         ("LOG_LEVEL", "loud", "FLEXIROASTER_LOG_LEVEL is 'loud': Write a value 'debug', 'info', 'warning' or 'error'."),
         ("BROKER_URL", "amqp://x", "FLEXIROASTER_BROKER_URL is 'amqp://x': Workers behind a broker are not available"),
         ("REDIS_URL", "redis://x", "FLEXIROASTER_REDIS_URL is 'redis://x': Events through Redis are not available"),
-        ("ARTIFACTS_URL", "s3://b/p", "FLEXIROASTER_ARTIFACTS_URL is 's3://b/p': Artifacts in S3 are not available"),
+        (
+            "ARTIFACTS_URL",
+            "s3:///p",
+            "FLEXIROASTER_ARTIFACTS_URL is 's3:///p': Write s3://bucket or s3://bucket/prefix",
+        ),
+        ("ARTIFACTS_URL", "s3://me:pw@b/p", "FLEXIROASTER_ARTIFACTS_URL is 's3://me:***@b/p': Write s3://bucket"),
+        ("S3_ENDPOINT_URL", "minio:9000", "FLEXIROASTER_S3_ENDPOINT_URL is 'minio:9000': Write its address without"),
+        (
+            "S3_PUBLIC_URL",
+            "https://a:b@c",
+            "FLEXIROASTER_S3_PUBLIC_URL is 'https://a:***@c': Write its address without",
+        ),
+        ("S3_ENCRYPTION", "rot13", "FLEXIROASTER_S3_ENCRYPTION is 'rot13': Write a value 'AES256', 'aws:kms' or"),
+        ("S3_ACCESS_KEY_ID", "key", "go together: set FLEXIROASTER_S3_SECRET_ACCESS_KEY too, or neither."),
+        ("S3_SECRET_ACCESS_KEY", "secret", "go together: set FLEXIROASTER_S3_ACCESS_KEY_ID too, or neither."),
+        ("S3_KMS_KEY", "key", "FLEXIROASTER_S3_KMS_KEY needs FLEXIROASTER_S3_ENCRYPTION=aws:kms: set it too"),
         ("ARTIFACTS_URL", "folder", "FLEXIROASTER_ARTIFACTS_URL is 'folder': Write file:///absolute/folder"),
         ("DATABASE_URL", "mysql://x", "FLEXIROASTER_DATABASE_URL is 'mysql://x': Write sqlite:////absolute/path.db"),
         ("DATABASE_URL", "oracle://me:pw@h/x", "FLEXIROASTER_DATABASE_URL is 'oracle://me:***@h/x': Write sqlite"),
@@ -119,3 +136,31 @@ def test_example_file_names_every_setting_with_its_default(tmp_path: Path) -> No
             assert float(text) == default
         else:
             assert text == ("" if default in (None, ()) else str(default)), name
+
+
+def test_s3_is_put_together_from_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio:9000/")
+    settings = Settings.load(
+        data_folder=tmp_path,
+        artifacts_url="s3://bucket/some/prefix/",
+        s3_access_key_id="key",
+        s3_secret_access_key="tell-nobody",
+        s3_encryption="aws:kms",
+        s3_kms_key="its-id",
+    )
+    assert settings.artifacts_in_s3
+    assert settings.artifacts_folder == tmp_path / "artifacts-cache"
+    assert "tell-nobody" not in repr(settings)
+    store = make_artifacts(settings)
+    assert isinstance(store, S3Artifacts)
+    assert store._bucket == Bucket(
+        "bucket",
+        "some/prefix",
+        endpoint="http://minio:9000",
+        access_key_id="key",
+        secret_access_key="tell-nobody",
+        encryption="aws:kms",
+        kms_key="its-id",
+    )
+    assert store.uri("e/a.txt") == "s3://bucket/some/prefix/e/a.txt"
+    assert "tell-nobody" not in repr(store._bucket)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi.responses import RedirectResponse, StreamingResponse
 
 from flexiroaster.api import answers, schemas
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import LARGEST_ID, ArtifactId, Use
 from flexiroaster.api.responses import errors
-from flexiroaster.services.artifacts import Format
+from flexiroaster.services.artifacts import Elsewhere, Format
 
 router = APIRouter(
     prefix="/api/artifacts",
@@ -21,6 +21,8 @@ router = APIRouter(
     dependencies=[Depends(permit("artifacts:read"))],
 )
 
+SCRIPTED = ("cors", "same-origin", "no-cors")
+"""What browsers say of `fetch` in `Sec-Fetch-Mode`, as they do of a link in a page: navigate."""
 FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file. `Content-Disposition` names it.",
@@ -74,15 +76,22 @@ def profile_artifact(artifact_id: ArtifactId, use: Use) -> schemas.TableProfile:
     operation_id="downloadArtifact",
     summary="Download an artifact",
     response_class=StreamingResponse,
-    responses={**FILE, **errors(404)},
+    responses={**FILE, 307: {"description": "Where to fetch it, within five minutes."}, **errors(404, 503)},
 )
 def download_artifact(
     artifact_id: ArtifactId,
     use: Use,
     format: Annotated[Format, Query(description="Tables can be had as csv, json and parquet.")] = "original",
-) -> StreamingResponse:
-    """In CSV, a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    file = use.artifacts.download(artifact_id, format)
+    sec_fetch_mode: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> Response:
+    """In CSV, a text that a spreadsheet would run as a formula gets a leading apostrophe.
+
+    Where artifacts are kept in S3, a file as it was written comes from there, by a redirect. Scripts in a browser,
+    which the bucket would have to let in first, are answered by the server itself.
+    """
+    file = use.artifacts.download(artifact_id, format, elsewhere=sec_fetch_mode not in SCRIPTED)
+    if isinstance(file, Elsewhere):
+        return RedirectResponse(file.url, 307, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     return StreamingResponse(
         file.chunks,
         media_type=file.media_type,

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from flexiroaster.api.schemas import ErrorResponse, ProblemBody
 from flexiroaster.auth.errors import Forbidden, NotAssigned, Throttled, Unauthenticated
 from flexiroaster.engine.errors import (
+    ArtifactsUnavailable,
     Conflict,
     FlexiRoasterError,
     InvalidDefinition,
@@ -45,6 +46,7 @@ STATUS: dict[type[FlexiRoasterError], int] = {
     InvalidRequest: 422,
     InvalidDefinition: 422,
     StageFailed: 422,
+    ArtifactsUnavailable: 503,
     Throttled: 429,
     StoreUnavailable: 503,
     FlexiRoasterError: 500,
@@ -167,7 +169,7 @@ def _headers(error: FlexiRoasterError) -> dict[str, str] | None:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, Throttled):
         return {"Retry-After": str(error.retry_after_seconds)}
-    if isinstance(error, StoreUnavailable):
+    if isinstance(error, StoreUnavailable | ArtifactsUnavailable):
         return {"Retry-After": str(RETRY_SECONDS)}
     return None
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from flexiroaster.api import schemas
 from flexiroaster.api.parameters import Use
 from flexiroaster.auth.permissions import open_to_all
+from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,7 @@ PATIENCE_SECONDS = 3.0
 MOST_AT_ONCE = 4
 """Checks may hang while a database does not answer: they must not take every thread of the server."""
 _checks = CapacityLimiter(MOST_AT_ONCE)
+_artifact_checks = CapacityLimiter(MOST_AT_ONCE)
 
 
 @router.head("/health", include_in_schema=False)
@@ -48,6 +50,9 @@ _checks = CapacityLimiter(MOST_AT_ONCE)
 async def get_health(use: Use, response: Response) -> schemas.Health:
     """Without a credential."""
     trouble = use.database.trouble if await answers(use.database) else "The database does not answer."
+    if trouble is None and (away := await artifacts_trouble(use.artifacts)) is not None:
+        # 200: most of its work goes on, and taking every server away would help nobody
+        return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=away)
     if trouble is None:
         drain = use.drain.now
         if drain.state != "working":  # 200: it is well, and whoever restarts what is not must leave it alone
@@ -57,6 +62,12 @@ async def get_health(use: Use, response: Response) -> schemas.Health:
         return schemas.Health(status="healthy", version=use.facts.version, instance=use.facts.instance)
     response.status_code = 503
     return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=trouble)
+
+
+async def artifacts_trouble(artifacts: Artifacts) -> str | None:
+    with anyio.move_on_after(PATIENCE_SECONDS):
+        return await to_thread.run_sync(artifacts.trouble, limiter=_artifact_checks, abandon_on_cancel=True)
+    return "Where artifacts are kept does not answer."
 
 
 async def answers(database: Database) -> bool:

@@ -156,6 +156,7 @@ def _database(settings: Settings, serving: bool, executions: int) -> Iterator[Fi
     from sqlalchemy import make_url
 
     from flexiroaster import __version__
+    from flexiroaster.artifact_store import make_artifacts
     from flexiroaster.services.doctor import DatabaseDoctor, Finding
     from flexiroaster.store.database import Database
 
@@ -168,6 +169,6 @@ def _database(settings: Settings, serving: bool, executions: int) -> Iterator[Fi
     database = Database.open(settings.database_url)
     try:
         doctor = DatabaseDoctor(database, serving=serving, version=__version__)
-        yield from doctor.look(executions, settings.artifacts_folder)
+        yield from doctor.look(executions, make_artifacts(settings))
     finally:
         database.close()

@@ -6,13 +6,14 @@ import glob
 import os
 import stat
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from flexiroaster.data import limits
-from flexiroaster.engine.errors import Location, StageFailed
+from flexiroaster.engine.errors import Location, NotFound, StageFailed
 
 UNFINISHED = ".part"
 """How the (hidden) folder ends in which an output is being written."""
@@ -30,6 +31,7 @@ _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 class Confinement:
     """Paths are checked after every symlink is resolved, and the resolved path is the one that is opened.
 
+    `artifact` gives the file of an artifact's URI, None for what is no artifact; whatever it gives may be read.
     `shared` names the folders of the process's database where sessions are to use it (see `data.database`); without
     it, each session has a database that sees its own files only.
     """
@@ -37,6 +39,7 @@ class Confinement:
     data_dirs: tuple[Path, ...]
     artifact_dir: Path | None = None
     shared: tuple[Path, ...] = ()
+    artifact: Callable[[str], Path | None] | None = None
 
     def inputs(self, pattern: str) -> list[Path]:
         """The regular files that a path or glob names, sorted; relative ones in the first data folder that has any."""
@@ -76,18 +79,20 @@ class Confinement:
 
     def source(self, uri: str) -> Path:
         """The file of a table reference: in a data folder or an artifact of this server."""
-        path = uri_path(uri)
         try:
+            artifact = self.artifact(uri) if self.artifact is not None else None
+            path = artifact or uri_path(uri)
             resolved = path.resolve(strict=True)
-        except OSError as error:
+        except (OSError, NotFound) as error:
+            shown = PurePosixPath(urlsplit(uri).path).name
             raise StageFailed(
-                f"'{path.name}' no longer exists: it was moved or deleted after the stage before read it. "
+                f"'{unquote(shown)}' no longer exists: it was moved or deleted after the stage before read it. "
                 "Put it back, or run again from the stage that reads it.",
                 code="file_not_found",
                 kind="data",
-                location=Location(file=path.name),
+                location=Location(file=unquote(shown)),
             ) from error
-        if not (self._in_data_dirs(resolved) or self._is_artifact(resolved)):
+        if artifact is None and not (self._in_data_dirs(resolved) or self._is_artifact(resolved)):
             raise outside(path.name, "read")
         _require_regular(resolved, path.name)
         return resolved

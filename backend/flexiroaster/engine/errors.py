@@ -46,6 +46,18 @@ class VersionChanged(Conflict):
         )
 
 
+class WrittenAlready(Conflict):
+    """An artifact's key holds other bytes than those that were to be written there."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f"The artifact {key!r} is there already, with other content: one attempt writes a name once. Choose "
+            "another name.",
+            "written_already",
+        )
+
+
 class InvalidRequest(FlexiRoasterError):
     """A value in a request is wrong; the message names it and the cure."""
 
@@ -139,6 +151,13 @@ class StageFailed(FlexiRoasterError):
         self.suggestion = suggestion
         self.retry_after_seconds = retry_after_seconds
         self.details = details or {}
+
+
+class ArtifactsUnavailable(StageFailed):
+    """The artifact store cannot be used; the message says which, why, and what to look at. A retry may help."""
+
+    def __init__(self, message: str, *, kind: ErrorKind = "transient") -> None:
+        super().__init__(message, code="artifacts_unavailable", kind=kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,12 @@ class Attempt:
             if callback in self._callbacks:
                 self._callbacks.remove(callback)
 
+    def local_artifact(self, uri: str, *, pinned: bool = True) -> Path | None:
+        key = self._world.artifacts.key(uri)
+        if key is None:
+            return None
+        return self._world.artifacts.local_path(key, pinned_in=self.scratch_dir if pinned else None)
+
     @contextmanager
     def artifact(
         self,
@@ -188,10 +194,12 @@ class Attempt:
     ) -> Iterator[ArtifactDraft]:
         key = f"{self.execution_id}/{self.stage_id}/{self.index}/{self.attempt}/{name}"
         store = self._world.artifacts
-        with store.write(key) as path:
+        with store.write(
+            key, called=f"{self.stage_id}-{self.index}-{name}" if self.index else f"{self.stage_id}-{name}"
+        ) as path:
             draft = ArtifactDraft(id=str(uuid4()), path=path, uri=store.uri(key), rows=rows, schema=schema)
             yield draft
-        draft.bytes = store.size(key)
+            draft.bytes = path.stat().st_size
         self.kept.append(
             KeptArtifact(
                 id=draft.id,

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO, Literal
@@ -43,6 +43,15 @@ TABLE_EXTENSIONS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".pa
 CHUNK_BYTES = 1 << 18
 TABLE = "data"
 PROFILES_KEPT = 64
+LINK_LASTS = timedelta(minutes=5)
+"""For a download to begin, on a slow line too: it may take longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The file can be fetched from where it is kept, by whoever has this URL, for `LINK_LASTS`."""
+
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +108,13 @@ class Artifacts:
         """As `preview`. Kept for a while: an artifact never changes, and a large one takes seconds."""
         return self._profiles(id)
 
-    def download(self, id: str, format: Format) -> Download:
+    def download(self, id: str, format: Format, *, elsewhere: bool = False) -> Download | Elsewhere:
         """Anything as it was written, but for a table that holds more than was handed on; a table also as CSV, JSON
-        or Parquet."""
+        or Parquet. `elsewhere` is whether whoever asks would rather fetch it from where it is kept."""
         row = self.get(id)
         stored = TABLES.get(row.media_type)
         if format in ("original", stored) and not (stored == "parquet" and self._holds_more(row)):
-            path = self._artifacts.local_path(row.key)
-            media_type = row.media_type if row.media_type in INERT else "application/octet-stream"
-            return Download(_file_name(row, None), media_type, path.stat().st_size, _chunks(path.open("rb")))
+            return self._as_it_is(row, elsewhere=elsewhere)
         format = "parquet" if format == "original" else format
         with self._opened(row) as (tables, scratch):
             target = scratch / f"export.{format}"
@@ -116,6 +123,18 @@ class Artifacts:
             file = target.open("rb")
             size = target.stat().st_size
         return Download(_file_name(row, format), MEDIA_TYPES[format], size, _chunks(file))
+
+    def _as_it_is(self, row: ArtifactRow, *, elsewhere: bool) -> Download | Elsewhere:
+        size = self._artifacts.size(row.key)
+        url = self._artifacts.link(row.key, LINK_LASTS) if elsewhere else None
+        if url is not None:
+            return Elsewhere(url)
+        media_type = row.media_type if row.media_type in INERT else "application/octet-stream"
+        return Download(_file_name(row, None), media_type, size, self._artifacts.read(row.key, CHUNK_BYTES))
+
+    def trouble(self) -> str | None:
+        """Why artifacts can be neither kept nor read at this moment."""
+        return self._artifacts.trouble()
 
     def _holds_more(self, row: ArtifactRow) -> bool:
         """Whether the file has rows that do not count, or columns that only its stage needed."""

@@ -15,7 +15,7 @@ from flexiroaster.dispatch.inprocess import InProcessDispatch
 from flexiroaster.dispatch.port import Ready, Work
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
-from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.errors import ArtifactsUnavailable, StageError
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.runs import Execution, Key
@@ -37,7 +37,7 @@ T = TypeVar("T")
 STALE_TRIES = 40
 LONGEST_STALE_PAUSE = 0.05
 """Seconds before an operation is tried again that another server was faster than, once it has happened before."""
-OUTPUTS_FAILED = (ExpressionError, progress.OutputsTooLarge)
+OUTPUTS_FAILED = (ExpressionError, progress.OutputsTooLarge, ArtifactsUnavailable)
 
 
 class Timers(Protocol):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import STAGE_FINAL
@@ -61,7 +62,7 @@ class DatabaseDoctor:
         self._version = version
         self._now = now or datetime.now(UTC)
 
-    def look(self, newest: int, artifacts_folder: Path) -> Iterator[Finding]:
+    def look(self, newest: int, kept: ArtifactStore) -> Iterator[Finding]:
         """`newest`: how many of the executions that ended last are compared with their events."""
         try:
             found = self._tables()
@@ -73,7 +74,7 @@ class DatabaseDoctor:
             yield from self._events(newest)
             yield from self._leases()
             yield from self._ended()
-            yield from self._artifacts(artifacts_folder)
+            yield from self._artifacts(kept)
         except StoreUnavailable as error:
             yield Finding("database", "error", str(error), "Start it, or correct FLEXIROASTER_DATABASE_URL.")
         except SQLAlchemyError as error:
@@ -179,26 +180,26 @@ class DatabaseDoctor:
         if not open_:
             yield Finding("ends", "ok", "What has ended has no stage left open.")
 
-    def _artifacts(self, folder: Path) -> Iterator[Finding]:
-        if not folder.is_dir():
-            message = f"The folder {folder} is not there."
-            yield Finding("artifacts", "error", message, "Put it back, or correct FLEXIROASTER_ARTIFACTS_URL.")
+    def _artifacts(self, kept: ArtifactStore) -> Iterator[Finding]:
+        trouble = kept.trouble()
+        if trouble is not None:
+            yield Finding("artifacts", "error", trouble, "Put it right, or correct FLEXIROASTER_ARTIFACTS_URL.")
             return
-        files = dict(_files(folder))
+        files = {entry.key: (entry.bytes, entry.changed_at) for entry in kept.entries()}
         with self._database.read() as connection:
             query = sa.select(artifacts.c.key, artifacts.c.execution_id, artifacts.c.stage, artifacts.c.bytes)
             missing = [
                 _missing(row.key, row.execution_id, row.stage, size, row.bytes)
                 for row in connection.execute(query.order_by(artifacts.c.created_at))
-                if (size := files.pop(row.key, (None, 0.0))[0]) != row.bytes
+                if (size := files.pop(row.key, (None, None))[0]) != row.bytes
             ]
         cure = "Put the file back from a copy, or make it again: `flexiroaster rerun EXECUTION --from STAGE`."
         yield from _named("artifacts", missing, cure)
-        before = (self._now - FRESH).timestamp()
-        unknown = {key: size for key, (size, changed) in files.items() if changed < before}
+        before = self._now - FRESH
+        unknown = {key: size for key, (size, changed_at) in files.items() if changed_at < before}
         if unknown:
             total = sum(unknown.values()) / GIGABYTE
-            first = folder / min(unknown)
+            first = unquote(kept.uri(min(unknown)).removeprefix("file://"))
             yield Finding(
                 "artifacts",
                 "warning",
@@ -236,18 +237,6 @@ def _large(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     run = stage_runs.c
     query = sa.select(run.execution_id).where(run.execution_id.in_(ids)).group_by(run.execution_id)
     return set(connection.scalars(query.having(sa.func.count() > LARGEST)))
-
-
-def _files(folder: Path) -> Iterator[tuple[str, tuple[int, float]]]:
-    """By key: the size, and when it was changed last."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = Path(place) / name
-            try:
-                found = path.stat()
-            except FileNotFoundError:  # deleted since
-                continue
-            yield path.relative_to(folder).as_posix(), (found.st_size, found.st_mtime)
 
 
 def _missing(key: str, execution: str, stage: str, size: int | None, expected: int) -> str:

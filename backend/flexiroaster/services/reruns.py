@@ -213,18 +213,11 @@ def _gone(database: Database, artifacts: ArtifactStore, execution_id: str) -> di
         made_by = {row.stage: _executed_by(row, execution_id) for row in rows}
         keys = store.artifact_keys(connection, set(made_by.values()))
     gone = {stage: "result" for id, stage in spilled.items() if id not in known}
+    there = {entry.key for id in {artifact.execution_id for artifact in keys} for entry in artifacts.entries(id)}
     for artifact in keys:
-        if made_by.get(artifact.stage) == artifact.execution_id and not _is_there(artifacts, artifact.key):
+        if made_by.get(artifact.stage) == artifact.execution_id and artifact.key not in there:
             gone.setdefault(artifact.stage, artifact.name)
     return gone
-
-
-def _is_there(artifacts: ArtifactStore, key: str) -> bool:
-    try:
-        artifacts.size(key)
-    except NotFound:
-        return False
-    return True
 
 
 def _picture(

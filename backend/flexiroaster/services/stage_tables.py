@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import orjson
@@ -48,18 +47,10 @@ class StageTables:
         return TableRef.model_validate(data) if is_table(data) else None
 
     def readable(self, ref: TableRef) -> tuple[TableRef, Confinement]:
-        """The reference with its artifacts on this machine, and leave to read them and the data folders."""
-        table, without = self._local(ref.table), self._local(ref.without)
-        folders = [path.parent for path in (table, without) if path is not None]
-        here = ref.model_copy(
-            update={
-                "table": table.as_uri() if table is not None else ref.table,
-                "without": without.as_uri() if without is not None else ref.without,
-            }
-        )
-        return here, Confinement(self._data_dirs, Path(os.path.commonpath(folders)) if folders else None)
+        """The reference, and leave to read its artifacts and the data folders."""
+        return ref, Confinement(self._data_dirs, artifact=self._local)
 
-    def _local(self, uri: str | None) -> Path | None:
+    def _local(self, uri: str) -> Path | None:
         """Where the artifact of a URI is, None for what is no artifact."""
-        key = self._artifacts.key(uri) if uri is not None else None
+        key = self._artifacts.key(uri)
         return self._artifacts.local_path(key) if key is not None else None

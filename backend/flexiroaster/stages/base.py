@@ -60,7 +60,7 @@ class StageContext(Protocol):
     data_dirs: tuple[Path, ...]
     """Folders that file stages may read and write; the first one resolves relative paths."""
     artifact_dir: Path
-    """The root of local artifacts: readable, never writable by a stage's own path."""
+    """The root of artifacts on this machine: readable, never writable by a stage's own path."""
 
     @property
     def code_dirs(self) -> tuple[Path, ...]:
@@ -109,6 +109,14 @@ class StageContext(Protocol):
 
     def on_cancel(self, callback: Callable[[], None]) -> AbstractContextManager[None]:
         """Call `callback` (from another thread) when the attempt is cancelled or times out while the block runs."""
+        ...
+
+    def local_artifact(self, uri: str, *, pinned: bool = True) -> Path | None:
+        """Where this machine has the artifact of a URI, which is fetched first where artifacts are kept elsewhere.
+
+        None for what is no artifact of this server. Raises NotFound. A `pinned` copy stays until the attempt ends, and
+        is not to be handed to user's code, which could change it; another one stays for a minute at least.
+        """
         ...
 
     def artifact(

@@ -115,7 +115,7 @@ class PythonAttempt(CodeAttempt):
 
     def outcome(self) -> Outcome:
         stdout, self._stderr = LineReader(self.log), LineReader(self.log)
-        handlers = Handlers(stdout.feed, self._hear_stderr, self._hear_frame, Keeper(self._context).save)
+        handlers = Handlers(stdout.feed, self._hear_stderr, self._hear_frame, Keeper(self._context).answer)
         ending = self.run(self._job, handlers, env={"PYTHONPATH": os.pathsep.join(self._folders)})
         stdout.close()
         self._stderr.close()

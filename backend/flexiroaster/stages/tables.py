@@ -27,7 +27,7 @@ def confinement(context: StageContext) -> Confinement:
     """The context's folders. Attempts share one database; their scratch folders are siblings."""
     folders = [*context.data_dirs, context.artifact_dir, context.scratch_dir.parent]
     shared = tuple(dict.fromkeys(folder.resolve() for folder in folders))
-    return Confinement(tuple(context.data_dirs), context.artifact_dir, shared)
+    return Confinement(tuple(context.data_dirs), context.artifact_dir, shared, context.local_artifact)
 
 
 def given_table(data: Any, context: StageContext) -> TableRef:

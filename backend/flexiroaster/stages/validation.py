@@ -290,7 +290,7 @@ class _Validation:
                     "warning", "Rows break a rule.", rule=finding.rule.label, rows=finding.failed,
                     first_row=finding.samples[0]["row"],
                 )  # fmt: skip
-        files = [uri_path(good.table), uri_path(quarantine.table) if quarantine else None]
+        files = [self._file(good), self._file(quarantine) if quarantine else None]
         result = result_of(
             good,
             valid=checked.invalid == 0,
@@ -301,6 +301,9 @@ class _Validation:
             report=_report(checked),
         )
         return Succeeded(result, rows=rows, bytes=good.bytes)
+
+    def _file(self, ref: TableRef) -> Path:
+        return self.context.local_artifact(ref.table) or uri_path(ref.table)
 
     def _quarantine(self, typed: Typed) -> TableRef:
         query = checking.quarantine_query(typed)

@@ -168,9 +168,9 @@ def test_no_artifact_leads_out_of_its_folder(client: TestClient, server: ServerA
 def test_a_download_is_named_by_the_format_it_has(
     client: TestClient, server: ServerApp, execution: str, table: str, name: str, downloaded: str
 ) -> None:
-    with server.server.engine.artifacts.write(f"{execution}/s0/0/1/{name}") as path:
+    with server.server.engine.artifacts.write(f"{execution}/s0/0/2/{name}") as path:
         path.write_bytes(client.get(f"/api/artifacts/{table}/download").content)
-    row = {"name": name, "key": f"{execution}/s0/0/1/{name}", "media_type": PARQUET, "rows": 4}
+    row = {"name": name, "key": f"{execution}/s0/0/2/{name}", "media_type": PARQUET, "rows": 4}
     id = server.history.artifact("renamed", execution, **row)
     answer = client.get(f"/api/artifacts/{id}/download?format=csv")
     assert answer.headers["content-disposition"].startswith(f'attachment; filename="{downloaded}"')

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flexiroaster.artifacts.disk import DiskArtifacts
+from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.composition import make_bus
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
@@ -65,19 +66,24 @@ class TestEngine:
     conditions: Conditions = REALITY
     lease: timedelta | None = None
     name: str = "one"
+    artifacts: ArtifactStore | None = None
+    """Where they are kept if not in `folder`, which has the copies then."""
+    code_stages: bool = False
     seen: list[Event] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
         self.bus, notices = make_bus(self.database)
         self.bus.subscribe(self._see)
-        self.artifacts = DiskArtifacts(self.folder / "artifacts")
+        (self.folder / "artifacts").mkdir(exist_ok=True)
+        self.artifacts = self.artifacts or DiskArtifacts(self.folder / "artifacts")
         registry = StageRegistry({**BUILT_IN, "act": f"{__name__}:ActStage"})
         limits = Limits(
             artifact_dir=self.folder / "artifacts",
             data_dirs=(self.folder,),
             scratch_root=self.folder / "scratch" / self.name,
             concurrency=self.concurrency,
+            code_stages=self.code_stages,
         )
         seat = Seat("test", lease=self.lease)
         self.embedded = Embedded(

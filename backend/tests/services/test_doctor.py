@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.services import doctor, integrity
 from flexiroaster.services.doctor import DatabaseDoctor, Finding, space
 from flexiroaster.store import workers
@@ -38,7 +39,7 @@ def ended(engine: TestEngine) -> str:
 
 def look(engine: TestEngine, *, serving: bool = False, newest: int = 10) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for finding in DatabaseDoctor(engine.database, serving=serving).look(newest, engine.folder / "artifacts"):
+    for finding in DatabaseDoctor(engine.database, serving=serving).look(newest, engine.artifacts):
         found.setdefault(finding.check, []).append(finding)
     return found
 
@@ -131,7 +132,7 @@ def test_servers_that_share_the_database(engine: TestEngine) -> None:
 
     def servers() -> list[tuple[str, str]]:
         doctor_ = DatabaseDoctor(engine.database, serving=False, version="2.0")
-        found = doctor_.look(0, engine.folder / "artifacts")
+        found = doctor_.look(0, engine.artifacts)
         return [(one.level, one.message) for one in found if one.check in ("servers", "version")]
 
     assert servers() == [("ok", "0 servers work here.")]
@@ -203,12 +204,12 @@ def test_tables_of_another_release(engine: TestEngine, revision: str, said: str)
 
 def test_no_tables_and_no_database(tmp_path: Path) -> None:
     empty = Database.open(f"sqlite:///{tmp_path}/empty.db")
-    (finding,) = DatabaseDoctor(empty, serving=False).look(10, tmp_path)
+    (finding,) = DatabaseDoctor(empty, serving=False).look(10, DiskArtifacts(tmp_path))
     assert (finding.message, finding.cure) == ("There are none yet.", "Run `flexiroaster db upgrade`.")
     empty.close()
     (tmp_path / "broken.db").write_bytes(b"this is no database, whatever its name says" * 100)
     broken = Database.open(f"sqlite:///{tmp_path}/broken.db")
-    (finding,) = DatabaseDoctor(broken, serving=False).look(10, tmp_path)
+    (finding,) = DatabaseDoctor(broken, serving=False).look(10, DiskArtifacts(tmp_path))
     assert (finding.check, finding.level) == ("database", "error")
     assert "file is not a database" in finding.message
     broken.close()

@@ -99,6 +99,9 @@ class FakeContext:
         finally:
             self._callbacks.remove(callback)
 
+    def local_artifact(self, uri: str, *, pinned: bool = True) -> Path | None:
+        return None
+
     @contextmanager
     def artifact(
         self,

@@ -792,6 +792,9 @@ export interface paths {
         /**
          * Download an artifact
          * @description In CSV, a text that a spreadsheet would run as a formula gets a leading apostrophe.
+         *
+         *     Where artifacts are kept in S3, a file as it was written comes from there, by a redirect. Scripts in a browser,
+         *     which the bucket would have to let in first, are answered by the server itself.
          */
         get: operations["downloadArtifact"];
         put?: never;
@@ -10858,6 +10861,13 @@ export interface operations {
                     "application/octet-stream": string;
                     "text/plain": string;
                 };
+            };
+            /** @description Where to fetch it, within five minutes. */
+            307: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The address cannot be used */
             400: {

@@ -1,4 +1,4 @@
-"""Takes files that code has written over as artifacts."""
+"""Takes files that code has written over as artifacts, and gives it those it asks for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flexiroaster.data.table import TableRef
-from flexiroaster.engine.errors import StageFailed
+from flexiroaster.engine.errors import NotFound, StageFailed
 from flexiroaster.stages.base import ArtifactDraft, StageContext
 from flexiroaster.stages.json_lines import MEDIA_TYPE, columns_of, widened
 
@@ -19,25 +19,33 @@ TABLE_MEDIA_TYPES = {"jsonl": MEDIA_TYPE, "parquet": "application/vnd.apache.par
 
 
 class Keeper:
-    """The artifacts of one attempt that come from its scratch folder."""
+    """The artifacts of one attempt that come from its scratch folder, and the copies of those kept elsewhere."""
 
     def __init__(self, context: StageContext) -> None:
         self._context = context
         self._names: Counter[str] = Counter()
 
-    def save(self, frame: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to code that asks for a file to be kept."""
+    def answer(self, frame: Mapping[str, Any]) -> dict[str, Any]:
+        """To code that asks for a file to be kept, or for the path of a table."""
         try:
+            if frame["op"] == "fetch":
+                return {"value": self._fetched(str(frame["uri"]))}
             path = within(self._context.scratch_dir, Path(frame["path"]))
             return {
                 "value": self._table(path, frame)
                 if frame["kind"] == "table"
                 else self.file(path, str(frame["name"]), frame["media_type"])
             }
-        except StageFailed as error:
+        except (StageFailed, NotFound) as error:
             return {"error": str(error)}
         except OSError as error:
             return {"error": error.strerror or str(error), "errno": error.errno}
+
+    def _fetched(self, uri: str) -> str:
+        path = self._context.local_artifact(uri, pinned=False)
+        if path is None:
+            raise StageFailed(f"The table {uri} is not on this machine.")
+        return str(path)
 
     def file(self, path: Path, name: str, media_type: str) -> dict[str, Any]:
         with self._context.artifact(self._name(name), kind="file", media_type=media_type) as draft:

@@ -55,12 +55,12 @@ class Ending:
 
 @dataclass(slots=True)
 class Handlers:
-    """What to do with what the process says. `save` answers a request to keep a file."""
+    """What to do with what the process says. `answer` is for requests: to keep a file, to fetch a table."""
 
     stdout: Callable[[bytes], None]
     stderr: Callable[[bytes], None]
     frame: Callable[[Mapping[str, Any]], None] = lambda _: None
-    save: Callable[[Mapping[str, Any]], Any] = lambda _: None
+    answer: Callable[[Mapping[str, Any]], Any] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -284,8 +284,8 @@ class StageProcess:
             case "result" | "error":
                 self._ending.final = frame
                 self._tell({"over": True})
-            case "save":
-                self._to_send += framed(orjson.dumps(self._handlers.save(frame)))
+            case "save" | "fetch":
+                self._to_send += framed(orjson.dumps(self._handlers.answer(frame)))
                 self._flush()
                 if len(self._to_send) > UNREAD_BYTES:
                     raise ValueError("the code asks, and does not listen")

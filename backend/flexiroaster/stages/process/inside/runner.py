@@ -124,7 +124,7 @@ class Context:
         reference = self._reference(table)
         uri = reference["table"]
         if not uri.startswith("file://"):
-            raise ValueError(f"The table {uri} is not on this machine.")
+            return str(self._channel.ask("fetch", uri=uri))
         from urllib.parse import unquote, urlsplit
 
         return unquote(urlsplit(uri).path)
