@@ -10,20 +10,16 @@ from typing import Any
 import pytest
 
 from flexiroaster.engine.errors import StageFailed
-from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.outcome import Skipped, Waiting
-from flexiroaster.engine.replay import Replayed, replay
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS
 from flexiroaster.runtime.conditions import Conditions
-from flexiroaster.runtime.embedded import Embedded, Limits
 from flexiroaster.stages.base import StageContext
-from flexiroaster.stages.registry import BUILT_IN, StageRegistry
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import stage_runs
 from flexiroaster.testing.virtual_time import VirtualTime
+from tests.faults.record import Record, check_rebuilt
 from tests.runtime.engine import TestEngine
 
-STAGE_FIELDS = ("attempt", "reason", "rows", "bytes", "started_at", "ended_at", "reused_from")
 STEPS = 400
 
 
@@ -43,17 +39,8 @@ def by_hand(database: Database, folder: Path, time: VirtualTime, chance: random.
             case _:
                 return {"rows": chance.randrange(100)}
 
-    engine = TestEngine(database, folder)
     stand_ins = {f"s{position}": doing for position in range(9)}
-    engine.embedded = Embedded(
-        database,
-        engine.bus,
-        engine.artifacts,
-        StageRegistry(BUILT_IN),
-        Limits(folder / "artifacts", (folder,), folder / "scratch"),
-        Conditions(time.clock, time, chance.random, stand_ins),
-    )
-    return engine
+    return TestEngine(database, folder, conditions=Conditions(time.clock, time, chance.random, stand_ins))
 
 
 def stages(chance: random.Random) -> dict[str, Any]:
@@ -109,31 +96,10 @@ def step(
     return engine
 
 
-def rebuilt(engine: TestEngine, id: str) -> Replayed:
-    return replay(
-        Event(EventType(row["type"]), id, "p", row["seq"], row["at"], row["stage"], row["idx"], row["payload"] or {})
-        for row in engine.events(id)
-    )
-
-
 @pytest.mark.parametrize("seed", range(25))
 def test_the_record_is_what_the_events_say(database: Database, tmp_path: Path, seed: int) -> None:
     engine, id = drive(database, tmp_path, seed)
-    told, row = rebuilt(engine, id), engine.row(id)
-    for name in ("status", "number", "retries", "reason", "failed_stage", "started_at", "ended_at"):
-        assert getattr(told, name) == row[name], name
-    assert (told.error.to_json() if told.error else None) == row["error"]
-    if row["started_at"] is not None:
-        took = (row["ended_at"] - row["started_at"]).total_seconds() - row["idle_seconds"]
-        assert told.duration_seconds == pytest.approx(took)
-    kept = {(run["stage"], run["idx"]): run for run in engine.rows(stage_runs, id)}
-    assert told.stages.keys() == kept.keys()
-    for key, stage in told.stages.items():
-        assert {name: getattr(stage, name) for name in STAGE_FIELDS} == {name: kept[key][name] for name in STAGE_FIELDS}
-        assert (stage.status, stage.error.to_json() if stage.error else None) == (
-            kept[key]["status"],
-            kept[key]["error"],
-        )
+    check_rebuilt(Record.of(engine.database, id))
 
 
 def test_the_seeds_meet_what_is_to_be_met(database: Database, tmp_path: Path) -> None:
