@@ -19,6 +19,7 @@ from sqlalchemy import event
 
 from flexiroaster.store.database import Database
 from flexiroaster.store.dialects import dialect_for
+from flexiroaster.testing.virtual_time import START
 
 ANSWERED = "the queued statements are answered"
 
@@ -112,6 +113,8 @@ class Ground:
         """Sees what is there; no fault meets it."""
         self._engine = Database.open(url).engine  # one for all: it remembers how statements read as SQL
         self._faults = Faults()
+        self.now = START
+        """By the clock of the database, as far as leases are concerned."""
         event.listen(self._engine, "do_connect", self._connect)
 
     def open(self, faults: Faults) -> Database:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from flexiroaster.engine.errors import Conflict
 from flexiroaster.engine.state import EXECUTION_FINAL
 from flexiroaster.runtime import timers
 from flexiroaster.runtime.conditions import Conditions
+from flexiroaster.services.stage_runs import LEASE
 from flexiroaster.store.database import StoreUnavailable
 from flexiroaster.store.tables import executions
 from flexiroaster.testing.virtual_time import START, VirtualTime
@@ -62,20 +64,44 @@ class Lives:
     def run(self) -> None:
         """Raises Stuck."""
         self._faults[0].arm()
+        self._look_around_later()
         while not self._lives():
             self.deaths += 1
             self.time = VirtualTime(self.time.now)
             faults = self._faults[self.deaths] if self.deaths < len(self._faults) else Faults()
             faults.arm()
             self.engine = self._born(faults)
-        self.engine.embedded.journal.flush()
+            self._look_around_later()
+
+    @property
+    def _has_rescuer(self) -> bool:
+        """As a server has that may share its database."""
+        return self.engine.database.dialect == "postgresql"
+
+    def _look_around_later(self) -> None:
+        if self._has_rescuer:
+            self.time.at(self.time.now + LEASE / 6, self._look_around)
+
+    def _look_around(self) -> None:
+        """As `runtime.rescuer` has it."""
+        rescue = self.engine.embedded._rescue
+        try:
+            rescue.wake_overdue()
+            rescue.take_over()
+            rescue.take_up_forgotten()
+        finally:
+            self._look_around_later()
+
+    def _tell_the_rest(self) -> None:
+        """In the log, what was put off, and what nobody heard that it was committed."""
+        self._in_the_end(self.engine.embedded.journal.flush)
+        if self._has_rescuer:
+            self.time.now += timedelta(minutes=1)
+            self._in_the_end(partial(self.engine.embedded._rescue.tell_since, START))
 
     def work(self) -> None:
         """Until nothing is ready, as the worker's threads do."""
-        for _ in range(MOST_FAILURES):
-            if self._survive(self.engine.embedded.worker.work_off):
-                return
-        raise Stuck("nothing can be claimed")
+        self._in_the_end(self.engine.embedded.worker.work_off)
 
     def ask(self, request: Callable[[], object]) -> bool:
         """What somebody asks of the API. Who gets no answer, or hears that it is done already, looks again and asks
@@ -116,7 +142,7 @@ class Lives:
             if self.scenario.act(self):
                 continue
             if not self.rows(sa.select(executions.c.id).where(executions.c.status.not_in(sorted(EXECUTION_FINAL)))):
-                return
+                return self._tell_the_rest()
             self._let_time_pass()
         raise Stuck(self.rows(sa.select(executions.c.id, executions.c.status, executions.c.reason)))
 
@@ -124,12 +150,19 @@ class Lives:
         callback = self.time.next_due(self.time.now + LONGEST_SLEEP)
         if callback is None:
             raise Stuck(self.rows(sa.select(executions.c.id, executions.c.status, executions.c.reason)))
+        self.ground.now = self.time.now
         try:
             callback()
         except StoreUnavailable:  # as `runtime.timers` has it
             self.time.at(self.time.now + timedelta(seconds=timers.STORE_PAUSE), callback)
         except Exception as failure:
             log.info("lives.timer_failed", error=str(failure))
+
+    def _in_the_end(self, step: Callable[[], object]) -> None:
+        for _ in range(MOST_FAILURES):
+            if self._survive(step):
+                return
+        raise Stuck(step)
 
     def _survive(self, step: Callable[[], object]) -> bool:
         """What the threads do with a failure: they take note of it, and begin again."""

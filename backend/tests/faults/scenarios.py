@@ -212,10 +212,10 @@ class Stops(Story):
             },
             **tidy,
         )
-        retry = {"retry": {"max_attempts": 5, "delay": "2m"}}
+        retry = {"retry": {"max_attempts": 5, "delay": "15m"}}
         self.ids["late"] = lives.engine.add(
             {"a": stage(act(broken), **retry), "b": ["a"]},
-            timeout="30s",
+            timeout="3m",
             on_failure=[handler("mourn", noted)],
         )
         self.ids["short"] = lives.engine.add(
