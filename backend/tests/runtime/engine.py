@@ -75,7 +75,7 @@ class TestEngine:
     def __post_init__(self) -> None:
         self.bus, notices = make_bus(self.database)
         self.bus.subscribe(self._see)
-        (self.folder / "artifacts").mkdir(exist_ok=True)
+        (self.folder / "artifacts").mkdir(parents=True, exist_ok=True)
         self.artifacts = self.artifacts or DiskArtifacts(self.folder / "artifacts")
         registry = StageRegistry({**BUILT_IN, "act": f"{__name__}:ActStage"})
         limits = Limits(

@@ -12,9 +12,9 @@ from flexiroaster.engine.errors import Conflict, NotFound, StageFailed
 from flexiroaster.engine.replay import replay
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import stage_runs
+from tests.faults.record import Record
 from tests.runtime.engine import Gate, TestEngine
 from tests.runtime.test_children import calling, children
-from tests.runtime.test_replay import rebuilt
 
 
 class Long(Gate):
@@ -64,9 +64,8 @@ def test_pattern_19_cancel_task(engine: TestEngine) -> None:
     assert engine.row(execution)["reason"] == "hangs was cancelled by ada"
     told = engine.messages(execution)
     assert "told to stop: cancelled by ada" in told
-    assert replay(event for event in engine.seen if event.seq and event.execution_id == execution) == rebuilt(
-        engine, execution
-    )
+    seen = [event for event in engine.seen if event.seq and event.execution_id == execution]
+    assert replay(seen) == Record.of(engine.database, execution).replayed()
 
 
 def test_it_is_run_again_by_a_retry(engine: TestEngine) -> None:
@@ -181,4 +180,4 @@ def test_the_process_dies_while_it_stops(database: Database, tmp_path: Path) -> 
     heir.work_by_hand()
     assert (heir.stage(execution, "a")["status"], heir.stage(execution, "b")["status"]) == ("cancelled", "success")
     assert heir.row(execution)["status"] == "cancelled"
-    assert rebuilt(heir, execution).stages["a", 0].reason == "cancelled by ada"
+    assert Record.of(database, execution).replayed().stages["a", 0].reason == "cancelled by ada"
