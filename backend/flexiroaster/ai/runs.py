@@ -19,7 +19,7 @@ class MissingExtra(FlexiRoasterError):
     code = "ai_not_installed"
 
     def __init__(self, library: str) -> None:
-        self.library = library
+        self.package = library
         super().__init__(
             f'The AI layer needs {library}, which is not installed: pip install "flexiroaster[ai]", then start again.'
         )
