@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from flexiroaster.ai.runs import Run
+from flexiroaster.ai.runs import DAY, HOUR, MINUTE, Run
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 BEGIN = 1_700_006_400.0
 KINDS = ("input", "validation", "sql", "python", "http", "output")
 CONNECTORS = ("orders-api", "billing-db", "lake", "mail-gateway")

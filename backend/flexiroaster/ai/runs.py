@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from flexiroaster.engine.errors import FlexiRoasterError
 
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+"""In seconds."""
 Status = Literal["", "success", "failed", "timed_out", "cancelled", "skipped"]
 
 

@@ -14,9 +14,10 @@ from statistics import median
 from typing import Literal
 
 from flexiroaster.ai.insights.chance import rate
-from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, count, share, size, span
+from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN
 from flexiroaster.ai.insights.past import NO_CONNECTOR, Past, StageOutcome
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import count, share, size, span
 
 CauseKind = Literal["connector_outage", "version", "input", "bad_rows", "upstream_late", "slow", "flaky", "unknown"]
 PRIORS: Mapping[CauseKind, float] = {

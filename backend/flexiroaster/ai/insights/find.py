@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flexiroaster.ai.insights.budget import Sensitivity, Verdict
-from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, Insight, Rule, count, named
+from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, Insight, Rule, named
 from flexiroaster.ai.insights.outages import as_insight, failures_in, incidents
 from flexiroaster.ai.insights.past import Past
 from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
 from flexiroaster.ai.insights.stages import bad_versions, flaky_stages
 from flexiroaster.ai.insights.trends import changed_levels, rising_failures
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import count
 
 NEW_ERROR_LEAST = 3
 """Errors of a kind that make it worth telling."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from flexiroaster.ai.insights.finding import Insight, count
+from flexiroaster.ai.insights.finding import Insight
 from flexiroaster.ai.insights.metrics import (
     HOUR_CAP,
     HOUR_UNIT,
@@ -18,6 +18,7 @@ from flexiroaster.ai.insights.metrics import (
     MetricDetector,
     Reading,
 )
+from flexiroaster.ai.wording import count
 
 FALSE_SHARE = 0.5
 """Of alerts at a score of 1 on public metrics with labels; every further half halves it."""

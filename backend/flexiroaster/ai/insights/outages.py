@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from flexiroaster.ai.insights.chance import at_least, rate, surprise
-from flexiroaster.ai.insights.finding import Insight, count, newest, share, span
+from flexiroaster.ai.insights.finding import Insight, newest
 from flexiroaster.ai.insights.past import Past
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import count, share, span
 
 WINDOW_SECONDS = 1_800.0
 WINDOW_RUNS = 40

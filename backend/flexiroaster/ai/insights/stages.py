@@ -7,8 +7,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from flexiroaster.ai.insights.chance import at_least, drawn_at_least, rate, surprise
-from flexiroaster.ai.insights.finding import HOUR, Insight, named, newest, share, subject_of
+from flexiroaster.ai.insights.finding import Insight, named, newest, subject_of
 from flexiroaster.ai.insights.past import Past, StageKey, StageOutcome
+from flexiroaster.ai.runs import HOUR
+from flexiroaster.ai.wording import share
 
 RECENT_EXECUTIONS = 200
 FLAKY_LEAST = 3

@@ -10,22 +10,13 @@ from statistics import median
 from flexiroaster.ai.insights.adjusted import WorkAdjusted
 from flexiroaster.ai.insights.budget import AlertBudget
 from flexiroaster.ai.insights.drift import Drift, DriftMonitor
-from flexiroaster.ai.insights.finding import (
-    EXECUTIONS_SHOWN,
-    Insight,
-    Rule,
-    count,
-    named,
-    share,
-    size,
-    span,
-    subject_of,
-)
+from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, Insight, Rule, named, subject_of
 from flexiroaster.ai.insights.levels import FAST_RUNS, REFERENCE_RUNS, SLOW_RUNS, Direction, Level, LevelMonitor
 from flexiroaster.ai.insights.past import Past, StageKey
 from flexiroaster.ai.insights.rates import FailureMonitor, Rise
 from flexiroaster.ai.insights.weekly import learning_until, without_weekdays
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import count, share, size, span
 
 LEAST_SECONDS = 0.05
 """Added to durations: a stage of some milliseconds that takes some more is nobody's trouble."""

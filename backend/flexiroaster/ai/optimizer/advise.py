@@ -12,8 +12,9 @@ from flexiroaster.ai.optimizer.limits import retries, timeouts
 from flexiroaster.ai.optimizer.parallel import parallel
 from flexiroaster.ai.optimizer.path import fusions, worth_a_look
 from flexiroaster.ai.optimizer.replay import Replay, interval, recorded
-from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion, seconds_text
+from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import span
 
 WANTED = 20
 """Executions before anything is suggested, and after a change before it is judged."""
@@ -66,8 +67,7 @@ def effect(before: Sequence[float], after: Sequence[float]) -> Effect | NotEnoug
     if len(after) < WANTED or len(before) < WANTED:
         return NotEnough("", min(len(before), len(after)), WANTED)
     was, now = statistics.median(before), statistics.median(after)
-    (_, slow_before), (fast_after, slow_after) = interval(before), interval(after)
-    fast_before = interval(before)[0]
+    (fast_before, slow_before), (fast_after, slow_after) = interval(before), interval(after)
     share, low, high = 1 - now / was, 1 - slow_after / max(fast_before, 1e-9), 1 - fast_after / max(slow_before, 1e-9)
     if low > 0:
         verdict = f"It saves {share:.0%}"
@@ -75,5 +75,5 @@ def effect(before: Sequence[float], after: Sequence[float]) -> Effect | NotEnoug
         verdict = f"It costs {-share:.0%}"
     else:
         verdict = "No difference that chance would not explain"
-    text = f"{verdict}: {seconds_text(was)} before, {seconds_text(now)} in the {len(after)} executions since."
+    text = f"{verdict}: {span(was)} before, {span(now)} in the {len(after)} executions since."
     return Effect(text, share, low, high, len(before), len(after))

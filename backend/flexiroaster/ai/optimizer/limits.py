@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.replay import Arrival, waits
-from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion, counted, seconds_text
+from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import span
+from flexiroaster.engine.plurals import counted
 
 LEAST_RUNS = 20
 HEADROOM = 1.5
@@ -42,11 +44,11 @@ def timeouts(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
         if now is None:
             why = "It has no timeout of its own, so a run that hangs is noticed late."
         elif now < p99:
-            why = f"Its timeout of {seconds_text(now)} stops runs that would end well."
+            why = f"Its timeout of {span(now)} stops runs that would end well."
         else:
-            why = f"Its timeout of {seconds_text(now)} notices a run that hangs late."
+            why = f"Its timeout of {span(now)} notices a run that hangs late."
         text = (
-            f"Give {id} a timeout of {seconds_text(fitting)}: 99 of 100 runs took at most {seconds_text(p99)} "
+            f"Give {id} a timeout of {span(fitting)}: 99 of 100 runs took at most {span(p99)} "
             f"({len(seconds)} runs). {why}"
         )
         edits = (Edit(id, ("timeout",), f"{fitting:g}s"),)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from flexiroaster.ai.optimizer.graph import Graph, Node
 from flexiroaster.ai.optimizer.replay import Replay, Saving
-from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion, seconds_text
+from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion
+from flexiroaster.ai.wording import span
 
 LEAST_SHARE = 0.02
 """Of an execution's duration: less is not worth a change."""
@@ -24,11 +25,11 @@ def parallel(graph: Graph, replay: Replay) -> list[Suggestion]:
         if not idle:
             continue
         needs = _needs_without(graph, node, idle)
-        freed = replace(node, needs=needs, data=node.data)
+        freed = replace(node, needs=needs)
         saving = replay.saving(Graph(graph.pipeline, {**graph.nodes, node.id: freed}))
         if saving.low > 0 and saving.share >= LEAST_SHARE:
             found.append(_suggestion(graph, node, idle, needs, replay, saving))
-    return sorted(found, key=lambda suggestion: -suggestion.saving.median if suggestion.saving else 0.0)
+    return sorted(found, key=lambda suggestion: -suggestion.gain)
 
 
 def _idle_needs(graph: Graph, node: Node) -> frozenset[str]:
@@ -55,7 +56,7 @@ def _suggestion(
     names = ", ".join(sorted(idle))
     text = (
         f"Start {node.id} without waiting for {names}: it reads nothing of {'it' if len(idle) == 1 else 'them'}. "
-        f"Saves about {seconds_text(saving.median)} of {seconds_text(replay.usual)} ({saving.share:.0%}), replayed on "
+        f"Saves about {span(saving.median)} of {span(replay.usual)} ({saving.share:.0%}), replayed on "
         f"the last {saving.executions} executions."
     )
     effects = sorted(one for one in {node.id, *idle} if graph.nodes[one].kind in SIDE_EFFECTS)

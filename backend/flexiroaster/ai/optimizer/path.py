@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.replay import Replay
-from flexiroaster.ai.optimizer.suggestion import Suggestion, seconds_text
+from flexiroaster.ai.optimizer.suggestion import Suggestion
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import span
 
 FASTER = 0.5
 """What is asked of a stage on the critical path: what would it save if it took half as long?"""
@@ -42,13 +43,13 @@ def worth_a_look(graph: Graph, replay: Replay) -> list[Suggestion]:
         if saving.low > 0 and saving.share >= LEAST_SHARE:
             text = (
                 f"{id} decides how long an execution takes in {times} of the last {saving.executions}: twice as fast, "
-                f"it would save {seconds_text(saving.median)} of {seconds_text(replay.usual)} ({saving.share:.0%})."
+                f"it would save {span(saving.median)} of {span(replay.usual)} ({saving.share:.0%})."
             )
             numbers = {"on_path": float(times), "saving_low": saving.low, "saving_high": saving.high}
             found.append(
                 Suggestion("critical_path", graph.pipeline, (id,), text, saving, (), saving.executions, numbers)
             )
-    found.sort(key=lambda suggestion: -suggestion.saving.median if suggestion.saving else 0.0)
+    found.sort(key=lambda suggestion: -suggestion.gain)
     return found[:MOST_NAMED]
 
 
@@ -73,8 +74,8 @@ def fusions(graph: Graph, runs: Sequence[Run], usual: float) -> list[Suggestion]
         gap = statistics.median(gaps) if gaps else 0.0
         if usual > 0 and gap / usual >= GAP_SHARE:
             text = (
-                f"Write {need} and {id} as one stage: handing over from one to the other takes {seconds_text(gap)} of "
-                f"{seconds_text(usual)}, and nothing else reads {need}."
+                f"Write {need} and {id} as one stage: handing over from one to the other takes {span(gap)} of "
+                f"{span(usual)}, and nothing else reads {need}."
             )
             found.append(
                 Suggestion("fusion", graph.pipeline, (need, id), text, None, (), len(gaps), {"gap_seconds": gap})

@@ -7,7 +7,8 @@ import itertools
 import random
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.runs import Run
@@ -113,11 +114,10 @@ class Replay:
     graph: Graph
     executions: Sequence[Recorded]
     workers: int | None = None
-    _before: list[float] = field(init=False)
 
-    def __post_init__(self) -> None:
-        before = [makespan(self.graph, execution.seconds, self.workers) for execution in self.executions]
-        object.__setattr__(self, "_before", before)
+    @cached_property
+    def _before(self) -> list[float]:
+        return [makespan(self.graph, execution.seconds, self.workers) for execution in self.executions]
 
     @property
     def usual(self) -> float:

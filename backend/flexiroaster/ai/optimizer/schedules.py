@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flexiroaster.ai.optimizer.replay import Arrival, waits
-from flexiroaster.ai.optimizer.suggestion import counted, seconds_text
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import span
+from flexiroaster.engine.plurals import counted
 
 SHIFTS = (5, 10, 15, 20, 30)
 """Minutes later."""
@@ -46,7 +47,7 @@ def contention(runs: Iterable[Run], workers: int) -> list[Shift]:
         if now - then >= LEAST_SECONDS and (now - then) / now >= LEAST_SHARE:
             text = (
                 f"Start {pipeline} {minutes} minutes later: with {counted(workers, 'worker')}, stages would wait "
-                f"{seconds_text(then)} on average instead of {seconds_text(now)}, replayed on {len(known)} stage runs."
+                f"{span(then)} on average instead of {span(now)}, replayed on {len(known)} stage runs."
             )
             found.append(Shift(pipeline, minutes, text, now, then, len(executions)))
     return sorted(found, key=lambda shift: shift.wait_then)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from flexiroaster.ai.optimizer.replay import Saving
 
 Kind = Literal["parallel", "critical_path", "timeout", "retry", "cache", "fusion"]
-MINUTE, HOUR = 60.0, 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,11 @@ class Suggestion:
     """How many it rests on."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """What the text is made from."""
+
+    @property
+    def gain(self) -> float:
+        """Seconds that it saves; 0 where that is not what it is about."""
+        return 0.0 if self.saving is None else self.saving.median
 
     @property
     def id(self) -> str:
@@ -71,20 +75,3 @@ def apply(document: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
             place = place.setdefault(key, {})
         place[last] = copy.deepcopy(edit.value)
     return changed
-
-
-def seconds_text(seconds: float) -> str:
-    """`0.35 s`, `12 s`, `3 min 5 s`, `2 h 10 min`."""
-    if seconds < 10:
-        return f"{seconds:.2g} s"
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * HOUR:
-        minutes, rest = divmod(round(seconds), 60)
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(round(seconds / MINUTE), 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from flexiroaster.ai.prediction.prior import Prior
 from flexiroaster.ai.prediction.retries import Retries
-from flexiroaster.ai.prediction.scopes import DAY, HOUR, MINUTE, Scope, Spread, Trouble, Usual, since
+from flexiroaster.ai.prediction.scopes import Scope, Spread, Trouble, Usual, since
 from flexiroaster.ai.prediction.under_way import UnderWay
-from flexiroaster.ai.runs import Run
+from flexiroaster.ai.runs import DAY, HOUR, MINUTE, Run
 
 REMEMBERED_EXECUTIONS = 20_000
 FINAL = frozenset({"success", "failed", "timed_out"})

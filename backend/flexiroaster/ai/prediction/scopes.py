@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-
 
 class Scope:
     """Outcomes of the runs that share one key: the newest ones, the streak, and shares that forget with time."""

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from flexiroaster.ai.insights.adjusted import WorkAdjusted
 from flexiroaster.ai.insights.chance import at_least, drawn_at_least
 from flexiroaster.ai.insights.drift import DriftMonitor
-from flexiroaster.ai.insights.finding import count, share, size, span
 from flexiroaster.ai.insights.rates import FailureMonitor
 from flexiroaster.ai.insights.weekly import DAY_SECONDS, without_weekdays
+from flexiroaster.ai.wording import count, share, size, span
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,8 +9,9 @@ import pytest
 from flexiroaster.ai.optimizer.advise import Effect, advise, effect
 from flexiroaster.ai.optimizer.limits import sizes
 from flexiroaster.ai.optimizer.schedules import contention
-from flexiroaster.ai.optimizer.suggestion import Kind, NotEnough, Suggestion, apply, seconds_text
+from flexiroaster.ai.optimizer.suggestion import Kind, NotEnough, Suggestion, apply
 from flexiroaster.ai.runs import Run
+from flexiroaster.ai.wording import span
 from flexiroaster.engine.pipeline import Pipeline
 from tests.ai.optimizer.histories import attempts, document, ran
 
@@ -181,7 +182,7 @@ def test_the_effect_of_a_change_is_judged(factor: float, word: str) -> None:
     ("seconds", "text"), [(0.352, "0.35 s"), (12.3, "12 s"), (185, "3 min 5 s"), (180, "3 min"), (7800, "2 h 10 min")]
 )
 def test_times_as_a_person_writes_them(seconds: float, text: str) -> None:
-    assert seconds_text(seconds) == text
+    assert span(seconds) == text
 
 
 def _took(runs: list[Run]) -> float:
