@@ -366,6 +366,20 @@ def told(connection: sa.Connection, execution_ids: Iterable[str]) -> set[tuple[s
     return {(row.execution_id, row.seq) for row in connection.execute(query)}
 
 
+def event_of(row: sa.Row[Any]) -> Event:
+    """From a row of `events` with the execution's pipeline."""
+    return Event(
+        EventType(row.type),
+        row.execution_id,
+        row.pipeline_id,
+        row.seq,
+        row.at,
+        row.stage,
+        row.idx,
+        row.payload or {},
+    )
+
+
 def untold_between(connection: sa.Connection, since: datetime, until: datetime) -> list[Event]:
     """Events of that time which no log line tells."""
     lines = sa.select(logs.c.execution_id, logs.c.seq).where(logs.c.seq.is_not(None), logs.c.at >= since)
@@ -381,20 +395,7 @@ def untold_between(connection: sa.Connection, since: datetime, until: datetime) 
         )
         .order_by(events.c.at, events.c.execution_id, events.c.seq)
     )
-    return [
-        Event(
-            EventType(row.type),
-            row.execution_id,
-            row.pipeline_id,
-            row.seq,
-            row.at,
-            row.stage,
-            row.idx,
-            row.payload or {},
-        )
-        for row in connection.execute(query)
-        if (row.execution_id, row.seq) not in known
-    ]
+    return [event_of(row) for row in connection.execute(query) if (row.execution_id, row.seq) not in known]
 
 
 def open_executions(connection: sa.Connection) -> list[str]:

@@ -7,8 +7,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from flexiroaster.engine.events import Event, EventType
-from flexiroaster.store.progress import LogEntry
+from flexiroaster.engine.events import Event
+from flexiroaster.store.progress import LogEntry, event_of
 from flexiroaster.store.tables import Json, UtcDateTime
 
 MOST_LINES = 2_000
@@ -36,20 +36,7 @@ def events(connection: sa.Connection, wanted: Sequence[tuple[str, int, int]], si
     """
     ids, firsts, lasts = zip(*wanted, strict=True)
     given = {"ids": list(ids), "firsts": list(firsts), "lasts": list(lasts), "since": since}
-    rows = connection.execute(_EVENTS, given)
-    return [
-        Event(
-            EventType(row.type),
-            row.execution_id,
-            row.pipeline_id,
-            row.seq,
-            row.at,
-            row.stage,
-            row.idx,
-            row.payload or {},
-        )
-        for row in rows
-    ]
+    return [event_of(row) for row in connection.execute(_EVENTS, given)]
 
 
 def lines(connection: sa.Connection, wanted: Sequence[tuple[str, datetime, datetime]]) -> list[LogEntry]:
