@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ import pytest
 
 from tests.small_disk import SmallDisk, small_disk
 from tests.stages.code import linux
-from tests.system.server import PATIENCE_SECONDS, ServerProcess
+from tests.system.asking import FINAL, until
+from tests.system.server import ServerProcess
 from tests.system.test_start import refused
 
 pytestmark = linux
 
-FINAL = {"success", "failed", "cancelled", "timed_out"}
 FULL = "The disk that holds the database is full: free some space; nothing needs a restart."
 
 
@@ -55,13 +54,6 @@ def execution(client: httpx.Client, id: str) -> dict[str, Any]:
 def ended(client: httpx.Client, id: str) -> dict[str, Any]:
     until(lambda: execution(client, id)["status"] in FINAL)
     return execution(client, id)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Asks again and again: what another process does is heard of in no other way."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_a_full_disk_is_waited_for(disk: SmallDisk, tmp_path: Path) -> None:

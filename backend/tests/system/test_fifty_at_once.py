@@ -7,8 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from tests.stages.code import linux
+from tests.system.asking import start, until
 from tests.system.server import PATIENCE_SECONDS, ServerProcess, clean_environment
 
 pytestmark = linux
@@ -142,14 +142,3 @@ def statuses(server: ServerProcess) -> dict[str, int]:
 def keep(client: httpx.Client, name: str, *stages: dict[str, Any]) -> None:
     document = {"id": name, "name": name, "stages": [{"id": f"s{n}", **stage} for n, stage in enumerate(stages)]}
     client.post("/api/pipelines", json=document).raise_for_status()
-
-
-def start(client: httpx.Client, name: str) -> str:
-    return str(client.post(f"/api/pipelines/{name}/execute", json={}).raise_for_status().json()["execution_id"])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Asks again and again: what another process does is heard of in no other way."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -16,11 +15,11 @@ import pytest
 
 from flexiroaster.stages.process.inside import proc
 from tests.stages.code import has_ended, linux
-from tests.system.server import PATIENCE_SECONDS, ServerProcess
+from tests.system.asking import FINAL, until
+from tests.system.server import ServerProcess
 
 pytestmark = linux
 
-FINAL = {"success", "failed", "cancelled", "timed_out"}
 ROOM_MB = 48
 """What a server may take for a while: the log's lines on their way, answers, a collector that comes late."""
 AT_ONCE_SECONDS = 10
@@ -92,13 +91,6 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
 
 def printing(lines: int) -> str:
     return f"for number in range({lines}):\n    print('line', number)\nresult = 1"
-
-
-def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Asks again and again: what another process does is heard of in no other way."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_a_million_lines_are_cut_and_cost_the_server_no_memory(hostile: Hostile) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
-import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from flexiroaster.stages.process.orphans import kill_left_over
-from tests.system.server import PATIENCE_SECONDS, ServerProcess
+from tests.system.asking import FINAL, check_events, start, state, until
+from tests.system.server import ServerProcess
 
 STAGES = 12
 ROUNDS = 20
@@ -35,7 +33,6 @@ PIPELINE = {
     "name": "Work",
     "stages": [{"id": f"s{n}", **NO_NOOPS.get(n, {"type": "noop"})} for n in range(STAGES)],
 }
-FINAL = {"success", "failed", "cancelled", "timed_out"}
 
 
 @pytest.mark.timeout(900)  # twenty starts: minutes, where the machine has other work
@@ -48,14 +45,16 @@ def test_nothing_is_lost_when_the_server_is_killed_again_and_again(tmp_path: Pat
             with server.client() as client:
                 if round_ % 2 == 0:
                     wait_for_the_end(client, accepted)
-                accepted += [start(client, f"{round_}-{n}") for n in range(4)]
+                accepted += [start(client, "chain", f"{round_}-{n}") for n in range(4)]
                 wait_for_moment(client, round_, accepted)
                 server.kill()
             server.start()
         with server.client() as client:
             until(lambda: {state(client, execution) for execution in accepted} <= FINAL)
             assert {state(client, execution) for execution in accepted} == {"success"}
-            assert start(client, "0-0") == accepted[0], "a key of before the kills must not start another execution"
+            assert start(client, "chain", "0-0") == accepted[0], (
+                "a key of before the kills must not start another execution"
+            )
         assert server.stop() == 0
     assert kill_left_over(tmp_path / "data" / "scratch") == []
     check_records(tmp_path / "data" / "flexiroaster.db", accepted)
@@ -101,7 +100,7 @@ def test_stage_of_a_killed_server_is_run_again_and_its_processes_are_gone(tmp_pa
     with ServerProcess(tmp_path, environment={"FLEXIROASTER_CODE_STAGES": "on"}) as server:
         with server.client() as client:
             client.post("/api/pipelines", json=SLOW).raise_for_status()
-            execution = start(client, "once", "slow")
+            execution = start(client, "slow", "once")
             until(lambda: len(sleeping()) > 0)
         server.kill()
         server.start()
@@ -130,24 +129,5 @@ def check_records(path: Path, accepted: list[str]) -> None:
         events = connection.execute(
             "SELECT seq, type, stage FROM events WHERE execution_id = ? ORDER BY seq", (execution,)
         ).fetchall()
-        assert [seq for seq, *_ in events] == list(range(1, len(events) + 1))
-        completed = Counter(stage for _, type_, stage in events if type_ == "stage_completed")
-        assert completed == {f"s{n}": 1 for n in range(STAGES)}
-        assert sum(type_ == "execution_completed" for _, type_, _ in events) == 1
+        check_events(events, [f"s{n}" for n in range(STAGES)])
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-def start(client: httpx.Client, key: str, pipeline: str = "chain") -> str:
-    answer = client.post(f"/api/pipelines/{pipeline}/execute", json={}, headers={"Idempotency-Key": key})
-    return str(answer.raise_for_status().json()["execution_id"])
-
-
-def state(client: httpx.Client, execution: str) -> str:
-    return str(client.get(f"/api/executions/{execution}").raise_for_status().json()["status"])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Asks again and again: there is no other way to hear from a process that may be killed."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,10 @@ import pytest
 import socketio
 
 from tests.postgres import Postgres
+from tests.system.asking import FINAL, check_events, start, state, until
 from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, ServerProcess
 
 LEASE_SECONDS = 3
-FINAL = {"success", "failed", "cancelled", "timed_out"}
 STAGES = {
     "first": {"type": "noop"},
     "work": {"type": "wait", "config": {"seconds": 0.05}},
@@ -81,10 +80,7 @@ class Fleet:
                 events = connection.execute(
                     "SELECT seq, type, stage FROM events WHERE execution_id = %s ORDER BY seq", (execution,)
                 ).fetchall()
-                assert [seq for seq, *_ in events] == list(range(1, len(events) + 1))
-                completed = Counter(stage for _, type_, stage in events if type_ == "stage_completed")
-                assert completed == Counter(stages)
-                assert sum(type_ == "execution_completed" for _, type_, _ in events) == 1
+                check_events(events, stages)
             told = connection.execute(
                 "SELECT execution_id, seq, count(*) FROM logs WHERE seq IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1"
             ).fetchall()
@@ -96,22 +92,6 @@ def fleet(postgres_url: str, tmp_path: Path) -> Iterator[Fleet]:
     found = Fleet(tmp_path, postgres_url)
     yield found
     found.close()
-
-
-def start(client: httpx.Client, pipeline: str, key: str) -> str:
-    answer = client.post(f"/api/pipelines/{pipeline}/execute", json={}, headers={"Idempotency-Key": key})
-    return str(answer.raise_for_status().json()["execution_id"])
-
-
-def state(client: httpx.Client, execution: str) -> str:
-    return str(client.get(f"/api/executions/{execution}").raise_for_status().json()["status"])
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Asks again and again: there is no other way to hear from a process that may be killed."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def test_work_of_a_killed_server_is_done_by_the_other(fleet: Fleet) -> None:
