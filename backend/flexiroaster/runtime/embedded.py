@@ -196,6 +196,7 @@ class Embedded:
             on_gone=gone,
         )
         self.presence.on_look = fleet.see
+        self.presence.has_polled = rescuer.has_polled
         notices.on_trouble = lambda: fleet.missed_something(rescuer.missed_something)
 
     @property

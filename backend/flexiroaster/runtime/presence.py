@@ -39,6 +39,8 @@ class Presence:
         self.me = me
         self.on_look: Callable[[Judge], None] = lambda judge: None
         self.on_stop_asked: Callable[[], object] = lambda: None
+        self.has_polled: Callable[[], bool] = lambda: False
+        """Whether it has looked for work since this was last asked."""
         self._database = database
         self._worker = worker
         self._stage_runs = stage_runs
@@ -112,8 +114,8 @@ class Presence:
 
     def _beat(self) -> None:
         self._stage_runs.renew_leases()
-        running = self._worker.running
-        row = workers.aside(self._database, lambda c: workers.beat(c, self.me.id, running, self._lease))
+        running, polled = self._worker.running, self.has_polled()
+        row = workers.aside(self._database, lambda c: workers.beat(c, self.me.id, running, self._lease, polled=polled))
         if row is None:
             log.warning("presence.was_taken_for_dead", worker=self.me.id)
             workers.aside(self._database, lambda c: workers.register(c, self.me, self._lease))

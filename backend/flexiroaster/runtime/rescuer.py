@@ -56,6 +56,7 @@ class Rescuer:
         self._found: list[str] = []
         self._gone_until = float("-inf")
         self._pause = self._look_seconds
+        self._polled = False
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._loop, name="rescuer", daemon=True)
@@ -66,6 +67,11 @@ class Rescuer:
         self._soon.set()
         if self._thread is not None:
             self._thread.join()
+
+    def has_polled(self) -> bool:
+        """Whether it has looked with success since this was last asked."""
+        polled, self._polled = self._polled, False
+        return polled
 
     def look_soon(self) -> None:
         """There is more to do than another server comes to."""
@@ -95,6 +101,7 @@ class Rescuer:
                 if time.monotonic() >= self._next_look:
                     self._next_look = time.monotonic() + self._look_seconds
                     self._look()
+                    self._polled = True
                 self._share()
             except Exception as failure:  # whatever it is: the next look begins anew
                 log.warning("rescuer.look_failed", error=f"{type(failure).__name__}: {failure}")

@@ -374,7 +374,8 @@ workers = Table(
     "workers",
     metadata,
     Column("id", String(64), primary_key=True),  # as leases name it; a new one at each start
-    Column("kind", String(16), nullable=False),  # server
+    Column("kind", String(16), nullable=False),  # server | api | worker | scheduler
+    Column("pools", Json),  # whose stages it runs, "default" those of none; null: of all
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("version", String(40), nullable=False),  # of FlexiRoaster
@@ -384,6 +385,7 @@ workers = Table(
     Column("running", Integer, nullable=False, server_default="0"),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("last_poll_at", UtcDateTime),  # when it last looked for work with success
     Column("alive_until", UtcDateTime, nullable=False),
     Column("stopping_at", UtcDateTime),  # since when it takes no more work, or is to take none
     Column("lost_at", UtcDateTime),  # when others took over what it had

@@ -26,13 +26,19 @@ class Me:
     concurrency: int
     kind: str = "server"
     folder: str | None = None
+    pools: tuple[str, ...] | None = None
     shares: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
+    """`pools`: whose stages it runs, "default" standing for no pool; None for those of all. `last_poll_at`: when it last
+    looked for work with success.
+    """
+
     id: str
     kind: str
+    pools: list[str] | None
     host: str
     pid: int
     version: str
@@ -42,6 +48,7 @@ class WorkerRow:
     running: int
     started_at: datetime
     seen_at: datetime
+    last_poll_at: datetime | None
     alive_until: datetime
     stopping_at: datetime | None
     lost_at: datetime | None
@@ -79,6 +86,7 @@ def register(connection: sa.Connection, me: Me, lease: timedelta) -> None:
     moment = now(connection)
     row: dict[str, Any] = {
         "kind": me.kind,
+        "pools": None if me.pools is None else list(me.pools),
         "host": me.host,
         "pid": me.pid,
         "version": me.version,
@@ -93,11 +101,17 @@ def register(connection: sa.Connection, me: Me, lease: timedelta) -> None:
     connection.execute(sa.insert(workers).values(id=me.id, **row))
 
 
-def beat(connection: sa.Connection, id: str, running: int, lease: timedelta) -> WorkerRow | None:
-    """Say that it is alive; answers its row. None: others took it for dead and have forgotten it."""
+def beat(
+    connection: sa.Connection, id: str, running: int, lease: timedelta, *, polled: bool = False
+) -> WorkerRow | None:
+    """Say that it is alive, and whether it has looked for work since the last time; answers its row. None: others took
+    it for dead and have forgotten it.
+    """
     moment = now(connection)
     mine = workers.c.id == id
     alive = {"seen_at": moment, "alive_until": moment + lease, "running": running, "lost_at": None}
+    if polled:
+        alive["last_poll_at"] = moment
     if connection.execute(sa.update(workers).where(mine).values(**alive)).rowcount == 0:
         return None
     return _row(connection.execute(sa.select(workers).where(mine)).mappings().one())
