@@ -25,16 +25,18 @@ if TYPE_CHECKING:
     from flexiroaster.ai.optimizer.replay import policy
     from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion
     from flexiroaster.ai.prediction.predictor import Prediction, Predictor
-    from flexiroaster.ai.prediction.registry import ModelRecord, Registry
+    from flexiroaster.ai.registry import Entry, ModelRecord, ModelRefused, Registry, load, save
     from flexiroaster.ai.runs import MissingExtra, Run
 
 __all__ = [
     "Cause",
     "Effect",
+    "Entry",
     "ErrorSeen",
     "Insight",
     "MissingExtra",
     "ModelRecord",
+    "ModelRefused",
     "NotEnough",
     "Past",
     "Prediction",
@@ -50,8 +52,10 @@ __all__ = [
     "effect",
     "find_insights",
     "likely_causes",
+    "load",
     "metric_anomalies",
     "policy",
+    "save",
     "signatures",
     "slow_runs",
 ]
@@ -76,10 +80,14 @@ _EXPORTS = {
     "policy": "flexiroaster.ai.optimizer.replay:policy",
     "NotEnough": "flexiroaster.ai.optimizer.suggestion:NotEnough",
     "Suggestion": "flexiroaster.ai.optimizer.suggestion:Suggestion",
-    "ModelRecord": "flexiroaster.ai.prediction.registry:ModelRecord",
     "Prediction": "flexiroaster.ai.prediction.predictor:Prediction",
     "Predictor": "flexiroaster.ai.prediction.predictor:Predictor",
-    "Registry": "flexiroaster.ai.prediction.registry:Registry",
+    "Entry": "flexiroaster.ai.registry:Entry",
+    "ModelRecord": "flexiroaster.ai.registry:ModelRecord",
+    "ModelRefused": "flexiroaster.ai.registry:ModelRefused",
+    "Registry": "flexiroaster.ai.registry:Registry",
+    "load": "flexiroaster.ai.registry:load",
+    "save": "flexiroaster.ai.registry:save",
     "MissingExtra": "flexiroaster.ai.runs:MissingExtra",
     "Run": "flexiroaster.ai.runs:Run",
 }

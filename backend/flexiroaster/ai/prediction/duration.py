@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flexiroaster.ai.prediction.features import NAMES as BY_ORDER
-from flexiroaster.ai.prediction.models import Trees, model_from
+from flexiroaster.ai.prediction.models import Trees, model_from, number
 from flexiroaster.ai.prediction.pace import (
     DEVIATION,
     FIRST_SPREAD,
@@ -99,13 +99,24 @@ class TrainedDurations:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> TrainedDurations:
-        middle, upper = model_from(document["middle"]), model_from(document["upper"])
+        """Raises ValueError, KeyError or TypeError for a document that is none of a model."""
+        width = int(document["width"])
+        middle, upper = model_from(document["middle"], width), model_from(document["upper"], width)
         if not isinstance(middle, Trees) or not isinstance(upper, Trees):
             raise ValueError("The model of durations holds no trees: train it again.")
         residuals = {
-            key: [(float(off), float(scale)) for off, scale in pairs] for key, pairs in document["residuals"].items()
+            str(key): [(number(off), number(scale)) for off, scale in pairs]
+            for key, pairs in document["residuals"].items()
         }
-        return cls(int(document["width"]), middle, upper, residuals, document["errors"], document["card"])
+        if not all(scale > 0 for pairs in residuals.values() for _, scale in pairs):
+            raise ValueError("The model of durations has a spread that is not positive: train it again.")
+        errors = {
+            str(key): {str(name): number(value) for name, value in sums.items()}
+            for key, sums in document["errors"].items()
+        }
+        if not all("weight" in sums for sums in errors.values()):
+            raise ValueError("The model of durations does not say how much its errors weigh: train it again.")
+        return cls(width, middle, upper, residuals, errors, dict(document["card"]))
 
 
 class Errors:
@@ -167,10 +178,10 @@ class Durations:
             return
         for key, pairs in trained.residuals.items():
             own = self._residuals[key] = Window(NEWEST)
-            for number, (off, scale) in enumerate(pairs):
-                own.add(Residual(off, scale), str(number))
-                if key != COLD:
-                    self._all_residuals.add(Residual(off, scale), str(number))
+            for place, pair in enumerate(pairs):
+                own.add(Residual(*pair), str(place))
+        for age, pair in sorted(aged(trained.residuals), reverse=True):
+            self._all_residuals.add(Residual(*pair), str(age))
         for key, sums in trained.errors.items():
             errors = self._errors[key] = Errors()
             errors.weight = sums["weight"]
@@ -246,6 +257,13 @@ class Durations:
         if len(ratios) < 5:
             return -1.5 * FIRST_SPREAD, 1.5 * FIRST_SPREAD
         return conformal(ratios, 0.1), conformal(ratios, 0.9)
+
+
+def aged(residuals: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[tuple[int, tuple[float, float]]]:
+    """Each residual with the number of newer ones of its stage; first runs of stages are left out."""
+    for key, pairs in residuals.items():
+        if key != COLD:
+            yield from enumerate(reversed(pairs))
 
 
 def conformal(values: Sequence[float], share: float) -> float:

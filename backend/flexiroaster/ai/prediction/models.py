@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isnan
 from typing import Any
 
@@ -93,27 +94,49 @@ class Trees:
 Model = Linear | Trees
 
 
-def model_from(document: Mapping[str, Any]) -> Model:
-    """Raises ValueError when the document is none of a model."""
+def model_from(document: Mapping[str, Any], width: int) -> Model:
+    """A model for so many values. Raises ValueError when the document is none."""
+    start = number(document["start"])
     match document.get("form"):
         case "linear":
-            numbers = {name: tuple(map(float, document[name])) for name in ("medians", "means", "scales", "weights")}
-            return Linear(**numbers, start=float(document["start"]))
+            medians, means, scales, weights = (
+                numbers(document[name], width) for name in ("medians", "means", "scales", "weights")
+            )
+            if not all(scale > 0 for scale in scales):
+                raise ValueError("A linear model divides by a scale that is not positive: train it again.")
+            return Linear(medians, means, scales, weights, start)
         case "trees":
-            trees = tuple(tuple(_nodes(columns)) for columns in document["trees"])
-            return Trees(tuple(map(float, document["medians"])), float(document["start"]), trees)
+            trees = tuple(tuple(_nodes(columns, width)) for columns in document["trees"])
+            return Trees(numbers(document["medians"], width), start, trees)
         case other:
             raise ValueError(f"A model has the form 'linear' or 'trees', not {other!r}: train it again.")
 
 
-def _nodes(columns: Sequence[Sequence[Any]]) -> list[Node]:
+def number(value: Any) -> float:
+    """Raises ValueError for anything that is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.40} is no number of a model: train it again.")
+    return float(value)
+
+
+def numbers(values: Any, count: int | None = None) -> tuple[float, ...]:
+    if not isinstance(values, list) or (count is not None and len(values) != count):
+        raise ValueError(f"A model's list has not the {count} numbers that it needs: train it again.")
+    return tuple(map(number, values))
+
+
+def _nodes(columns: Any, width: int) -> list[Node]:
     """Children lie behind their parent, so that an answer always ends; a file that breaks this is refused."""
+    if len(columns) != 5 or not columns[0] or any(len(column) != len(columns[0]) for column in columns):
+        raise ValueError("A tree has not five columns of one length: train the model again.")
     nodes: list[Node] = []
     count = len(columns[0])
     for index, (feature, threshold, low, high, unknown_low) in enumerate(zip(*columns, strict=True)):
+        if any(type(whole) is not int for whole in (feature, low, high)) or not -1 <= feature < width:
+            raise ValueError(f"Node {index} of a tree asks for value {feature!r} of {width}: train the model again.")
         if feature >= 0 and not (index < low < count and index < high < count):
             raise ValueError(f"Node {index} of a tree points backwards: the file is damaged, train the model again.")
-        nodes.append((int(feature), float(threshold), int(low), int(high), bool(unknown_low)))
+        nodes.append((feature, number(threshold), low, high, bool(unknown_low)))
     return nodes
 
 
@@ -142,5 +165,7 @@ class Calibration:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Calibration:
-        points = tuple((float(x), float(y)) for x, y in document["points"])
-        return cls(float(document["slope"]), float(document["offset"]), points)
+        points = tuple((number(x), number(y)) for x, y in document["points"])
+        if any(before[0] > after[0] for before, after in pairwise(points)):
+            raise ValueError("The points of a calibration do not rise: train the model again.")
+        return cls(number(document["slope"]), number(document["offset"]), points)

@@ -10,11 +10,10 @@ from typing import Any
 from flexiroaster.ai.prediction.duration import DurationPrediction, Durations, TrainedDurations
 from flexiroaster.ai.prediction.explain import Reason
 from flexiroaster.ai.prediction.failure import FailurePrediction, Failures
-from flexiroaster.ai.prediction.features import schema_hash
 from flexiroaster.ai.prediction.outlook import Ahead, Outlook, outlook
-from flexiroaster.ai.prediction.registry import ModelRecord
 from flexiroaster.ai.prediction.retries import WORTH, RetryAdvice
 from flexiroaster.ai.prediction.training import NEWEST, Trained
+from flexiroaster.ai.registry import ModelRecord, ModelRefused
 from flexiroaster.ai.runs import Run
 
 Row = Run | Mapping[str, Any]
@@ -112,9 +111,20 @@ class Predictor:
 
     def fit(self, history: Iterable[Row]) -> Predictor:
         """Forget everything, then learn from these runs, in any order. Too few of them leave the prior to answer."""
+        self.replay(history)
+        self.train()
+        return self
+
+    def replay(self, history: Iterable[Row], attributes: tuple[str, ...] | None = None) -> Predictor:
+        """Forget everything, then follow these runs, in any order, without training: the prior answers until `train`
+        or `load`. `attributes` are those of the models to come (`ModelRecord.attributes`), by default those of the
+        runs.
+        """
         runs = sorted(map(Run.of, history), key=lambda run: run.started_at)
-        names = {name for run in runs[-20_000:] for name in (*run.attributes, *run.categories)}
-        self.attributes = tuple(sorted(names)[:MOST_ATTRIBUTES])
+        if attributes is None:
+            names = {name for run in runs[-20_000:] for name in (*run.attributes, *run.categories)}
+            attributes = tuple(sorted(names)[:MOST_ATTRIBUTES])
+        self.attributes = attributes
         self._levels.clear()
         of_level = Counter(run.stage != "" for run in runs)
         for run in runs:
@@ -124,7 +134,6 @@ class Predictor:
                 level.note(run)
             if run.ended_at is not None:
                 level.remember(run)
-        self.train()
         return self
 
     def observe(self, run: Row) -> None:
@@ -194,17 +203,19 @@ class Predictor:
             name = "stages" if key else "executions"
             for kind, model in (("failures", level.failures.trained), ("durations", level.durations.trained)):
                 if model is not None:
-                    schema = schema_hash(level.failures.names)
-                    found.append(ModelRecord.of(f"{name}-{kind}", schema, trained_at, model.to_document()))
+                    names = level.failures.names
+                    found.append(ModelRecord.of(f"{name}-{kind}", names, trained_at, model.to_document()))
         return found
 
     def load(self, record: ModelRecord) -> None:
-        """Let a stored model answer. Raises ValueError when it was made for other features."""
-        name, _, kind = record.kind.partition("-")
-        level = self.level(Run("", "", 0.0, stage="stage" if name == "stages" else ""))
-        if record.schema != schema_hash(level.failures.names):
-            raise ValueError(f"Model {record.id} was trained on other features: train it again.")
-        if kind == "failures":
-            level.failures.serve(Trained.from_document(record.body))
+        """Let a stored model answer. Raises ModelRefused when it was made for other features."""
+        if not self._levels:
+            self.attributes = record.attributes
+        level = self.level(Run("", "", 0.0, stage="stage" if record.kind.startswith("stages-") else ""))
+        if record.features != level.failures.names:
+            raise ModelRefused(f"Model {record.id} was trained on other features: train it again.")
+        model = record.model
+        if isinstance(model, Trained):
+            level.failures.serve(model)
         else:
-            level.durations.serve(TrainedDurations.from_document(record.body), len(self.attributes))
+            level.durations.serve(model, len(self.attributes))

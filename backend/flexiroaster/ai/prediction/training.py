@@ -70,11 +70,16 @@ class Trained:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Trained:
+        """Raises ValueError, KeyError or TypeError for a document that is none of a model."""
+        names = tuple(map(str, document["names"]))
         models = {
-            name: (model_from(entry["model"]), Calibration.from_document(entry["calibration"]))
+            str(name): (model_from(entry["model"], len(names)), Calibration.from_document(entry["calibration"]))
             for name, entry in document["models"].items()
         }
-        return cls(tuple(document["names"]), str(document["champion"]), models, document["card"])
+        champion = str(document["champion"])
+        if champion not in ("prior", *models):
+            raise ValueError(f"The champion {champion!r} is none of {', '.join(models)}: train it again.")
+        return cls(names, champion, models, dict(document["card"]))
 
 
 def enough(samples: Sequence[Sample]) -> bool:

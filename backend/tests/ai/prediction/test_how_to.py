@@ -11,4 +11,4 @@ def test_the_code_that_is_shown_runs() -> None:
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
         exec(compile(block, PAGE.name, "exec"), names)  # the page's own text
     assert "30 of 500 runs" in names["answer"].failure.words  # type: ignore[attr-defined]
-    assert names["models"] == []
+    assert names["entries"] == []

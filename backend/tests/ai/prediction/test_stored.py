@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from flexiroaster.ai import ModelRecord, ModelRefused, Predictor, Run, load, save
+from flexiroaster.ai.invented import Invented
+from flexiroaster.ai.prediction.features import NAMES
+
+KEY = b"k" * 32
+
+
+@pytest.fixture(scope="module")
+def stored(learned: Predictor, tmp_path_factory: pytest.TempPathFactory) -> list[ModelRecord]:
+    folder = tmp_path_factory.mktemp("models")
+    entries = [save(record, folder, KEY) for record in learned.records(trained_at=5.0)]
+    return [load(entry, folder, KEY) for entry in entries]
+
+
+def test_what_was_learned_is_stored_with_its_card(stored: list[ModelRecord]) -> None:
+    assert [record.kind for record in stored] == ["stages-failures", "stages-durations"]
+    assert stored[0].card["metrics"]["runs"] > 0
+    assert set(stored[0].card["baselines"]) == {"failure rate", "prior", "logistic", "trees"}
+
+
+def test_a_server_that_follows_the_history_answers_with_stored_models_as_the_one_that_trained(
+    invented: Invented, stored: list[ModelRecord]
+) -> None:
+    known = int(0.7 * len(invented.runs))
+    trained = Predictor(refit_every=None).fit(invented.runs[:known])
+    follower = Predictor(refit_every=None).replay(invented.runs[:known], stored[0].attributes)
+    for record in stored:
+        follower.load(record)
+    for run in invented.runs[known : known + 200]:
+        assert follower.predict(run) == trained.predict(run)
+        trained.observe(run)
+        follower.observe(run)
+
+
+def test_a_model_for_other_features_is_refused(stored: list[ModelRecord]) -> None:
+    with_more = Predictor(refit_every=None).replay([Run("e", "p", 1.0, stage="s", attributes={"size": 1.0})])
+    with pytest.raises(ModelRefused, match="other features"):
+        with_more.load(stored[0])
+    fresh = Predictor()
+    fresh.load(stored[0])
+    assert fresh.attributes == stored[0].features[len(NAMES) :]
