@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from flexiroaster.ai.prediction.accuracy import COLD, Accuracy, Residuals
 from flexiroaster.ai.prediction.features import NAMES as BY_ORDER
 from flexiroaster.ai.prediction.models import Trees, model_from, number
 from flexiroaster.ai.prediction.pace import (
     DEVIATION,
-    FIRST_SPREAD,
     LINE,
     MEDIAN,
-    NEWEST,
     RECENT,
     RUNS,
     Paces,
@@ -24,23 +23,19 @@ from flexiroaster.ai.prediction.pace import (
 )
 from flexiroaster.ai.prediction.pace import NAMES as FROM_PACE
 from flexiroaster.ai.prediction.under_way import UnderWay
-from flexiroaster.ai.prediction.window import Window
 from flexiroaster.ai.runs import Run
 
 LEAST_TO_LEARN = 300
-COLD = "\0"
-"""The key of first runs of a stage."""
 FROM_FAILURES = (
     *("attempt", "connector_trouble", "execution_late", "previous_late", "hour_sine", "hour_cosine", "weekday", "wait"),
     *("running", "connector_running", "rows", "rows_apart", "bytes", "bytes_apart", "fan_in"),
 )
 """Of the features of failures, those that may slow a run down; the others would only name single executions."""
-WIDTH = len(FROM_PACE) + len(FROM_FAILURES)
+NAMES = FROM_PACE + FROM_FAILURES
+"""In the order of the values; the attributes of the runs come after them."""
+WIDTH = len(NAMES)
 _TAKEN = tuple(BY_ORDER.index(name) for name in FROM_FAILURES)
-HANDICAP = 0.5
-"""The line answers unless another candidate errs clearly less; how clearly, falls with the root of the evidence."""
-BORROWED = 20
-"""Residuals of all stages stand in until a stage has this many of its own."""
+SMALLEST_SCALE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +52,12 @@ class DurationPrediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Residual:
-    """What a prediction was off by, in logarithms, and the spread it had expected."""
-
-    off: float
-    scale: float
-
-
-@dataclass(frozen=True, slots=True)
 class DurationSample:
     started_at: float
     ended_at: float
     execution: str
     key: str
+    kind: str
     values: Sequence[float]
     seconds: float
     """Logarithm."""
@@ -82,7 +70,7 @@ class TrainedDurations:
     width: int
     middle: Trees
     upper: Trees
-    residuals: Mapping[str, Sequence[tuple[float, float]]]
+    residuals: Residuals
     """Per stage, of predictions for runs that the trees had not seen: what conformal quantiles begin with."""
     errors: Mapping[str, Mapping[str, float]]
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -119,41 +107,13 @@ class TrainedDurations:
         return cls(width, middle, upper, residuals, errors, dict(document["card"]))
 
 
-class Errors:
-    """Absolute errors of the candidates for one key; forgets by executions, half in 23."""
-
-    __slots__ = ("_execution", "_items", "sums", "weight")
-
-    def __init__(self) -> None:
-        self._execution = ""
-        self._items = 0
-        self.weight = 0.0
-        self.sums: dict[str, float] = {}
-
-    def add(self, errors: Mapping[str, float], execution: str) -> None:
-        """A hundred items of one execution err together: they weigh as much as ten executions of one item."""
-        keep = 1.0 if execution == self._execution else 0.97
-        self._items = self._items + 1 if execution == self._execution else 1
-        self._execution = execution
-        weight = math.sqrt(self._items) - math.sqrt(self._items - 1)
-        self.weight = keep * self.weight + weight
-        for name, error in errors.items():
-            self.sums[name] = keep * self.sums.get(name, 0.0) + weight * min(error, 3.0)
-
-    def best(self, names: Iterable[str], above: Errors | None) -> str:
-        """The lowest mean error; the key's own count against what is true for all with the weight of 10 runs."""
-
-        handicap = 1.0 + HANDICAP / math.sqrt(self.weight + 10.0)
-
-        def mean(name: str) -> float:
-            usual, weight = 1.0, 0.0
-            if above is not None and above.weight:
-                usual, weight = above.sums.get(name, above.weight) / above.weight, 10.0
-            own = self.sums.get(name)
-            error = usual if own is None else (own + weight * usual) / (self.weight + weight)
-            return error if name == "line" else error * handicap
-
-        return min(names, key=mean)
+def offers(values: Sequence[float], beyond: float | None) -> dict[str, float]:
+    """What each candidate answers, in logarithms; `beyond` is what the trees say that the line leaves over."""
+    found = {"median": values[MEDIAN], "recent": values[RECENT], "line": values[LINE]}
+    if beyond is not None:
+        found["trees"] = values[LINE] + beyond
+        found["both"] = values[LINE] + beyond / 2.0
+    return found
 
 
 class Durations:
@@ -163,10 +123,7 @@ class Durations:
         self.paces = Paces()
         self.samples: deque[DurationSample] = deque(maxlen=keep)
         self.trained: TrainedDurations | None = None
-        self._errors: dict[str, Errors] = {}
-        self._all_errors = Errors()
-        self._residuals: dict[str, Window[Residual]] = {}
-        self._all_residuals: Window[Residual] = Window(400)
+        self.accuracy = Accuracy()
         self._open: UnderWay[Sequence[float]] = UnderWay()
 
     def serve(self, trained: TrainedDurations | None, attributes: int) -> None:
@@ -174,19 +131,8 @@ class Durations:
         if trained is not None and trained.width != WIDTH + attributes:
             raise ValueError("The model of durations was trained on other features: train it again.")
         self.trained = trained
-        if trained is None:
-            return
-        for key, pairs in trained.residuals.items():
-            own = self._residuals[key] = Window(NEWEST)
-            for place, pair in enumerate(pairs):
-                own.add(Residual(*pair), str(place))
-        for age, pair in sorted(aged(trained.residuals), reverse=True):
-            self._all_residuals.add(Residual(*pair), str(age))
-        for key, sums in trained.errors.items():
-            errors = self._errors[key] = Errors()
-            errors.weight = sums["weight"]
-            errors.sums = {name: value for name, value in sums.items() if name != "weight"}
-        self._all_errors = self._errors.pop("", self._all_errors)
+        if trained is not None:
+            self.accuracy.resume(trained.residuals, trained.errors)
 
     def start(self, run: Run, known: Sequence[float]) -> list[float]:
         """`known` are the features of failures at the start of the run."""
@@ -207,23 +153,16 @@ class Durations:
         if values is None:
             return
         seconds, key = logarithm(run), key_of(run, values)
-        offers = self._offers(values)
-        errors = {name: abs(seconds - offer) for name, offer in offers.items()}
-        own = self._errors.setdefault(key, Errors())
-        residual = Residual(seconds - offers[own.best(offers, self._all_errors)], self._scale(values))
-        self._residuals.setdefault(key, Window(NEWEST)).add(residual, run.execution)
-        own.add(errors, run.execution)
-        if key != COLD:
-            self._all_residuals.add(residual, run.execution)
-            self._all_errors.add(errors, run.execution)
-        self.samples.append(DurationSample(run.started_at, run.ended_at, run.execution, key, values, seconds))
+        self.accuracy.add(key, run.execution, seconds, self._offers(values), self._scale(values))
+        sample = DurationSample(run.started_at, run.ended_at, run.execution, key, run.kind, values, seconds)
+        self.samples.append(sample)
 
     def answer(self, run: Run, values: Sequence[float]) -> DurationPrediction:
         key = key_of(run, values)
-        offers = self._offers(values)
-        name = (self._errors.get(key) or Errors()).best(offers, self._all_errors)
-        middle, scale = offers[name], self._scale(values)
-        low, high = self._quantiles(key)
+        offered = self._offers(values)
+        name = self.accuracy.best(key, offered)
+        middle, scale = offered[name], self._scale(values)
+        low, high = self.accuracy.quantiles(key)
         return DurationPrediction(
             seconds_from(middle + min(low * scale, 0.0)),
             seconds_from(middle),
@@ -234,50 +173,14 @@ class Durations:
         )
 
     def _offers(self, values: Sequence[float]) -> dict[str, float]:
-        offers = {"median": values[MEDIAN], "recent": values[RECENT], "line": values[LINE]}
-        if self.trained is not None:
-            beyond = self.trained.middle.answer(values)
-            offers["trees"] = values[LINE] + beyond
-            offers["both"] = values[LINE] + beyond / 2.0
-        return offers
+        return offers(values, None if self.trained is None else self.trained.middle.answer(values))
 
     def _scale(self, values: Sequence[float]) -> float:
-        if self.trained is None:
-            return max(values[DEVIATION], 0.03)
-        return max(self.trained.upper.answer(values), 0.03)
-
-    def _quantiles(self, key: str) -> tuple[float, float]:
-        """The conformal 10th and 90th percentile of the residuals over their expected spread."""
-        own = self._residuals.get(key)
-        ratios = [residual.off / residual.scale for residual in own.values()] if own else []
-        if len(ratios) < BORROWED:
-            newest = self._all_residuals.values()[-200:]
-            step = max(1, len(newest) // (BORROWED - len(ratios)))
-            ratios += [residual.off / residual.scale for residual in newest[::step]]
-        if len(ratios) < 5:
-            return -1.5 * FIRST_SPREAD, 1.5 * FIRST_SPREAD
-        return conformal(ratios, 0.1), conformal(ratios, 0.9)
-
-
-def aged(residuals: Mapping[str, Sequence[tuple[float, float]]]) -> Iterator[tuple[int, tuple[float, float]]]:
-    """Each residual with the number of newer ones of its stage; first runs of stages are left out."""
-    for key, pairs in residuals.items():
-        if key != COLD:
-            yield from enumerate(reversed(pairs))
-
-
-def conformal(values: Sequence[float], share: float) -> float:
-    """The quantile that a new value from the same source stays below with at least that probability
-    (split conformal prediction: the ceiling of (n + 1) x share; mirrored below the middle).
-    """
-    ordered, count = sorted(values), len(values)
-    if share < 0.5:
-        return ordered[max(math.floor((count + 1) * share) - 1, 0)]
-    return ordered[min(math.ceil((count + 1) * share), count) - 1]
+        scale = values[DEVIATION] if self.trained is None else self.trained.upper.answer(values)
+        return max(scale, SMALLEST_SCALE)
 
 
 def key_of(run: Run, values: Sequence[float]) -> str:
-    """First runs of a stage are off by far more than later ones: they are counted among themselves."""
     if values[RUNS] == 0.0:
         return COLD
     return f"{run.pipeline}\0{run.stage}"

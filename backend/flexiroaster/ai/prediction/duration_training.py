@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import heapq
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from flexiroaster.ai import card
 from flexiroaster.ai.prediction import learning
+from flexiroaster.ai.prediction.accuracy import COLD, Accuracy
 from flexiroaster.ai.prediction.duration import (
-    COLD,
     LEAST_TO_LEARN,
+    NAMES,
+    SMALLEST_SCALE,
+    WIDTH,
     DurationSample,
-    Errors,
     TrainedDurations,
-    conformal,
+    offers,
 )
-from flexiroaster.ai.prediction.pace import LINE, MEDIAN, NEWEST, RECENT
-from flexiroaster.ai.prediction.window import Window
+from flexiroaster.ai.prediction.pace import LINE
 from flexiroaster.ai.runs import library
 
 NEWEST_SAMPLES = 50_000
-SMALLEST_SCALE = 0.03
 
 
 def train_durations(samples: Sequence[DurationSample], seed: int = 0) -> TrainedDurations | None:
@@ -33,19 +34,18 @@ def train_durations(samples: Sequence[DurationSample], seed: int = 0) -> Trained
     x = learning.matrix([sample.values for sample in newest])
     off = np.asarray([sample.seconds - sample.values[LINE] for sample in newest])
     seen, middles = _prequential(newest, x, off, seed)
-    residuals = off[seen] - middles
     warm = [index for index, sample in enumerate(newest) if sample.key != COLD]
     middle = learning.fit_quantile(x[warm], off[warm], 0.5, seed)
-    upper = learning.fit_quantile(x[seen], np.abs(residuals), 0.8, seed)
+    upper = learning.fit_quantile(x[seen], np.abs(off[seen] - middles), 0.8, seed)
     scales = np.maximum(learning.answers(upper, x[seen]), SMALLEST_SCALE)
-    scored = [newest[index] for index in seen]
+    accuracy, answered = _served([newest[index] for index in seen], middles.tolist(), scales.tolist())
     return TrainedDurations(
         width=x.shape[1],
         middle=middle,
         upper=upper,
-        residuals=_residuals(scored, residuals, scales),
-        errors=_errors(scored, residuals),
-        card=_card(newest, scored, residuals, scales),
+        residuals=accuracy.residuals(),
+        errors=accuracy.errors(),
+        card=_card(newest, answered) | {"drift": card.drift_of(NAMES, x[:, :WIDTH])},
     )
 
 
@@ -66,52 +66,42 @@ def _prequential(samples: Sequence[DurationSample], x: Any, off: Any, seed: int)
     return seen, np.asarray(middles)
 
 
-def _residuals(scored: Sequence[DurationSample], residuals: Any, scales: Any) -> dict[str, list[tuple[float, float]]]:
-    kept: dict[str, Window[tuple[float, float]]] = defaultdict(lambda: Window(NEWEST))
-    for sample, residual, scale in zip(scored, residuals, scales, strict=True):
-        kept[sample.key].add((float(f"{residual:.5g}"), float(f"{scale:.5g}")), sample.execution)
-    return {key: window.values() for key, window in kept.items()}
+def _served(
+    scored: Sequence[DurationSample], middles: Sequence[float], scales: Sequence[float]
+) -> tuple[Accuracy, list[card.Answered]]:
+    """What would have been answered for each run, with the accuracy known at its start. First runs of a stage are left
+    out of the answers: nothing could be known of them.
+    """
+    accuracy = Accuracy()
+    answered: list[card.Answered] = []
+    first_runs: list[card.Answered] = []
+    ending: list[tuple[float, int]] = []
+    offered = [offers(sample.values, beyond) for sample, beyond in zip(scored, middles, strict=True)]
+
+    def end(place: int) -> None:
+        sample = scored[place]
+        accuracy.add(sample.key, sample.execution, sample.seconds, offered[place], scales[place])
+
+    for place, sample in enumerate(scored):
+        while ending and ending[0][0] <= sample.started_at:
+            end(heapq.heappop(ending)[1])
+        middle = offered[place][accuracy.best(sample.key, offered[place])]
+        upper = middle + max(accuracy.quantiles(sample.key)[1] * scales[place], 0.0)
+        answer = card.Answered(sample.started_at, sample.kind, sample.seconds, offered[place], middle, upper)
+        (first_runs if sample.key == COLD else answered).append(answer)
+        heapq.heappush(ending, (sample.ended_at, place))
+    while ending:
+        end(heapq.heappop(ending)[1])
+    return accuracy, answered or first_runs
 
 
-def _errors(scored: Sequence[DurationSample], residuals: Any) -> dict[str, dict[str, float]]:
-    """Of every candidate, per stage and (under the empty key) of all."""
-    kept: dict[str, Errors] = defaultdict(Errors)
-    for sample, residual in zip(scored, residuals, strict=True):
-        errors = _offered(sample, float(residual))
-        kept[sample.key].add(errors, sample.execution)
-        if sample.key != COLD:
-            kept[""].add(errors, sample.execution)
-    return {key: {"weight": errors.weight, **errors.sums} for key, errors in kept.items()}
-
-
-def _offered(sample: DurationSample, residual: float) -> dict[str, float]:
-    return {
-        "median": abs(sample.seconds - sample.values[MEDIAN]),
-        "recent": abs(sample.seconds - sample.values[RECENT]),
-        "line": abs(sample.seconds - sample.values[LINE]),
-        "trees": abs(residual),
-        "both": abs(residual + sample.seconds - sample.values[LINE]) / 2.0,
-    }
-
-
-def _card(
-    samples: Sequence[DurationSample], scored: Sequence[DurationSample], residuals: Any, scales: Any
-) -> dict[str, Any]:
-    """Median relative errors of every candidate, and what share stayed below the 90th percentile."""
-    np = library("numpy")
-    errors: dict[str, list[float]] = defaultdict(list)
-    for sample, residual in zip(scored, residuals, strict=True):
-        for name, error in _offered(sample, float(residual)).items():
-            errors[name].append(error)
-    half = len(scored) // 2
-    ratio = conformal([float(value) for value in residuals[:half] / scales[:half]], 0.9)
+def _card(samples: Sequence[DurationSample], answered: Sequence[card.Answered]) -> dict[str, Any]:
     return {
         "runs": len(samples),
         "from": samples[0].started_at,
         "to": max(sample.ended_at for sample in samples),
-        "scored_runs": len(scored),
-        "median_relative_error": {name: float(np.expm1(np.median(values))) for name, values in errors.items()},
-        "within_twice": {name: float(np.mean(np.asarray(values) < np.log(2))) for name, values in errors.items()},
-        "below_p90": float(np.mean(residuals[half:] <= ratio * scales[half:])),
+        "scored_runs": len(answered),
+        "champion": "per stage",
+        **card.of_durations(answered),
         "versions": learning.versions(),
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from flexiroaster.ai.prediction.explain import Reason, reasons
 from flexiroaster.ai.prediction.features import NAMES
@@ -15,6 +17,8 @@ from flexiroaster.ai.prediction.under_way import UnderWay
 from flexiroaster.ai.runs import Run
 
 CANDIDATES = ("prior", "logistic", "trees")
+LEAST_LOOKED_AT, NEWEST_LOOKED_AT = 200, 2_000
+"""Runs that a look at the drift of features takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,9 @@ class Race:
         self.weight = 500.0
         self.errors = {name: 500.0 * baselines[name]["brier"] for name in CANDIDATES if name in baselines}
         self.leader = trained.champion
+
+    def means(self) -> dict[str, float]:
+        return {name: error / self.weight for name, error in self.errors.items()} if self.weight else {}
 
     def add(self, predicted: dict[str, float], failed: bool) -> None:
         keep = 0.5 ** (1 / 500)
@@ -113,6 +120,20 @@ class Failures:
 
     def probability(self, values: Sequence[float]) -> float:
         return cold(values) if self.trained is None else self.trained.probability(self.race.leader, values)
+
+    def standing(self) -> dict[str, Any]:
+        """How the candidates did of late, on runs that they predicted, and which features have moved since training."""
+        if self.trained is None:
+            return {"leader": "prior", "runs": 0, "brier": {}, "drift": []}
+        known_until = float(self.trained.card.get("to", math.inf))
+        newer = [sample.values for sample in self.samples if sample.started_at >= known_until][-NEWEST_LOOKED_AT:]
+        reference = self.trained.reference if len(newer) >= LEAST_LOOKED_AT else None
+        return {
+            "leader": self.race.leader,
+            "runs": len(newer),
+            "brier": self.race.means(),
+            "drift": [] if reference is None else reference.drift(newer),
+        }
 
     def explain(self, values: Sequence[float], most: int = 3) -> list[Reason]:
         """What moved the learned answer furthest from the usual one; empty for the prior, whose words say it."""

@@ -207,6 +207,13 @@ class Predictor:
                     found.append(ModelRecord.of(f"{name}-{kind}", names, trained_at, model.to_document()))
         return found
 
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """By kind of failure model: how its candidates did of late, and which features have moved since training."""
+        return {
+            f"{'stages' if key else 'executions'}-failures": level.failures.standing()
+            for key, level in self._levels.items()
+        }
+
     def load(self, record: ModelRecord) -> None:
         """Let a stored model answer. Raises ModelRefused when it was made for other features."""
         if not self._levels:

@@ -21,13 +21,13 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Runs whose predicted probability lay between `low` and `high`: the mean of it, and what happened."""
+    """Runs whose predicted probability lay between `low` and `high`: the mean of it, and what share it happened to."""
 
     low: float
     high: float
     runs: int
     predicted: float
-    failed: float
+    happened: float
 
 
 def scores(predicted: Sequence[float], failed: Sequence[bool]) -> Scores:
@@ -35,7 +35,7 @@ def scores(predicted: Sequence[float], failed: Sequence[bool]) -> Scores:
     if runs == 0:
         return Scores(0, 0, None, None, 0.0, 0.0)
     brier = sum((p - f) ** 2 for p, f in zip(predicted, failed, strict=True)) / runs
-    ece = sum(bin.runs / runs * abs(bin.predicted - bin.failed) for bin in reliability(predicted, failed))
+    ece = sum(bin.runs / runs * abs(bin.predicted - bin.happened) for bin in reliability(predicted, failed))
     return Scores(runs, sum(failed), auc(predicted, failed), average_precision(predicted, failed), brier, ece)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from flexiroaster.ai import card
+from flexiroaster.ai.card import Reference
 from flexiroaster.ai.prediction import learning
 from flexiroaster.ai.prediction.features import NAMES
 from flexiroaster.ai.prediction.models import Calibration, Model, log_odds, model_from, probability
-from flexiroaster.ai.prediction.scores import reliability, scores
+from flexiroaster.ai.prediction.scores import scores
 
 LEAST_RUNS, LEAST_FAILURES = 500, 50
 """Below this the prior answers: on small histories it beats everything learned."""
@@ -54,6 +56,8 @@ class Trained:
     """`prior`, `logistic` or `trees`."""
     models: Mapping[str, tuple[Model, Calibration]]
     card: Mapping[str, Any] = field(default_factory=dict)
+    reference: Reference | None = None
+    """How the features were spread among the runs that it learned from."""
 
     def probability(self, candidate: str, values: Sequence[float]) -> float:
         if candidate == "prior" or candidate not in self.models:
@@ -66,7 +70,13 @@ class Trained:
             name: {"model": model.to_document(), "calibration": calibration.to_document()}
             for name, (model, calibration) in self.models.items()
         }
-        return {"names": list(self.names), "champion": self.champion, "models": models, "card": dict(self.card)}
+        return {
+            "names": list(self.names),
+            "champion": self.champion,
+            "models": models,
+            "card": dict(self.card),
+            "reference": None if self.reference is None else self.reference.to_document(),
+        }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Trained:
@@ -79,7 +89,9 @@ class Trained:
         champion = str(document["champion"])
         if champion not in ("prior", *models):
             raise ValueError(f"The champion {champion!r} is none of {', '.join(models)}: train it again.")
-        return cls(names, champion, models, dict(document["card"]))
+        spread = document["reference"]
+        reference = None if spread is None else Reference.from_document(names, spread)
+        return cls(names, champion, models, dict(document["card"]), reference)
 
 
 def enough(samples: Sequence[Sample]) -> bool:
@@ -105,7 +117,8 @@ def train(samples: Sequence[Sample], names: tuple[str, ...], seed: int = 0) -> T
             calibration = learning.calibrate(odds, outcomes)
             calibrated[name] = [probability(calibration.move(value)) for value in odds]
         models[name] = (model, calibration)
-    return Trained(names, champion, models, _card(newest, champion, scored, calibrated[champion], outcomes))
+    about = _card(newest, champion, scored, calibrated[champion], outcomes) | {"drift": card.drift_of(names, x)}
+    return Trained(names, champion, models, about, card.Reference.of(names, x))
 
 
 def _fit(x: Any, failed: Sequence[bool], seed: int) -> dict[str, Model]:
@@ -158,14 +171,7 @@ def _card(
     served: Sequence[float],
     outcomes: Sequence[bool],
 ) -> dict[str, Any]:
-    """What the model card shows: data, figures against every baseline, calibration, slices."""
     tail = samples[len(samples) - len(outcomes) :]
-    slices: dict[str, tuple[list[float], list[bool]]] = {}
-    for sample, value, failed in zip(tail, served, outcomes, strict=True):
-        predicted, happened = slices.setdefault(sample.slice, ([], []))
-        predicted.append(value)
-        happened.append(failed)
-    rate = [sum(outcomes) / len(outcomes)] * len(outcomes)
     return {
         "runs": len(samples),
         "failures": sum(sample.failed for sample in samples),
@@ -173,12 +179,8 @@ def _card(
         "to": max(sample.ended_at for sample in samples),
         "scored_runs": len(outcomes),
         "champion": champion,
-        "metrics": asdict(scores(served, outcomes)),
-        "baselines": {
-            "failure rate": asdict(scores(rate, outcomes)),
-            **{name: asdict(scores(values, outcomes)) for name, values in scored.items()},
-        },
-        "calibration": [asdict(bin) for bin in reliability(served, outcomes)],
-        "slices": {name: asdict(scores(*pair)) for name, pair in sorted(slices.items())},
+        **card.of_failures(
+            [sample.started_at for sample in tail], [sample.slice for sample in tail], served, scored, outcomes
+        ),
         "versions": learning.versions(),
     }

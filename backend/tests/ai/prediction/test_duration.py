@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flexiroaster.ai import Predictor, Run
-from flexiroaster.ai.prediction.duration import conformal
+from flexiroaster.ai.prediction.accuracy import conformal
 
 
 def run(number: int, seconds: float, **values: object) -> Run:

@@ -18,8 +18,29 @@ def stored(learned: Predictor, tmp_path_factory: pytest.TempPathFactory) -> list
 
 def test_what_was_learned_is_stored_with_its_card(stored: list[ModelRecord]) -> None:
     assert [record.kind for record in stored] == ["stages-failures", "stages-durations"]
-    assert stored[0].card["metrics"]["runs"] > 0
-    assert set(stored[0].card["baselines"]) == {"failure rate", "prior", "logistic", "trees"}
+    failures, durations = (record.card for record in stored)
+    assert set(failures["baselines"]) == {"failure rate", "prior", "logistic", "trees"}
+    assert set(durations["baselines"]) == {"median", "recent", "line", "trees", "both"}
+    for card in (failures, durations):
+        assert card["from"] < card["to"]
+        assert card["runs"] > card["scored_runs"] >= card["metrics"]["runs"] > 0
+        assert sum(part["runs"] for part in card["slices"].values()) == card["metrics"]["runs"]
+        assert sum(week["runs"] for week in card["weeks"]) == card["metrics"]["runs"]
+        assert all(drift["index"] > 0 for drift in card["drift"])
+        assert set(card["versions"]) == {"numpy", "sklearn"}
+    assert sum(bin["runs"] for bin in failures["calibration"]) == failures["metrics"]["runs"]
+    assert 0.85 < durations["metrics"]["below_p90"] < 0.95
+
+
+def test_how_models_stand_is_known_while_they_answer(
+    learned: Predictor, followed: Sequence[object], invented: Invented
+) -> None:
+    standing = learned.standing()["stages-failures"]
+    assert standing["runs"] > 200
+    assert standing["leader"] in standing["brier"]
+    assert all(0 < error < 0.25 for error in standing["brier"].values())
+    assert Predictor().standing() == {}
+    assert Predictor().replay(invented.runs[:50]).standing()["stages-failures"]["leader"] == "prior"
 
 
 def test_a_server_that_follows_the_history_answers_with_stored_models_as_the_one_that_trained(
