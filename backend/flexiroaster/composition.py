@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from flexiroaster.auth.tokens import Tokens
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.bus.port import Bus
 from flexiroaster.bus.postgres import PostgresBus
+from flexiroaster.bus.redis import RedisLink
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.engine.events import Event
 from flexiroaster.runtime.conditions import REALITY, Conditions
@@ -77,13 +79,14 @@ def make_engine(
     wait_for_disk: bool = False,
     conditions: Conditions = REALITY,
     seat: Seat = NO_SEAT,
+    link: RedisLink | None = None,
 ) -> Engine:
     """Opens the database and brings its tables to this release's shape; starts nothing.
 
     Artifacts are kept in `artifacts_folder`; with `artifacts`, which are elsewhere, it is where copies of them are.
     """
     database = open_database(database_url, wait_for_disk=wait_for_disk)
-    bus, notices = make_bus(database)
+    bus, notices = make_bus(database, link)
     artifacts_folder.mkdir(parents=True, exist_ok=True)
     artifacts = artifacts or DiskArtifacts(artifacts_folder)
     registry = default_registry()
@@ -109,11 +112,11 @@ def make_engine(
     )
 
 
-def make_bus(database: Database) -> tuple[LocalBus | PostgresBus, Notices | None]:
-    """One process has SQLite; on PostgreSQL there may be other servers."""
+def make_bus(database: Database, link: RedisLink | None = None) -> tuple[LocalBus | PostgresBus, Notices | None]:
+    """One process has SQLite; on PostgreSQL there may be other servers, which `link` reaches faster."""
     if database.dialect == "sqlite":
         return LocalBus(), None
-    notices = Notices(database.engine, str(uuid4()))
+    notices = Notices(database.engine, str(uuid4()), link)
 
     def read_events(wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
         with database.read() as connection:
@@ -124,6 +127,13 @@ def make_bus(database: Database) -> tuple[LocalBus | PostgresBus, Notices | None
             return as_events(stream.lines(connection, wanted))
 
     return PostgresBus(notices, read_events, read_lines), notices
+
+
+def make_link(redis_url: str, database_url: str, secret: str) -> RedisLink:
+    """Common to the servers of a database, which have the same secret; connects when it is started."""
+    key = blake2b(secret.encode(), digest_size=32, person=b"flexiroaster-msg").digest()
+    database = sa.make_url(database_url).database or ""
+    return RedisLink(redis_url, blake2b(database.encode(), key=key, digest_size=8).hexdigest(), key)
 
 
 def open_database(url: str, *, wait_for_disk: bool = False) -> Database:

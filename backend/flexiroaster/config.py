@@ -92,7 +92,11 @@ class Settings(BaseSettings):
     )
     s3_kms_key: str | None = Field(None, description="The id of the key for aws:kms; by default the account's.")
     broker_url: str | None = Field(None, description="Not available yet: stages run inside the server.")
-    redis_url: str | None = Field(None, description="Not available yet: events stay inside the server.")
+    redis_url: str | None = Field(
+        None,
+        description="With several servers on one PostgreSQL: redis://:password@host:6379/0. They tell each other "
+        "through it, and count failed sign-ins together.",
+    )
     data_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default_factory=lambda given: (given["data_folder"] / "files",),
         description="Folders that file stages may read and write, separated by ':'; the first resolves relative paths.",
@@ -207,9 +211,14 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _no_redis(cls, value: str | None) -> str | None:
-        if value is not None:
-            raise ValueError("Events through Redis are not available yet. Unset it: one server needs no Redis.")
+    def _known_redis(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme == "unix" and parts.path:
+            return value
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+            raise ValueError("Write redis://:password@host:6379/0, rediss:// for TLS, or leave it out.")
         return value
 
     @field_validator("public_url")
@@ -272,6 +281,15 @@ class Settings(BaseSettings):
             )
         if self.admin_email is not None and "@" not in self.admin_email:
             raise ValueError(f"{PREFIX}ADMIN_EMAIL is {self.admin_email!r}: Write an address such as ada@example.com.")
+        return self
+
+    @model_validator(mode="after")
+    def _redis_between_servers(self) -> Settings:
+        if self.redis_url is not None and self.embedded:
+            raise ValueError(
+                f"{PREFIX}REDIS_URL is for several servers, and SQLite has one: name a PostgreSQL in "
+                f"{PREFIX}DATABASE_URL, or unset it."
+            )
         return self
 
     @model_validator(mode="after")

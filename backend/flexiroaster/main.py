@@ -26,7 +26,7 @@ from flexiroaster.api.deps import install_accounts
 from flexiroaster.api.routes import TAGS, include_routes, install_services, operation_id
 from flexiroaster.api.security import install_security
 from flexiroaster.artifact_store import make_artifacts
-from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine
+from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine, make_link
 from flexiroaster.config import Settings, variable
 from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
@@ -139,6 +139,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         artifacts=make_artifacts(settings),
         wait_for_disk=settings.wait_for_disk,
         seat=_seat(settings, folder, secret),
+        link=make_link(settings.redis_url, settings.database_url, secret) if settings.redis_url else None,
     )
     engine.embedded.refuse_differences()
     drain = Drain(engine.embedded.drain, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds)

@@ -1,4 +1,4 @@
-"""Databases for the tests: SQLite in the test's own folder, PostgreSQL from a server of this session; and S3.
+"""Databases for the tests: SQLite in the test's own folder, PostgreSQL from a server of this session; Redis and S3.
 
 A test that takes `database` runs on both. Where a server cannot be started the tests fail: a contract that was not
 checked is not kept.
@@ -24,6 +24,7 @@ from tests.history import History
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
+    from tests.redis_server import RedisServer
     from tests.s3 import S3Server
 
 # How long an example takes says how busy the machine is: what must be quick has a test that counts processor time.
@@ -54,6 +55,16 @@ def s3() -> Iterator[S3Server]:
     from tests.s3 import S3Server  # takes seconds
 
     server = S3Server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server of this test, which may be paused, killed and started again."""
+    from tests.redis_server import RedisServer
+
+    server = RedisServer.begin()
     yield server
     server.stop()
 

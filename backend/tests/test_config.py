@@ -58,7 +58,9 @@ def test_lists_are_split_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
         ("CODE_STAGES", "perhaps", "FLEXIROASTER_CODE_STAGES is 'perhaps': Write true or false."),
         ("LOG_LEVEL", "loud", "FLEXIROASTER_LOG_LEVEL is 'loud': Write a value 'debug', 'info', 'warning' or 'error'."),
         ("BROKER_URL", "amqp://x", "FLEXIROASTER_BROKER_URL is 'amqp://x': Workers behind a broker are not available"),
-        ("REDIS_URL", "redis://x", "FLEXIROASTER_REDIS_URL is 'redis://x': Events through Redis are not available"),
+        ("REDIS_URL", "localhost:6379", "FLEXIROASTER_REDIS_URL is 'localhost:6379': Write redis://"),
+        ("REDIS_URL", "redis://:secret@", "FLEXIROASTER_REDIS_URL is 'redis://:***@': Write redis://"),
+        ("REDIS_URL", "redis://x", "FLEXIROASTER_REDIS_URL is for several servers, and SQLite has one"),
         (
             "ARTIFACTS_URL",
             "s3:///p",

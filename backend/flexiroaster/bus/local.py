@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from flexiroaster.bus.port import Listener, Unsubscribe, Wanted
+from flexiroaster.bus.port import Listener, Missed, Unsubscribe, Wanted
 from flexiroaster.engine.events import Event
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,9 @@ class LocalBus:
             except Exception:
                 log.exception("bus.listener_failed", listener=repr(listener), events=len(events))
 
-    def subscribe(self, listener: Listener, *, wanted: Wanted | None = None) -> Unsubscribe:
+    def subscribe(
+        self, listener: Listener, *, wanted: Wanted | None = None, missed: Missed | None = None
+    ) -> Unsubscribe:
         # Wrapped, so that one function subscribed twice is two listeners and each is removed alone.
         def subscription(events: Sequence[Event]) -> None:
             listener(events)

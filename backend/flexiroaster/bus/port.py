@@ -10,6 +10,7 @@ from flexiroaster.engine.events import Event
 Listener = Callable[[Sequence[Event]], None]
 Unsubscribe = Callable[[], None]
 Wanted = Callable[[], bool]
+Missed = Callable[[], None]
 
 
 class Bus(Protocol):
@@ -23,9 +24,12 @@ class Bus(Protocol):
         """Hand committed events to every listener, in order. Safe from any thread; a listener cannot make it raise."""
         ...
 
-    def subscribe(self, listener: Listener, *, wanted: Wanted | None = None) -> Unsubscribe:
+    def subscribe(
+        self, listener: Listener, *, wanted: Wanted | None = None, missed: Missed | None = None
+    ) -> Unsubscribe:
         """`listener` is called in a publisher's thread and must return at once. Unsubscribing twice does no harm.
 
         `wanted` says whether it cares at this moment what other servers do; None: always.
+        `missed` is called when events of other servers may never come: whoever shows something looks anew.
         """
         ...

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from flexiroaster.bus.local import LocalBus
-from flexiroaster.bus.port import Listener, Unsubscribe, Wanted
+from flexiroaster.bus.port import Listener, Missed, Unsubscribe, Wanted
 from flexiroaster.engine.events import Event, EventType
 
 log = structlog.get_logger(__name__)
@@ -25,6 +25,7 @@ UNDER_WAY = timedelta(seconds=1)
 """How long before it is told of an event may have happened, generously."""
 REMEMBERED = 20_000
 """Executions of which it is known up to which event they were told."""
+READ_AGAIN_SECONDS = 1.0
 
 ReadEvents = Callable[[Sequence[tuple[str, int, int]], datetime], list[Event]]
 """Execution, first and last number → what is kept of these and has happened since a moment, each execution's in
@@ -60,14 +61,17 @@ class PostgresBus:
         self._lines_to_read: dict[str, tuple[datetime, datetime]] = {}
         self._whole: list[Event] = []
         self._something = threading.Event()
-        self._stopped = False
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._wanted: list[Wanted] = []
+        self._on_missed: list[Missed] = []
         self._since: datetime | None = None
         """Since when it keeps account of what its listeners have heard."""
         wire.hear("events", self._hear_events)
         wire.hear("lines", self._hear_lines)
         wire.hear("whole", self._hear_whole)
+        for kind in ("gap", "trouble"):
+            wire.hear(kind, self._hear_of_gap)
 
     def publish(self, events: Sequence[Event]) -> None:
         if not self._wire.others:
@@ -82,11 +86,14 @@ class PostgresBus:
         else:
             self._forget()
 
-    def subscribe(self, listener: Listener, *, wanted: Wanted | None = None) -> Unsubscribe:
-        wants = wanted or _always
+    def subscribe(
+        self, listener: Listener, *, wanted: Wanted | None = None, missed: Missed | None = None
+    ) -> Unsubscribe:
+        wants, on_missed = wanted or _always, missed or _nothing
         unsubscribe = self._local.subscribe(listener)
         with self._lock:
             self._wanted.append(wants)
+            self._on_missed.append(on_missed)
         left = threading.Lock()
 
         def leave() -> None:
@@ -94,6 +101,7 @@ class PostgresBus:
             if left.acquire(blocking=False):
                 with self._lock:
                     self._wanted.remove(wants)
+                    self._on_missed.remove(on_missed)
 
         return leave
 
@@ -102,7 +110,7 @@ class PostgresBus:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopped = True
+        self._stopping.set()
         self._something.set()
         if self._thread is not None:
             self._thread.join()
@@ -173,25 +181,47 @@ class PostgresBus:
             self._whole += [_from_items(item) for item in items]
         self._something.set()
 
+    def _hear_of_gap(self, _items: list[Any]) -> None:
+        for missed in tuple(self._on_missed):
+            try:
+                missed()
+            except Exception:
+                log.exception("bus.listener_failed", listener=repr(missed))
+
     def _read_soon(self, execution_id: str, first: int, last: int) -> None:
         with self._lock:
             _widen(self._to_read, execution_id, first, last)
         self._something.set()
 
     def _loop(self) -> None:
-        while not self._stopped:
+        while not self._stopping.is_set():
             self._something.wait()
             self._something.clear()  # before they are taken: what comes from now on sets it again
+            with self._lock:
+                numbers, self._to_read = self._to_read, {}
+                lines, self._lines_to_read = self._lines_to_read, {}
+                whole, self._whole = self._whole, []
             try:
-                self._read()
-            except Exception:  # the database is away, or a listener fails: who misses events asks for them
-                log.exception("bus.read_failed")
+                self._read(numbers, lines, whole)
+            except Exception as failure:  # the database is away
+                log.warning("bus.read_failed", error=type(failure).__name__, next_try_seconds=READ_AGAIN_SECONDS)
+                self._put_back(numbers, lines, whole)
+                self._stopping.wait(READ_AGAIN_SECONDS)
 
-    def _read(self) -> None:
+    def _put_back(
+        self, numbers: dict[str, tuple[int, int]], lines: dict[str, tuple[datetime, datetime]], whole: list[Event]
+    ) -> None:
         with self._lock:
-            numbers, self._to_read = self._to_read, {}
-            lines, self._lines_to_read = self._lines_to_read, {}
-            whole, self._whole = self._whole, []
+            for id, span in numbers.items():
+                _widen(self._to_read, id, *span)
+            for id, times in lines.items():
+                _widen(self._lines_to_read, id, *times)
+            self._whole = [*whole, *self._whole]
+        self._something.set()
+
+    def _read(
+        self, numbers: dict[str, tuple[int, int]], lines: dict[str, tuple[datetime, datetime]], whole: list[Event]
+    ) -> None:
         # From where the listeners were told: so that one server's events come after those of another that it has not
         # heard of yet, and a message that was lost is made good.
         wanted = [(id, self._heard.get(id, 0) + 1, last) for id, (_, last) in numbers.items()]
@@ -229,6 +259,10 @@ class PostgresBus:
 
 def _always() -> bool:
     return True
+
+
+def _nothing() -> None:
+    pass
 
 
 def _widen(spans: dict[str, tuple[Any, Any]], id: str, first: Any, last: Any) -> None:

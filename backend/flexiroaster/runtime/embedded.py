@@ -197,7 +197,7 @@ class Embedded:
         )
         self.presence.on_look = fleet.see
         self.presence.has_polled = rescuer.has_polled
-        notices.on_trouble = lambda: fleet.missed_something(rescuer.missed_something)
+        notices.hear("trouble", lambda _: fleet.missed_something(rescuer.missed_something))
 
     @property
     def has_others(self) -> bool:

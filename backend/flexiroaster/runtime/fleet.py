@@ -62,7 +62,7 @@ class Fleet:
         self._notices.hear("stop", stop)
         self._notices.hear("slots", slots)
         self._notices.hear("work", lambda _: on_work())
-        self._notices.hear("gap", lambda _: self.missed_something(on_work))
+        self._notices.hear("gap", lambda _: self.missed_something(on_work, on_look))
         self._notices.hear("gone", lambda _: on_gone())
         self._notices.hear("here", lambda _: self._come(on_look))
 
@@ -75,11 +75,13 @@ class Fleet:
         if self._notices.others and not others:
             self._forget()  # what they changed at last, before memory is trusted again
         self._notices.others = bool(others)
+        self._notices.expected = len(others)
 
-    def missed_something(self, on_work: Callable[[], None]) -> None:
+    def missed_something(self, *on_missed: Callable[[], None]) -> None:
         """Messages did not arrive."""
         self._forget()
-        on_work()
+        for call in on_missed:
+            call()
 
     def say_here(self) -> None:
         """This server has come."""
@@ -103,4 +105,5 @@ class Fleet:
 
     def _come(self, on_look: Callable[[], None]) -> None:
         self._notices.others = True  # at once: whoever comes may change something before we have looked
+        self._notices.expected += 1
         on_look()

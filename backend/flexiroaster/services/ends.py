@@ -22,7 +22,7 @@ class Ends:
         self._database = database
         self._waiting: dict[str, list[Callback]] = {}
         self._lock = threading.Lock()
-        bus.subscribe(self._hear, wanted=lambda: bool(self._waiting))
+        bus.subscribe(self._hear, wanted=lambda: bool(self._waiting), missed=self._look_all)
 
     def of(self, execution_id: str) -> EndRow | None:
         """How it ended; None while it has not. Raises NotFound."""
@@ -44,6 +44,12 @@ class Ends:
                 callbacks.remove(callback)
                 if not callbacks:
                     del self._waiting[execution_id]
+
+    def _look_all(self) -> None:
+        with self._lock:
+            callbacks = [callback for waiting in self._waiting.values() for callback in waiting]
+        for callback in callbacks:
+            callback()
 
     def _hear(self, events: Sequence[Event]) -> None:
         if not self._waiting:

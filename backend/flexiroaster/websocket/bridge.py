@@ -34,6 +34,7 @@ class Bridge:
         self._omitted = omitted
         self._backlog: deque[Event] = deque()
         self._dropped = 0
+        self._missed = False
         self._woken = False
         self._unsubscribe: Unsubscribe | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -42,7 +43,7 @@ class Bridge:
     def start(self) -> None:
         if self._unsubscribe is None:
             self._loop = asyncio.get_running_loop()
-            self._unsubscribe = self._bus.subscribe(self._take)
+            self._unsubscribe = self._bus.subscribe(self._take, missed=self._note_missed)
 
     def stop(self) -> None:
         if self._unsubscribe is not None:
@@ -62,6 +63,14 @@ class Bridge:
             self._dropped += len(events)
         else:
             self._backlog.extend(events)
+        self._wake_soon()
+
+    def _note_missed(self) -> None:
+        """In the bus' thread: other servers' events may never come, nobody knows how many."""
+        self._missed = True
+        self._wake_soon()
+
+    def _wake_soon(self) -> None:
         if self._woken or self._loop is None:
             return
         self._woken = True
@@ -88,6 +97,6 @@ class Bridge:
             sent += 1
             if sent % EVENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
+        if self._dropped or self._missed:
+            dropped, self._dropped, self._missed = self._dropped, 0, False
             await self._omitted(dropped)

@@ -177,8 +177,11 @@ class Live:
         await self._send(list(self._rooms.members(DASHBOARD)), event_packet("events_omitted", {"count": count}))
 
     async def _tell_all_omitted(self, count: int) -> None:
-        """The process itself fell behind: every listener has to ask for what it misses."""
-        log.warning("socket.events_dropped", count=count)
+        """The process itself fell behind, or, with 0, lost messages of others: every listener has to ask for what it
+        misses.
+        """
+        if count:
+            log.warning("socket.events_dropped", count=count)
         await self._send(list(self._connections.values()), event_packet("events_omitted", {"count": count}))
 
     async def _emit(self, connection: Connection, name: str, payload: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 A client connects with `{token}` in the `auth` object and is in the room `dashboard` at once. It may emit `subscribe`
 {room, after?} and `unsubscribe` {room}, acknowledged as `subscriptions.Answer` says; whatever else it emits is ignored.
 The server emits `connected` {message}, the engine's events under their own names, `events_omitted` {count} when there
-were too many, and `session_ended` {code, message} before it hangs up.
+were too many, with 0 when messages of other servers were lost, and `session_ended` {code, message} before it hangs up.
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
+from flexiroaster.bus import postgres
 from flexiroaster.bus.postgres import PostgresBus
 from flexiroaster.engine.events import Event, EventType
 
@@ -36,8 +39,12 @@ class Kept:
 
     def __init__(self) -> None:
         self.read: list[tuple[str, int, int]] = []
+        self.fails = 0
 
     def __call__(self, wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
+        if self.fails:
+            self.fails -= 1
+            raise ConnectionError("the database is away")
         self.read += wanted
         return [event(seq, id) for id, first, last in wanted for seq in range(first, last + 1)]
 
@@ -124,3 +131,25 @@ def test_doubled_message_is_heard_once() -> None:
             bench.wire.others_tell("events", ["e1", 1, 2])
         bench.wire.others_tell("events", ["e1", 3, 3])
         bench.wait([1, 2, 3])
+
+
+def test_what_could_not_be_read_is_read_once_the_database_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "READ_AGAIN_SECONDS", 0.01)
+    with Bench() as bench:
+        bench.kept.fails = 3
+        bench.bus.subscribe(bench.hear)
+        bench.wire.others_tell("events", ["e1", 1, 2])
+        bench.wait([1, 2])
+        assert bench.kept.fails == 0
+
+
+def test_listener_is_told_that_messages_were_lost() -> None:
+    with Bench() as bench:
+        missed: list[str] = []
+        leave = bench.bus.subscribe(bench.hear, missed=lambda: missed.append("here"))
+        bench.bus.subscribe(bench.hear)
+        bench.wire.others_tell("gap")
+        bench.wire.others_tell("trouble")
+        leave()
+        bench.wire.others_tell("gap")
+        assert missed == ["here", "here"]

@@ -1,4 +1,4 @@
-"""What every bus keeps: in one process, and between two servers of a PostgreSQL database."""
+"""What every bus keeps: in one process, and between two servers of a PostgreSQL database, with Redis and without."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.bus.port import Bus
-from flexiroaster.composition import make_bus
+from flexiroaster.composition import make_bus, make_link
 from flexiroaster.engine.events import Event, EventType, of_pipeline
 from flexiroaster.store import progress
 from flexiroaster.store.database import Database
@@ -61,7 +61,10 @@ def event(seq: int, execution: str = "e1") -> Event:
     return Event(EventType.STAGE_STARTED, execution, "p1", seq, NOW + timedelta(seconds=seq), "load", 0, {"n": seq})
 
 
-@pytest.fixture(params=["local", "postgresql, one server", "postgresql, two servers"])
+TWO = ["postgresql, two servers", "redis, two servers"]
+
+
+@pytest.fixture(params=["local", "postgresql, one server", *TWO])
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     if request.param == "local":
         bus = LocalBus()
@@ -70,10 +73,12 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     url = request.getfixturevalue("postgres_url")
     databases = [Database.open(url) for _ in range(1 + ("two" in request.param))]
     prepare(databases[0])
-    made = [make_bus(database) for database in databases]
+    redis_url = request.getfixturevalue("redis_server").url if "redis" in request.param else None
+    links = [make_link(redis_url, url, "secret") if redis_url else None for _ in databases]
+    made = [make_bus(database, link) for database, link in zip(databases, links, strict=True)]
     for bus, notices in made:
         assert notices is not None
-        notices.others = len(databases) > 1
+        notices.others, notices.expected = len(databases) > 1, len(databases) - 1
         notices.start()
         bus.start()
     if len(databases) > 1:
@@ -225,7 +230,7 @@ def test_threads_may_publish_and_subscribe_at_once(pair: Pair) -> None:
     assert len(ear.wait(400)) == 400
 
 
-@pytest.mark.parametrize("pair", ["postgresql, two servers"], indirect=True)
+@pytest.mark.parametrize("pair", TWO, indirect=True)
 def test_log_lines_are_read_by_who_hears_of_them(pair: Pair, postgres_url: str) -> None:
     ear = Ear(pair.there)
     lines = [LogEntry(NOW + timedelta(seconds=n), "info", f"line {n}", "p1", "e1", "load", 0, 1) for n in range(3)]
@@ -243,7 +248,7 @@ def test_log_lines_are_read_by_who_hears_of_them(pair: Pair, postgres_url: str) 
     assert ear.wait(3) == told
 
 
-@pytest.mark.parametrize("pair", ["postgresql, two servers"], indirect=True)
+@pytest.mark.parametrize("pair", TWO, indirect=True)
 def test_more_than_fits_into_a_message_arrives(pair: Pair) -> None:
     ear = Ear(pair.there)
     pair.publish(*(of_pipeline(EventType.PIPELINE_UPDATED, f"p{n}", NOW, by="x" * 200) for n in range(500)))

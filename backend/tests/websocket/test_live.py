@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ import websockets
 
 from flexiroaster.auth.permissions import Role
 from flexiroaster.auth.tokens import Tokens, utc_now
+from flexiroaster.bus.port import Listener, Unsubscribe
 from flexiroaster.engine.events import EventType, iso_z, of_pipeline
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
@@ -257,6 +258,20 @@ async def test_what_was_missed_comes_with_the_answer(server: Running, token: str
         assert (await client.subscribe("execution:e1", 10))["events"] == []
         server.journal.record(event(11, MARK))
         assert (await client.until(MARK))["seq"] == 11
+
+
+async def test_who_may_have_missed_events_of_other_servers_is_told(server: Running, token: str) -> None:
+    lost: list[Callable[[], None]] = []
+    subscribe = server.bus.subscribe
+
+    def note(listener: Listener, **more: Any) -> Unsubscribe:
+        lost.append(more["missed"])
+        return subscribe(listener)
+
+    server.bus.subscribe = note  # type: ignore[method-assign]
+    async with connected(server, token) as client:
+        await asyncio.to_thread(lost[0])
+        assert await client.until("events_omitted") == {"count": 0}
 
 
 async def test_resuming_leaves_no_gap_and_doubles_nothing(server: Running, token: str) -> None:
