@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from flexiroaster.ai import ModelRecord, ModelRefused, Predictor, Run, load, save
