@@ -95,7 +95,7 @@ bench-ai: setup $(STAMPS)/development ## Measure the AI layer beside simpler met
 .PHONY: lock
 lock: $(STAMPS)/uv ## Choose versions anew: the requirements locks and package-lock.json
 	cd backend && $(LOCK) --upgrade pyproject.toml -o requirements.lock
-	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev --extra ai --extra fleet pyproject.toml -o requirements-dev.lock
+	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev --extra ai --extra fleet --extra redis pyproject.toml -o requirements-dev.lock
 	cd backend && $(LOCK) --upgrade --group node -o requirements-node.lock
 	cd frontend && npm install --package-lock-only
 
