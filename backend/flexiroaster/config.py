@@ -149,6 +149,16 @@ class Settings(BaseSettings):
     grace_seconds: float = Field(
         10.0, ge=0, le=600, description="How long a stop waits for running stages before it hands them back."
     )
+    retention_days: int = Field(
+        180,
+        ge=0,
+        le=36_500,
+        description="For how many days after its end an execution is kept, with its results, events, log lines and "
+        "artifacts; 0 keeps them for ever.",
+    )
+    log_retention_days: int = Field(
+        90, ge=0, le=36_500, description="For how many days log lines are kept, where that is shorter; 0: as executions."
+    )
     examples: bool = Field(True, description="Whether the first start loads the example pipelines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line shown.")
     log_format: Literal["auto", "console", "json"] = Field(

@@ -32,7 +32,9 @@ from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.examples import load_examples
+from flexiroaster.housekeeping import make_collector
 from flexiroaster.log_output import configure_logs
+from flexiroaster.runtime.collector import Collector
 from flexiroaster.runtime.embedded import Seat
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.artifacts import Artifacts
@@ -63,6 +65,7 @@ class Server:
     folder: DataFolder
     engine: Engine
     services: Services
+    collector: Collector
     stopped: bool = False
 
     def start(self) -> None:
@@ -74,6 +77,7 @@ class Server:
             kept_apart = protect_this_process() if self.settings.code_confined else "nothing"
             log.info("code_stages.on", kept_apart=kept_apart, folders=[str(path) for path in self.settings.code_dirs])
         recovered = self.engine.embedded.start()
+        self.collector.start()
         log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
 
     def take_no_more_work(self) -> None:
@@ -86,6 +90,7 @@ class Server:
         self.stopped = True
         self.take_no_more_work()
         self.services.drain.wait()
+        self.collector.stop()
         self.engine.embedded.stop()
         self.engine.close()
         self.folder.close()
@@ -170,7 +175,8 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
             data_dirs=settings.data_dirs,
         ),
     )
-    return Server(settings, folder, engine, services)
+    collector = make_collector(settings, engine.database, engine.artifacts)
+    return Server(settings, folder, engine, services, collector)
 
 
 def _hidden_from_code(settings: Settings) -> tuple[Path, ...]:

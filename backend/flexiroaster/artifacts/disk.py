@@ -60,7 +60,7 @@ class DiskArtifacts:
     def delete(self, prefix: str) -> None:
         path = self._path(prefix)
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, onerror=_unless_gone)
         else:
             path.unlink(missing_ok=True)
 
@@ -102,6 +102,12 @@ def _appear(unfinished: Path, final: Path, key: str) -> None:
         if final.exists() and not filecmp.cmp(unfinished, final, shallow=False):
             raise WrittenAlready(key) from None
         unfinished.replace(final)
+
+
+def _unless_gone(_function: object, _path: str, raised: tuple[type[BaseException], BaseException, object]) -> None:
+    """Another server may delete the same."""
+    if not isinstance(raised[1], FileNotFoundError):
+        raise raised[1]
 
 
 def _flush(path: Path) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from flexiroaster.cli import (
     approvals,
+    clean,
     client_commands,
     db,
     definitions,
@@ -36,7 +37,7 @@ WRONG = 2
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Server": ("up", "db", "user", "doctor"),
+    "Server": ("up", "db", "user", "doctor", "clean"),
     "Without a server": ("run", "test", "validate", "version"),
     "With a running server": (
         "list",
@@ -85,6 +86,7 @@ app.command("up")(up.up)
 app.add_typer(db.app, name="db")
 app.add_typer(user.app, name="user")
 app.command("doctor")(doctor.doctor)
+app.command("clean")(clean.clean)
 app.command("run")(run.run)
 app.command("test")(test.test)
 app.command("validate")(validate.validate)

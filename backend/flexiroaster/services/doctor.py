@@ -13,11 +13,12 @@ from urllib.parse import unquote
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.artifacts.port import ArtifactStore, Entry
 from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import STAGE_FINAL
 from flexiroaster.services import integrity
+from flexiroaster.services.leftovers import LeftoverFiles
 from flexiroaster.store import workers
 from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import HEAD, revision
@@ -29,8 +30,6 @@ LARGEST = 20_000
 """Stage runs of an execution that is compared with its events: more would take minutes."""
 LEASE_PATIENCE = timedelta(minutes=2)
 """After the end of a lease: a worker that is a little late is alive."""
-FRESH = timedelta(hours=1)
-"""Files younger than this may belong to a stage that still runs."""
 LITTLE_SPACE = 1_000_000_000
 NO_SPACE = 100_000_000
 GIGABYTE = 1_000_000_000
@@ -185,30 +184,48 @@ class DatabaseDoctor:
         if trouble is not None:
             yield Finding("artifacts", "error", trouble, "Put it right, or correct FLEXIROASTER_ARTIFACTS_URL.")
             return
-        files = {entry.key: (entry.bytes, entry.changed_at) for entry in kept.entries()}
+        entries = list(kept.entries())
+        sizes = {entry.key: entry.bytes for entry in entries}
         with self._database.read() as connection:
             query = sa.select(artifacts.c.key, artifacts.c.execution_id, artifacts.c.stage, artifacts.c.bytes)
             missing = [
                 _missing(row.key, row.execution_id, row.stage, size, row.bytes)
                 for row in connection.execute(query.order_by(artifacts.c.created_at))
-                if (size := files.pop(row.key, (None, None))[0]) != row.bytes
+                if (size := sizes.get(row.key)) != row.bytes
             ]
         cure = "Put the file back from a copy, or make it again: `flexiroaster rerun EXECUTION --from STAGE`."
         yield from _named("artifacts", missing, cure)
-        before = self._now - FRESH
-        unknown = {key: size for key, (size, changed_at) in files.items() if changed_at < before}
-        if unknown:
-            total = sum(unknown.values()) / GIGABYTE
-            first = unquote(kept.uri(min(unknown)).removeprefix("file://"))
+        unknown = list(self._leftovers(kept, entries))
+        yield from unknown
+        if not missing and not unknown:
+            yield Finding("artifacts", "ok", "Every file has its record, and every record its file.")
+
+    def _leftovers(self, kept: ArtifactStore, entries: Sequence[Entry]) -> Iterator[Finding]:
+        found = LeftoverFiles(self._database, kept, lambda: self._now).among(entries)
+        if found.is_doubtful:
             yield Finding(
                 "artifacts",
                 "warning",
-                f"{counted(len(unknown), 'file')} ({total:.3f} GB) of attempts that failed or were killed belong to "
-                f"nothing any more, such as {first}.",
-                "They may be deleted.",
+                f"{counted(len(found.nobodys), 'execution')} that have files here are unknown to this database, and "
+                f"{found.known:,} are known: is it the right one?",
+                "Correct FLEXIROASTER_DATABASE_URL or FLEXIROASTER_ARTIFACTS_URL; if they are right, "
+                "`flexiroaster clean --unknown-too` deletes these files.",
             )
-        if not missing and not unknown:
-            yield Finding("artifacts", "ok", "Every file has its record, and every record its file.")
+        elif found.files:
+            yield Finding(
+                "artifacts",
+                "warning",
+                f"{_files(found.files)} of attempts that failed or were killed, or of executions that were removed, "
+                f"and belong to nothing any more{_such_as(kept, found.files)}.",
+                "The server deletes them once a day; `flexiroaster clean` does it now.",
+            )
+        if found.foreign:
+            yield Finding(
+                "artifacts",
+                "warning",
+                f"{_files(found.foreign)} that FlexiRoaster has not made{_such_as(kept, found.foreign)}.",
+                "Keep them elsewhere: nobody else is to write there.",
+            )
 
 
 def space(folders: Sequence[Path]) -> Iterator[Finding]:
@@ -237,6 +254,14 @@ def _large(connection: sa.Connection, ids: Sequence[str]) -> set[str]:
     run = stage_runs.c
     query = sa.select(run.execution_id).where(run.execution_id.in_(ids)).group_by(run.execution_id)
     return set(connection.scalars(query.having(sa.func.count() > LARGEST)))
+
+
+def _files(entries: Sequence[Entry]) -> str:
+    return f"{counted(len(entries), 'file')} ({sum(entry.bytes for entry in entries) / GIGABYTE:.3f} GB)"
+
+
+def _such_as(kept: ArtifactStore, entries: Sequence[Entry]) -> str:
+    return f", such as {unquote(kept.uri(min(entry.key for entry in entries)).removeprefix('file://'))}"
 
 
 def _missing(key: str, execution: str, stage: str, size: int | None, expected: int) -> str:

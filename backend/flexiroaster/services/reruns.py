@@ -175,6 +175,8 @@ class _TakeOver:
         return plan_rerun(plan, earlier, self.source.id, self.stage, alone=self.alone)
 
     def decide(self, tx: Transaction, draft: Draft) -> None:
+        if not store.hold(tx.sa, self.source.id):  # removed since, as old as it was
+            raise NotFound("execution", self.source.id)
         self.decided = self.planned(tx.sa, draft.plan)
         planner.take_over(draft, self.decided)
 

@@ -61,6 +61,12 @@ def source(connection: sa.Connection, execution_id: str) -> SourceRow | None:
     return None if row is None else SourceRow(**row)
 
 
+def hold(connection: sa.Connection, execution_id: str) -> bool:
+    """Whether it is there, and then until the end of the transaction: nobody removes it meanwhile."""
+    query = sa.select(executions.c.id).where(executions.c.id == execution_id)
+    return connection.scalar(query.with_for_update(read=True, key_share=True)) is not None
+
+
 def newest(connection: sa.Connection, pipeline_id: str) -> str | None:
     """The id of the pipeline's latest execution."""
     table = executions.c

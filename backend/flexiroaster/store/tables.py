@@ -233,6 +233,18 @@ stage_runs = Table(
         sqlite_where=text("pool IS NOT NULL AND ended_at IS NULL"),
         postgresql_where=text("pool IS NOT NULL AND ended_at IS NULL"),
     ),
+    Index(
+        "ix_stage_runs_reused_from",
+        "reused_from",
+        sqlite_where=text("reused_from IS NOT NULL"),
+        postgresql_where=text("reused_from IS NOT NULL"),
+    ),
+    Index(
+        "ix_stage_runs_cached_from",
+        "cached_from",
+        sqlite_where=text("cached_from IS NOT NULL"),
+        postgresql_where=text("cached_from IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -369,6 +381,14 @@ rate_limits = Table(
     Column("key", String(200), primary_key=True),
     Column("full_at", UtcDateTime, nullable=False),  # when nothing of what was started counts any more
 )
+
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("due_at", UtcDateTime, nullable=False),
+)
+"""What is to be done now and then, and by one of the servers: who sets the time on does it."""
 
 workers = Table(
     "workers",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -160,7 +161,7 @@ def test_a_stage_that_is_open_in_what_has_ended(engine: TestEngine, ended: str) 
 def test_artifacts_without_file_and_files_without_record(engine: TestEngine, ended: str) -> None:
     (row,) = engine.artifact_rows(ended)
     folder = engine.folder / "artifacts"
-    stray, fresh = folder / "gone" / "a.parquet", folder / "now.parquet"
+    stray, fresh = folder / str(uuid4()) / "a.parquet", folder / "now.parquet"
     stray.parent.mkdir()
     for path in (stray, fresh):
         path.write_bytes(b"x")

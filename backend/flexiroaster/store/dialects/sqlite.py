@@ -94,6 +94,7 @@ def _as_text(moment: datetime | None) -> str | None:
 
 def _set_pragmas(raw: Any, _record: object) -> None:
     for pragma in (
+        "auto_vacuum=INCREMENTAL",  # of a new database: what is removed can shorten the file
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",

@@ -13,6 +13,12 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "chores",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_chores")),
+    )
+    op.create_table(
         "one_time_links",
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("purpose", sa.String(length=16), nullable=False),
@@ -321,6 +327,20 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("stage_runs", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_stage_runs_cached_from",
+            ["cached_from"],
+            unique=False,
+            sqlite_where=sa.text("cached_from IS NOT NULL"),
+            postgresql_where=sa.text("cached_from IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_stage_runs_reused_from",
+            ["reused_from"],
+            unique=False,
+            sqlite_where=sa.text("reused_from IS NOT NULL"),
+            postgresql_where=sa.text("reused_from IS NOT NULL"),
+        )
+        batch_op.create_index(
             "ix_stage_runs_due",
             ["due_at"],
             unique=False,
@@ -426,6 +446,16 @@ def downgrade() -> None:
     op.drop_table("signals")
     with op.batch_alter_table("stage_runs", schema=None) as batch_op:
         batch_op.drop_index(
+            "ix_stage_runs_reused_from",
+            sqlite_where=sa.text("reused_from IS NOT NULL"),
+            postgresql_where=sa.text("reused_from IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_stage_runs_cached_from",
+            sqlite_where=sa.text("cached_from IS NOT NULL"),
+            postgresql_where=sa.text("cached_from IS NOT NULL"),
+        )
+        batch_op.drop_index(
             "ix_stage_runs_waits_for",
             sqlite_where=sa.text("waits_for IS NOT NULL"),
             postgresql_where=sa.text("waits_for IS NOT NULL"),
@@ -480,3 +510,4 @@ def downgrade() -> None:
     op.drop_table("pools")
     op.drop_table("pipelines")
     op.drop_table("one_time_links")
+    op.drop_table("chores")
