@@ -15,9 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.artifacts.port import ArtifactStore
+from flexiroaster.auth.identity import SessionsEnded
 from flexiroaster.auth.keys import signing_keys
 from flexiroaster.auth.passwords import Passwords
-from flexiroaster.auth.throttle import LoginThrottle
+from flexiroaster.auth.shared_throttle import SharedThrottle
+from flexiroaster.auth.throttle import LoginThrottle, Throttle
 from flexiroaster.auth.tokens import Tokens
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.bus.port import Bus
@@ -51,6 +53,8 @@ class Engine:
     embedded: Embedded
     pipelines: Pipelines
     history: History
+    notices: Notices | None = None
+    """What goes to other servers on the database, where there may be some."""
 
     def close(self) -> None:
         """After `embedded.stop`."""
@@ -109,6 +113,7 @@ def make_engine(
         embedded=embedded,
         pipelines=Pipelines(database, registry.types, bus, clock=conditions.clock),
         history=History(database, artifacts, embedded.executions.retry_plan, clock=conditions.clock),
+        notices=notices,
     )
 
 
@@ -131,9 +136,25 @@ def make_bus(database: Database, link: RedisLink | None = None) -> tuple[LocalBu
 
 def make_link(redis_url: str, database_url: str, secret: str) -> RedisLink:
     """Common to the servers of a database, which have the same secret; connects when it is started."""
-    key = blake2b(secret.encode(), digest_size=32, person=b"flexiroaster-msg").digest()
+    key = _shared_key(secret)
     database = sa.make_url(database_url).database or ""
     return RedisLink(redis_url, blake2b(database.encode(), key=key, digest_size=8).hexdigest(), key)
+
+
+def share_endings(accounts: Accounts, notices: Notices) -> None:
+    """Who is signed out here is signed out everywhere, at once."""
+
+    def heard(items: list[list[str | None]]) -> None:
+        for user_id, session in items:
+            accounts.note_ended(SessionsEnded(str(user_id), session))
+
+    notices.hear("sessions", heard)
+    accounts.on_ended_here = lambda ended: notices.tell("sessions", [[ended.user_id, ended.session]])
+
+
+def _shared_key(secret: str) -> bytes:
+    """For what servers share in Redis."""
+    return blake2b(secret.encode(), digest_size=32, person=b"flexiroaster-msg").digest()
 
 
 def open_database(url: str, *, wait_for_disk: bool = False) -> Database:
@@ -180,7 +201,10 @@ def _unusable(url: str, error: Exception, now: str | None) -> str:
     return f"The database {shown} cannot be used ({cause}): start it, or correct FLEXIROASTER_DATABASE_URL."
 
 
-def make_accounts(database: Database, secret: str) -> Accounts:
+def make_accounts(database: Database, secret: str, link: RedisLink | None = None) -> Accounts:
     import time
 
-    return Accounts(database, Tokens(signing_keys([secret])), Passwords(), LoginThrottle(time.monotonic))
+    throttle: Throttle = LoginThrottle(time.monotonic)
+    if link is not None:
+        throttle = SharedThrottle(link, _shared_key(secret), throttle)
+    return Accounts(database, Tokens(signing_keys([secret])), Passwords(), throttle)

@@ -26,7 +26,8 @@ from flexiroaster.api.deps import install_accounts
 from flexiroaster.api.routes import TAGS, include_routes, install_services, operation_id
 from flexiroaster.api.security import install_security
 from flexiroaster.artifact_store import make_artifacts
-from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine, make_link
+from flexiroaster.bus.redis import RedisLink
+from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine, make_link, share_endings
 from flexiroaster.config import Settings, variable
 from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
@@ -136,6 +137,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         _hidden_from_code(settings) if settings.code_confined else (),
     )
     secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
+    link = make_link(settings.redis_url, settings.database_url, secret) if settings.redis_url else None
     engine = make_engine(
         settings.database_url,
         settings.artifacts_folder,
@@ -144,13 +146,13 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         artifacts=make_artifacts(settings),
         wait_for_disk=settings.wait_for_disk,
         seat=_seat(settings, folder, secret),
-        link=make_link(settings.redis_url, settings.database_url, secret) if settings.redis_url else None,
+        link=link,
     )
     engine.embedded.refuse_differences()
     drain = Drain(engine.embedded.drain, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds)
     engine.embedded.presence.on_stop_asked = drain.begin
     services = Services(
-        accounts=_accounts(settings, secret, engine),
+        accounts=_accounts(settings, secret, engine, link),
         pipelines=engine.pipelines,
         executions=engine.embedded.executions,
         reruns=engine.embedded.reruns,
@@ -168,6 +170,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         metrics=Metrics(engine.database),
         stage_types=engine.registry.types,
         database=engine.database,
+        redis_trouble=(lambda: link.trouble) if link else (lambda: None),
         facts=Facts(
             version=flexiroaster.__version__,
             instance=engine.embedded.presence.me.id,
@@ -213,8 +216,10 @@ def _name_of(folder: Path) -> str:
     return path.read_text()
 
 
-def _accounts(settings: Settings, secret: str, engine: Engine) -> Accounts:
-    accounts = make_accounts(engine.database, secret)
+def _accounts(settings: Settings, secret: str, engine: Engine, link: RedisLink | None) -> Accounts:
+    accounts = make_accounts(engine.database, secret, link)
+    if engine.notices is not None:
+        share_endings(accounts, engine.notices)
     if settings.admin_email is not None and settings.admin_password is not None:
         accounts.ensure_admin(settings.admin_email, settings.admin_password.get_secret_value())
     return accounts

@@ -50,7 +50,7 @@ _artifact_checks = CapacityLimiter(MOST_AT_ONCE)
 async def get_health(use: Use, response: Response) -> schemas.Health:
     """Without a credential."""
     trouble = use.database.trouble if await answers(use.database) else "The database does not answer."
-    if trouble is None and (away := await artifacts_trouble(use.artifacts)) is not None:
+    if trouble is None and (away := await artifacts_trouble(use.artifacts) or use.redis_trouble()) is not None:
         # 200: most of its work goes on, and taking every server away would help nobody
         return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=away)
     if trouble is None:

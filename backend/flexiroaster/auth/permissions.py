@@ -39,6 +39,7 @@ LOWEST_ROLE: dict[str, Role] = {
     "executions:signal": Role.OPERATOR,
     "pipelines:enable": Role.OPERATOR,
     "alerts:acknowledge": Role.OPERATOR,
+    "insights:judge": Role.OPERATOR,
     "pipelines:validate": Role.EDITOR,
     "pipelines:write": Role.EDITOR,
     "pipelines:delete": Role.EDITOR,

@@ -1,10 +1,10 @@
 """How often a password may be tried, and how often something costly may be asked for.
 
-For passwords three counts, all in memory. One per (account, address) backs off from the sixth failure on: who guesses
-waits, the account's owner at another address does not. One per address stops trying many accounts. One per account, for
-guesses from many addresses at once: while it is high, an address that never signed in to this account must come back
-after a short wait, which costs the owner seconds and can never keep them out. An address that did sign in before is
-spared the last two.
+For passwords three counts, in memory here and in Redis where servers share them. One per (account, address) backs off
+from the sixth failure on: who guesses waits, the account's owner at another address does not. One per address stops
+trying many accounts. One per account, for guesses from many addresses at once: while it is high, an address that never
+signed in to this account must come back after a short wait, which costs the owner seconds and can never keep them out.
+An address that did sign in before is spared the last two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from flexiroaster.auth.errors import Throttled
 
@@ -78,8 +78,23 @@ class _Counts(Generic[Key]):
         self._counts.pop(key, None)
 
 
+class Throttle(Protocol):
+    """Call `admit` before looking at the password and `succeeded` when it was right."""
+
+    def admit(self, account: str, address: str) -> None:
+        """Count an attempt. It counts as a failure until `succeeded` is called, so that many at once gain nothing.
+
+        Raises `Throttled`; a refused attempt is not counted.
+        """
+        ...
+
+    def succeeded(self, account: str, address: str) -> None:
+        """The last admitted attempt was right: forget the pair's failures and remember where its owner is."""
+        ...
+
+
 class LoginThrottle:
-    """`clock` is monotonic seconds. Call `admit` before looking at the password and `succeeded` when it was right."""
+    """The `Throttle` of one server. `clock` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -91,11 +106,7 @@ class LoginThrottle:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def admit(self, account: str, address: str) -> None:
-        """Count an attempt. It counts as a failure until `succeeded` is called, so that many at once gain nothing.
-
-        Raises `Throttled`; a refused attempt is not counted.
-        """
-        address = _network(address)
+        address = network(address)
         pair = (account, address)
         now = self._clock()
         with self._lock:
@@ -108,8 +119,7 @@ class LoginThrottle:
             self._pairs.add(pair, now)
 
     def succeeded(self, account: str, address: str) -> None:
-        """The last admitted attempt was right: forget the pair's failures and remember where its owner is."""
-        address = _network(address)
+        address = network(address)
         pair = (account, address)
         with self._lock:
             self._pairs.forget(pair)
@@ -161,7 +171,7 @@ class RequestRate:
                 self._due.popitem(last=False)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """One household has one IPv4 address, but 2^64 of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import structlog
 
-from flexiroaster.engine.errors import ConfigurationError, FlexiRoasterError
+from flexiroaster.engine.errors import ConfigurationError
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +28,6 @@ RETRY_SECONDS = 1.0
 ECHO_SECONDS = 3.0
 """Between two messages to oneself."""
 SEAL_CHARACTERS = 32
-
-
-class RedisAway(FlexiRoasterError):
-    """Redis did not do what it was asked to."""
 
 
 class RedisLink:
@@ -107,9 +103,9 @@ class RedisLink:
             return 0
 
     def evaluate(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Any:
-        """What a Lua script answers, which nothing comes between. Raises `RedisAway`, at once while it is away."""
+        """What a Lua script answers, which nothing comes between; None where `trouble` says why."""
         if not self._up:
-            raise RedisAway(self.trouble or "Redis is not connected yet.")
+            return None
         from redis.exceptions import ResponseError
 
         try:
@@ -119,10 +115,10 @@ class RedisLink:
             if self._refusal is None:
                 log.warning("redis.refused", error=_first_line(failure))
             self._refusal = _first_line(failure)
-            raise RedisAway(str(self.trouble)) from failure
+            return None
         except Exception as failure:
             self._lose(failure)
-            raise RedisAway(str(self.trouble)) from failure
+            return None
         self._refusal = None
         return answer
 

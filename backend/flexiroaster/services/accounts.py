@@ -20,7 +20,7 @@ from flexiroaster.auth.errors import Unauthenticated
 from flexiroaster.auth.identity import Account, Caller, SessionsEnded, SignedIn
 from flexiroaster.auth.passwords import Passwords
 from flexiroaster.auth.permissions import Role
-from flexiroaster.auth.throttle import LoginThrottle
+from flexiroaster.auth.throttle import Throttle
 from flexiroaster.auth.tokens import AccessClaims, Clock, Tokens, digest, new_secret, utc_now
 from flexiroaster.engine.errors import ConfigurationError, Conflict, FlexiRoasterError, InvalidRequest, NotFound
 from flexiroaster.engine.ids import time_ordered_id
@@ -35,7 +35,7 @@ SESSION_LIFETIME = timedelta(days=30)
 """From the sign-in, however often it is renewed."""
 SETUP_LINK_LIFETIME = timedelta(minutes=15)
 CACHE_LIFETIME = timedelta(seconds=5)
-"""How long another process's change may go unseen; this process's own are seen at once."""
+"""How long another process's change may go unseen where its message is lost."""
 CACHED_CALLERS = 10_000
 KEPT_AFTER_EXPIRY = timedelta(days=1)
 SETUP = "setup"
@@ -57,7 +57,7 @@ class Accounts:
         database: Database,
         tokens: Tokens,
         passwords: Passwords,
-        throttle: LoginThrottle,
+        throttle: Throttle,
         clock: Clock = utc_now,
     ) -> None:
         self._database = database
@@ -69,6 +69,7 @@ class Accounts:
         self._hooks: tuple[Callable[[SessionsEnded], None], ...] = ()
         self._callers: dict[tuple[str, str], tuple[store.UserRow, datetime]] = {}
         self._endings = 0
+        self.on_ended_here: Callable[[SessionsEnded], None] = lambda ended: None
 
     # The first account
 
@@ -230,7 +231,7 @@ class Accounts:
         return user is not None and not user.disabled and user.role == caller.role
 
     def on_sessions_ended(self, hook: Callable[[SessionsEnded], None]) -> Callable[[], None]:
-        """Call `hook` (in the thread that ended them) whenever sessions end in this process; answers how to stop."""
+        """Call `hook` (in the thread that ended them) whenever sessions end; answers how to stop."""
         self._hooks = (*self._hooks, hook)
 
         def stop() -> None:
@@ -394,6 +395,11 @@ class Accounts:
         self._announce(SessionsEnded(user_id))
 
     def _announce(self, ended: SessionsEnded) -> None:
+        self.note_ended(ended)
+        self.on_ended_here(ended)
+
+    def note_ended(self, ended: SessionsEnded) -> None:
+        """Sessions have ended, here or by another server."""
         self._endings += 1
         self._callers.clear()
         for hook in self._hooks:

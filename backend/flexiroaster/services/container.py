@@ -56,4 +56,5 @@ class Services:
     metrics: Metrics
     stage_types: Callable[[], Mapping[str, StageType]]
     database: Database
+    redis_trouble: Callable[[], str | None]
     facts: Facts

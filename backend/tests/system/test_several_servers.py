@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +46,7 @@ class Fleet:
 
     folder: Path
     url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
     servers: list[ServerProcess] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -59,6 +60,7 @@ class Fleet:
             "FLEXIROASTER_LEASE_SECONDS": str(LEASE_SECONDS),
             "FLEXIROASTER_CODE_STAGES": "on",
             "FLEXIROASTER_CONCURRENCY": "4",
+            **self.settings,
             **more,
         }
 
