@@ -157,7 +157,14 @@ class Settings(BaseSettings):
         "artifacts; 0 keeps them for ever.",
     )
     log_retention_days: int = Field(
-        90, ge=0, le=36_500, description="For how many days log lines are kept, where that is shorter; 0: as executions."
+        90,
+        ge=0,
+        le=36_500,
+        description="For how many days log lines are kept, where that is shorter; 0: as executions.",
+    )
+    ai: bool = Field(
+        True,
+        description="Whether predictions, insights and suggestions are made. The label ai=off keeps a pipeline out.",
     )
     examples: bool = Field(True, description="Whether the first start loads the example pipelines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line shown.")

@@ -38,6 +38,7 @@ from flexiroaster.log_output import configure_logs
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.runtime.embedded import Seat
 from flexiroaster.services.accounts import Accounts
+from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
 from flexiroaster.services.drain import Drain
@@ -168,6 +169,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         stage_tables=StageTables(engine.database, engine.artifacts, settings.data_dirs),
         logs=Logs(engine.database, engine.embedded.journal.flush),
         metrics=Metrics(engine.database),
+        ai=make_ai(engine.database, engine.pipelines, engine.bus, on=settings.ai),
         stage_types=engine.registry.types,
         database=engine.database,
         redis_trouble=(lambda: link.trouble) if link else (lambda: None),

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from flexiroaster.api import schemas
+from flexiroaster.api import ai_answers, schemas
 from flexiroaster.data.preview import Preview
 from flexiroaster.data.profile import Profile
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Problem
 from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.state import Phase
+from flexiroaster.services.ai.predictions import Expected
 from flexiroaster.services.history import (
     ExecutionEntry,
     ExecutionPicture,
@@ -38,14 +39,16 @@ JUDGED = ("success", "failed", "timed_out")
 # Pipelines
 
 
-def pipeline_summary(entry: PipelineEntry, now: datetime) -> schemas.PipelineSummary:
-    return schemas.PipelineSummary(**_pipeline(entry, now))
+def pipeline_summary(entry: PipelineEntry, now: datetime, expected: Expected | None = None) -> schemas.PipelineSummary:
+    return schemas.PipelineSummary(**_pipeline(entry, now, expected))
 
 
-def pipeline_detail(picture: PipelinePicture, now: datetime) -> schemas.PipelineDetail:
+def pipeline_detail(
+    picture: PipelinePicture, now: datetime, expected: Expected | None = None
+) -> schemas.PipelineDetail:
     pipeline, version = picture.pipeline, picture.version
     return schemas.PipelineDetail(
-        **_pipeline(picture, now),
+        **_pipeline(picture, now, expected),
         definition=version.document,
         source=version.source,
         source_format=cast("Any", version.source_format),
@@ -54,6 +57,11 @@ def pipeline_detail(picture: PipelinePicture, now: datetime) -> schemas.Pipeline
         code_stages=picture.code_stages,
         problems=[problem_body(problem) for problem in picture.problems],
     )
+
+
+def ended(entry: PipelineEntry) -> int:
+    """How many of the latest executions have ended by themselves."""
+    return sum(run.status in JUDGED for run in entry.runs)
 
 
 def pipeline_version(row: VersionRow) -> schemas.PipelineVersion:
@@ -133,7 +141,7 @@ def stage_type(type: StageType, *, code_stages: bool) -> schemas.StageTypeBody:
     )
 
 
-def _pipeline(entry: PipelineEntry, now: datetime) -> dict[str, Any]:
+def _pipeline(entry: PipelineEntry, now: datetime, expected: Expected | None) -> dict[str, Any]:
     row = entry.row
     return {
         "id": row.id,
@@ -147,6 +155,7 @@ def _pipeline(entry: PipelineEntry, now: datetime) -> dict[str, Any]:
         "updated_at": row.updated_at,
         "recent": [_bar(run, now) for run in entry.runs[-BARS:]],
         "stats": stats([run for run in entry.runs if run.ended_at is not None][-MEASURED:]),
+        "prediction": ai_answers.brief(expected),
     }
 
 
@@ -195,14 +204,19 @@ def percentile(ordered: Sequence[float], percent: int) -> float | None:
 # Executions
 
 
-def execution_summary(entry: ExecutionEntry, now: datetime) -> schemas.ExecutionSummary:
-    return schemas.ExecutionSummary(**_execution(entry.row, entry.counts, now))
+def execution_summary(
+    entry: ExecutionEntry, now: datetime, expected: Expected | None = None
+) -> schemas.ExecutionSummary:
+    return schemas.ExecutionSummary(**_execution(entry.row, entry.counts, now), prediction=ai_answers.brief(expected))
 
 
-def execution_detail(picture: ExecutionPicture, now: datetime) -> schemas.ExecutionDetail:
+def execution_detail(
+    picture: ExecutionPicture, now: datetime, expected: Expected | None = None
+) -> schemas.ExecutionDetail:
     row = picture.row
     return schemas.ExecutionDetail(
         **_execution(row, picture.counts, now),
+        prediction=ai_answers.prediction(expected),
         inputs=row.inputs,
         data=row.data,
         outputs=row.outputs,

@@ -76,7 +76,8 @@ def list_executions(
     page = use.history.executions(wanted, limit=limit, cursor=cursor)
     announce_next(response, page.next_cursor)
     now = use.history.now()
-    return [answers.execution_summary(entry, now) for entry in page.items]
+    expected = use.ai.predictions.of_executions([entry.row.id for entry in page.items])
+    return [answers.execution_summary(entry, now, expected.get(entry.row.id)) for entry in page.items]
 
 
 @router.get(
@@ -88,7 +89,8 @@ def list_executions(
 )
 def get_execution(execution_id: ExecutionId, use: Use) -> schemas.ExecutionDetail:
     """Its state, its cause where it failed, its outputs, and its first 2,000 stage runs."""
-    return answers.execution_detail(use.history.execution(execution_id), use.history.now())
+    expected = use.ai.predictions.of_execution(execution_id)
+    return answers.execution_detail(use.history.execution(execution_id), use.history.now(), expected)
 
 
 @router.get(

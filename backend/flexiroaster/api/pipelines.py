@@ -77,7 +77,10 @@ def list_pipelines(
     page = use.pipelines.page(limit=limit, cursor=cursor, text=q, labels=parse_labels(label), enabled=enabled)
     announce_next(response, page.next_cursor)
     now = use.history.now()
-    return [answers.pipeline_summary(entry, now) for entry in page.items]
+    expected = use.ai.predictions.of_pipelines(
+        {entry.row.id: (entry.row.labels, answers.ended(entry)) for entry in page.items}
+    )
+    return [answers.pipeline_summary(entry, now, expected[entry.row.id]) for entry in page.items]
 
 
 @router.post(
@@ -303,12 +306,15 @@ def list_executions(
     page = use.history.of_pipeline(pipeline_id, statuses=status, limit=limit, cursor=cursor)
     announce_next(response, page.next_cursor)
     now = use.history.now()
-    return [answers.execution_summary(entry, now) for entry in page.items]
+    expected = use.ai.predictions.of_executions([entry.row.id for entry in page.items])
+    return [answers.execution_summary(entry, now, expected.get(entry.row.id)) for entry in page.items]
 
 
 def detail(picture: PipelinePicture, use: Use, response: Response) -> schemas.PipelineDetail:
     response.headers["ETag"] = f'"{picture.row.version}"'
-    return answers.pipeline_detail(picture, use.history.now())
+    row = picture.row
+    expected = use.ai.predictions.of_pipelines({row.id: (row.labels, answers.ended(picture))})
+    return answers.pipeline_detail(picture, use.history.now(), expected[row.id])
 
 
 def parse_labels(given: list[str]) -> dict[str, str | None]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from flexiroaster.api.ai_schemas import PredictionBody, PredictionBrief
 from flexiroaster.api.rerun_schemas import RerunPlanBody
 
 ExecutionState = Literal["queued", "running", "paused", "cancelling", "success", "failed", "cancelled", "timed_out"]
@@ -101,6 +102,7 @@ class PipelineSummary(BaseModel):
     updated_at: datetime
     recent: list[RunBar] = Field(description="the last 20 executions, oldest first")
     stats: PipelineStats | None = Field(description="None until one execution has ended by itself")
+    prediction: PredictionBrief | None = Field(None, description="what is expected of its next execution")
 
 
 class StageOutline(BaseModel):
@@ -247,6 +249,9 @@ class ExecutionSummary(BaseModel):
     parent_id: str | None = Field(None, description="the execution whose stage started it")
     deadline_at: datetime | None = Field(None, description="by when it was to have ended")
     late: bool = Field(False, description="whether it had not ended by then")
+    prediction: PredictionBrief | None = Field(
+        None, description="what was expected of it at its start; None where nothing was predicted"
+    )
 
 
 class ArtifactBody(BaseModel):
@@ -365,6 +370,9 @@ class ExecutionLink(BaseModel):
 
 
 class ExecutionDetail(ExecutionSummary):
+    prediction: PredictionBody | None = Field(
+        None, description="what was expected of it at its start; None where nothing was predicted"
+    )
     inputs: dict[str, Any]
     data: Any
     outputs: dict[str, Any] | None

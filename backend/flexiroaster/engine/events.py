@@ -46,6 +46,13 @@ class EventType(StrEnum):
     PIPELINE_PAUSED = "pipeline_paused"
     PIPELINE_RESUMED = "pipeline_resumed"
     PIPELINE_DELETED = "pipeline_deleted"
+    PREDICTION_UPDATED = "prediction_updated"
+    """Of an execution. This and the next ones are not kept either."""
+    INSIGHT_FOUND = "insight_found"
+    INSIGHT_CHANGED = "insight_changed"
+    SUGGESTION_FOUND = "suggestion_found"
+    SUGGESTION_CHANGED = "suggestion_changed"
+    MODEL_TRAINED = "model_trained"
     LOG = "log"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.admission import Admission
+from flexiroaster.services.ai.room import AiServices
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.bulk import Bulk
@@ -54,6 +55,7 @@ class Services:
     stage_tables: StageTables
     logs: Logs
     metrics: Metrics
+    ai: AiServices
     stage_types: Callable[[], Mapping[str, StageType]]
     database: Database
     redis_trouble: Callable[[], str | None]

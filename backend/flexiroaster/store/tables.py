@@ -412,6 +412,124 @@ workers = Table(
 )
 """Who works on this database. Times are the database's own: the clocks of several machines differ."""
 
+ai_predictions = Table(
+    "ai_predictions",
+    metadata,
+    Column("execution_id", String(36), ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("pipeline_id", String(80), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("as_of", UtcDateTime, nullable=False),  # only what had ended by then was known
+    Column("model_id", String(80)),  # the learned model that answered; null where shares of failures did
+    Column("features", Json, nullable=False),  # as they were at the start, in the order of the model's schema
+    Column("schema", String(16), nullable=False),  # names the features and their order
+    Column("probability", Float, nullable=False),
+    Column("body", Json, nullable=False),  # what is shown
+    Column("outlook", Json),  # while it runs: what is left of it
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+"""What was expected of an execution at its start."""
+
+ai_forecasts = Table(
+    "ai_forecasts",
+    metadata,
+    Column("pipeline_id", String(80), primary_key=True),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("body", Json, nullable=False),
+)
+"""What is expected of the next execution of a pipeline."""
+
+insights = Table(
+    "insights",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("rule", String(32), nullable=False),
+    Column("subject", String(400), nullable=False),
+    Column("stage", String(80)),
+    Column("text", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),  # null while it lasts
+    Column("score", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("pipelines", Json, nullable=False),
+    Column("executions", Json, nullable=False),
+    Column("numbers", Json, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),  # when it was last found
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", String(320)),
+    Index(None, "since", "id"),
+)
+
+insight_pipelines = Table(
+    "insight_pipelines",
+    metadata,
+    Column("pipeline_id", String(80), primary_key=True),
+    Column("insight_id", String(16), ForeignKey("insights.id", ondelete="CASCADE"), primary_key=True),
+)
+
+insight_verdicts = Table(
+    "insight_verdicts",
+    metadata,
+    Column("insight_id", String(16), primary_key=True),
+    Column("by", String(320), primary_key=True),
+    Column("rule", String(32), nullable=False),
+    Column("subject", String(400), nullable=False),
+    Column("verdict", String(8), nullable=False),  # useful | noise
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What people said of insights: it moves the thresholds, also after the insight is gone."""
+
+suggestions = Table(
+    "suggestions",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("pipeline_id", String(80), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("stages", Json, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("edits", Json, nullable=False),  # empty: advice that no definition can follow by itself
+    Column("saving", Json),
+    Column("numbers", Json, nullable=False),
+    Column("replay", Json),  # how a usual execution goes now and would go then
+    Column("executions", Integer, nullable=False),
+    Column("gain", Float, nullable=False, server_default="0"),
+    Column("state", String(16), nullable=False),  # open | applied | undone | dismissed | gone
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),  # its state
+    Column("by", String(320)),  # who changed it
+    Column("reason", Text),
+    Column("version_before", Integer),  # of one that was applied
+    Column("version_applied", Integer),
+    Column("version_undone", Integer),
+    Index(None, "state", "found_at", "id"),
+    Index(None, "pipeline_id", "state"),
+)
+
+ai_models = Table(
+    "ai_models",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("status", String(16), nullable=False),  # champion | retired
+    Column("schema", String(16), nullable=False),
+    Column("trained_at", UtcDateTime, nullable=False),
+    Column("file", String(200), nullable=False),  # in the folder of models
+    Column("size", Integer, nullable=False),
+    Column("card", Json, nullable=False),
+    Index(None, "kind", "trained_at"),
+)
+
+ai_state = Table(
+    "ai_state",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Json, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+"""What the learner did last, by the name of the work."""
+
 users = Table(
     "users",
     metadata,

@@ -885,6 +885,266 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/insights": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what is abnormal
+         * @description The newest first. Each says what it rests on; there is one for each root, not one for each symptom.
+         */
+        get: operations["listInsights"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/insights/{insight_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get an insight
+         * @description With its evidence: the executions, the numbers, and the threshold it passed.
+         */
+        get: operations["getInsight"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/insights/{insight_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that an insight was seen
+         * @description It leaves the list of open ones. Asking again does no harm.
+         */
+        post: operations["acknowledgeInsight"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/insights/{insight_id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say whether an insight was of use
+         * @description Moves the threshold of its rule for its subject, and a little elsewhere. A person's newest word counts.
+         */
+        post: operations["judgeInsight"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/suggestions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List suggested changes
+         * @description Those that save most first; open ones unless other states are asked for.
+         */
+        get: operations["listSuggestions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/suggestions/{suggestion_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a suggestion with its diff
+         * @description What would change in the definition, how it was measured, and, once applied, what it has brought.
+         */
+        get: operations["getSuggestion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/suggestions/{suggestion_id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply a suggestion as a new version
+         * @description The next executions run the new version; once 20 of them have succeeded they are compared with those before.
+         */
+        post: operations["applySuggestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/suggestions/{suggestion_id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Dismiss a suggestion
+         * @description It does not come back by itself; it can still be applied.
+         */
+        post: operations["dismissSuggestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/suggestions/{suggestion_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo an applied suggestion
+         * @description As a new version with the text of before. Refused where the pipeline was changed since.
+         */
+        post: operations["undoSuggestion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ai": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get how it stands with learning
+         * @description Whether it is on, what is missing, what was done last, and the models that answer now.
+         */
+        get: operations["getAi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ai/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the trained models
+         * @description The newest first, retired ones too. Empty until there is enough to learn from: see `/api/ai`.
+         */
+        get: operations["listModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ai/models/{model_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a model's card
+         * @description What it learned from, how well it predicts beside simpler methods, its calibration.
+         */
+        get: operations["getModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/executions/{execution_id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explain why an execution failed
+         * @description Likely causes with the evidence for each, from the executions around it. 409 for one that has not failed.
+         */
+        get: operations["explainExecution"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stage-types": {
         parameters: {
             query?: never;
@@ -1178,6 +1438,41 @@ export interface components {
              *     ]
              */
             data_dirs: string[];
+        };
+        /**
+         * AiBody
+         * @description How it stands with learning on this server.
+         */
+        AiBody: {
+            /**
+             * On
+             * @description the setting FLEXIROASTER_AI
+             */
+            on: boolean;
+            /**
+             * Missing
+             * @description packages that training needs and that are not installed
+             * @example []
+             */
+            missing: string[];
+            /**
+             * Note
+             * @description a sentence where something is missing
+             * @example null
+             */
+            note: string | null;
+            /**
+             * Looked At
+             * @description when the history was last looked through for insights
+             */
+            looked_at: string | null;
+            /** Trained At */
+            trained_at: string | null;
+            /**
+             * Models
+             * @description those that answer now
+             */
+            models: components["schemas"]["ModelBody"][];
         };
         /** AnswerRequest */
         AnswerRequest: {
@@ -1604,6 +1899,43 @@ export interface components {
              */
             use_cache?: boolean | null;
         };
+        /**
+         * CauseBody
+         * @description A possible cause with the evidence for it.
+         */
+        CauseBody: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "connector_outage" | "version" | "input" | "bad_rows" | "upstream_late" | "slow" | "flaky" | "unknown";
+            /**
+             * Probability
+             * @description the causes and `unknown` share out 1
+             * @example 0.86
+             */
+            probability: number;
+            /**
+             * Text
+             * @description the evidence in a sentence
+             */
+            text: string;
+            /**
+             * Executions
+             * @description others that are part of the evidence
+             */
+            executions: string[];
+            /**
+             * Numbers
+             * @example {
+             *       "executions": 9,
+             *       "failed": 3
+             *     }
+             */
+            numbers: {
+                [key: string]: number;
+            };
+        };
         /** ColumnProfile */
         ColumnProfile: {
             /** Name */
@@ -1669,6 +2001,15 @@ export interface components {
              * @example 2026-03-04T06:00:12.345678Z
              */
             at: string;
+        };
+        /** DismissRequest */
+        DismissRequest: {
+            /**
+             * Reason
+             * @description why: kept with it
+             * @default
+             */
+            reason: string;
         };
         /** DrainBody */
         DrainBody: {
@@ -1947,6 +2288,8 @@ export interface components {
              * @default false
              */
             late: boolean;
+            /** @description what was expected of it at its start; None where nothing was predicted */
+            prediction?: components["schemas"]["PredictionBody"] | null;
             /**
              * Inputs
              * @example {
@@ -2218,6 +2561,53 @@ export interface components {
              * @default false
              */
             late: boolean;
+            /** @description what was expected of it at its start; None where nothing was predicted */
+            prediction?: components["schemas"]["PredictionBrief"] | null;
+        };
+        /**
+         * ExplanationBody
+         * @description Why an execution failed, the most probable cause first.
+         */
+        ExplanationBody: {
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
+            execution_id: string;
+            /**
+             * Stage
+             * @description the one that failed
+             * @example check
+             */
+            stage: string | null;
+            /** Causes */
+            causes: components["schemas"]["CauseBody"][];
+            /**
+             * Compared
+             * @description executions of the pipeline that passed, which it was compared with
+             * @example 97
+             */
+            compared: number;
+            /**
+             * Note
+             * @example Not enough data yet (3 of 8 executions that passed).
+             */
+            note: string | null;
+            seen_before: components["schemas"]["SeenBeforeBody"] | null;
+            /**
+             * Suggestions
+             * @description open ones for the stage that failed
+             */
+            suggestions: components["schemas"]["SuggestionBody"][];
+        };
+        /** FeedbackRequest */
+        FeedbackRequest: {
+            /**
+             * Verdict
+             * @description `noise` raises the threshold of this rule for this subject, `useful` lowers it
+             * @enum {string}
+             */
+            verdict: "useful" | "noise";
         };
         /** Health */
         Health: {
@@ -2239,6 +2629,103 @@ export interface components {
              * @description what is wrong while degraded, what still runs while draining
              */
             detail?: string | null;
+        };
+        /**
+         * InsightBody
+         * @description One thing that is abnormal, with all that made it one.
+         */
+        InsightBody: {
+            /**
+             * Id
+             * @description the same for the same event, however often it is found
+             */
+            id: string;
+            /**
+             * Rule
+             * @enum {string}
+             */
+            rule: "slow_runs" | "slow_drift" | "rows_changed" | "bytes_changed" | "queue_wait" | "failure_rate" | "bad_version" | "flaky_stage" | "outage" | "new_error" | "metric";
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "open" | "acknowledged" | "over";
+            /**
+             * Subject
+             * @description `pipeline`, `pipeline/stage`, `connector:name`, `error:fingerprint` or `metric:name`
+             * @example daily_orders/check
+             */
+            subject: string;
+            /**
+             * Text
+             * @description a sentence or two with the numbers in it
+             */
+            text: string;
+            /** Pipelines */
+            pipelines: string[];
+            /**
+             * Stage
+             * @example check
+             */
+            stage: string | null;
+            /**
+             * Since
+             * Format: date-time
+             */
+            since: string;
+            /**
+             * Until
+             * @description None while it lasts
+             */
+            until: string | null;
+            /**
+             * Score
+             * @description had to reach `threshold`
+             * @example 1.8
+             */
+            score: number;
+            /**
+             * Threshold
+             * @description what people said of earlier ones is in it
+             * @example 1
+             */
+            threshold: number;
+            /**
+             * Confidence
+             * @description 1 minus the probability that ordinary executions show as much by chance
+             * @example 0.9993
+             */
+            confidence: number;
+            /**
+             * Executions
+             * @description the evidence, newest first, at most 50
+             */
+            executions: string[];
+            /**
+             * Numbers
+             * @description what the text is made from
+             * @example {
+             *       "now": 92,
+             *       "usual": 61
+             *     }
+             */
+            numbers: {
+                [key: string]: number;
+            };
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /** Acknowledged At */
+            acknowledged_at: string | null;
+            /** Acknowledged By */
+            acknowledged_by: string | null;
+            /**
+             * Verdict
+             * @description what somebody last said of it
+             */
+            verdict: ("useful" | "noise") | null;
         };
         /**
          * ItemBody
@@ -2481,6 +2968,138 @@ export interface components {
             /** Buckets */
             buckets: components["schemas"]["MetricsBucket"][];
         };
+        /**
+         * ModelBody
+         * @description A trained model. `card` is all that is known of it.
+         */
+        ModelBody: {
+            /**
+             * Id
+             * @example stages-failures-3b5d5c371295
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "executions-failures" | "executions-durations" | "stages-failures" | "stages-durations";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "champion" | "retired";
+            /**
+             * Trained At
+             * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
+             */
+            trained_at: string;
+            /**
+             * Size
+             * @description bytes of its file
+             * @example 401233
+             */
+            size: number;
+            /**
+             * Card
+             * @description data window, counts, figures beside every baseline, calibration, slices
+             * @example {
+             *       "champion": "trees",
+             *       "failures": 871,
+             *       "metrics": {
+             *         "auc": 0.83,
+             *         "brier": 0.031
+             *       },
+             *       "runs": 18549
+             *     }
+             */
+            card: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * OutcomeBody
+         * @description What an applied suggestion has brought. Numbers are None while `note` says how many executions are missing.
+         */
+        OutcomeBody: {
+            /**
+             * Executions
+             * @description successful ones since it was applied
+             * @example 7
+             */
+            executions: number;
+            /**
+             * Wanted
+             * @default 20
+             */
+            wanted: number;
+            /**
+             * Note
+             * @example Not enough data yet (7 of 20 executions).
+             */
+            note: string | null;
+            /** Text */
+            text: string | null;
+            /**
+             * Saved Share
+             * @description negative where it costs time
+             * @example 0.31
+             */
+            saved_share: number | null;
+            /**
+             * Low
+             * @example 0.24
+             */
+            low: number | null;
+            /**
+             * High
+             * @example 0.36
+             */
+            high: number | null;
+        };
+        /**
+         * OutlookBody
+         * @description What was left of a running execution when a stage of it last began or ended.
+         */
+        OutlookBody: {
+            /**
+             * As Of
+             * Format: date-time
+             */
+            as_of: string;
+            /**
+             * Failure Probability
+             * @description that a stage still fails for good
+             * @example 0.05
+             */
+            failure_probability: number;
+            /**
+             * Ends Earliest
+             * Format: date-time
+             * @description one time in ten it has ended by then
+             */
+            ends_earliest: string;
+            /**
+             * Ends At
+             * Format: date-time
+             */
+            ends_at: string;
+            /**
+             * Ends Latest
+             * Format: date-time
+             * @description nine times in ten it has ended by then
+             */
+            ends_latest: string;
+            /**
+             * Critical
+             * @description the stages that its end waits for, in their order
+             * @example [
+             *       "load",
+             *       "check"
+             *     ]
+             */
+            critical: string[];
+        };
         /** PipelineDetail */
         PipelineDetail: {
             /** Id */
@@ -2532,6 +3151,8 @@ export interface components {
             recent: components["schemas"]["RunBar"][];
             /** @description None until one execution has ended by itself */
             stats: components["schemas"]["PipelineStats"] | null;
+            /** @description what is expected of its next execution */
+            prediction?: components["schemas"]["PredictionBrief"] | null;
             /**
              * Definition
              * @description the normalised document
@@ -2695,6 +3316,8 @@ export interface components {
             recent: components["schemas"]["RunBar"][];
             /** @description None until one execution has ended by itself */
             stats: components["schemas"]["PipelineStats"] | null;
+            /** @description what is expected of its next execution */
+            prediction?: components["schemas"]["PredictionBrief"] | null;
         };
         /** PipelineVersion */
         PipelineVersion: {
@@ -2793,6 +3416,27 @@ export interface components {
             /** Stages */
             stages: components["schemas"]["StageOutline"][];
         };
+        /**
+         * PlayedStage
+         * @description A stage of a usual execution, in seconds from its start.
+         */
+        PlayedStage: {
+            /**
+             * Stage
+             * @example check
+             */
+            stage: string;
+            /**
+             * Start
+             * @example 0
+             */
+            start: number;
+            /**
+             * End
+             * @example 12
+             */
+            end: number;
+        };
         /** PoolBody */
         PoolBody: {
             /** Name */
@@ -2820,6 +3464,192 @@ export interface components {
              * @description 0 lets nothing start
              */
             slots: number;
+        };
+        /** PredictionBody */
+        PredictionBody: {
+            /**
+             * Enough
+             * @description whether enough executions of the pipeline had ended to rely on it
+             */
+            enough: boolean;
+            /**
+             * Executions
+             * @description ended executions of the pipeline that it stands on
+             * @example 7
+             */
+            executions: number;
+            /**
+             * Wanted
+             * @description executions from which on it can be relied on
+             * @default 20
+             */
+            wanted: number;
+            /**
+             * Note
+             * @example Not enough data yet (7 of 20 executions).
+             */
+            note: string | null;
+            /** Made At */
+            made_at: string | null;
+            /**
+             * Failure Probability
+             * @description 0 to 1: that it fails
+             * @example 0.71
+             */
+            failure_probability: number | null;
+            /**
+             * Failure Low
+             * @description with `failure_high`: holds the middle 80 % of what the probability may be
+             * @example 0.55
+             */
+            failure_low: number | null;
+            /**
+             * Failure High
+             * @example 0.83
+             */
+            failure_high: number | null;
+            /**
+             * P10 Seconds
+             * @description one of ten executions is over by then
+             * @example 9.8
+             */
+            p10_seconds: number | null;
+            /**
+             * P50 Seconds
+             * @example 11.9
+             */
+            p50_seconds: number | null;
+            /**
+             * P90 Seconds
+             * @description nine of ten executions are over by then
+             * @example 16
+             */
+            p90_seconds: number | null;
+            /**
+             * Ends At
+             * @description while it runs: when it will have ended, as likely as not
+             */
+            ends_at: string | null;
+            /**
+             * Ends Latest
+             * @description while it runs: nine times in ten it has ended by then
+             */
+            ends_latest: string | null;
+            /**
+             * Basis
+             * @description `counts`: shares of earlier failures; `model`: something learned from them
+             */
+            basis: ("counts" | "model") | null;
+            /**
+             * Model
+             * @description what answered
+             */
+            model: ("prior" | "logistic" | "trees") | null;
+            /**
+             * Model Id
+             * @description the learned model, see `/api/ai/models`
+             * @example null
+             */
+            model_id: string | null;
+            /**
+             * As Of
+             * @description only what had ended by then was known
+             */
+            as_of: string | null;
+            /**
+             * Words
+             * @description the counts behind it
+             * @example 1 of the last 16 runs failed.
+             */
+            words: string | null;
+            /**
+             * Reasons
+             * @description what moved it most; empty for `counts`, whose words say it
+             */
+            reasons: components["schemas"]["ReasonBody"][];
+            /**
+             * Stages
+             * @description of each stage, as foreseen at the start
+             */
+            stages: components["schemas"]["StageForecast"][];
+            /** @description while it runs */
+            outlook: components["schemas"]["OutlookBody"] | null;
+        };
+        /**
+         * PredictionBrief
+         * @description What is expected of an execution. Numbers are None where `note` says why there are none.
+         *
+         *     With `enough` false they are there, but stand on few executions: show the note instead of a risk.
+         */
+        PredictionBrief: {
+            /**
+             * Enough
+             * @description whether enough executions of the pipeline had ended to rely on it
+             */
+            enough: boolean;
+            /**
+             * Executions
+             * @description ended executions of the pipeline that it stands on
+             * @example 7
+             */
+            executions: number;
+            /**
+             * Wanted
+             * @description executions from which on it can be relied on
+             * @default 20
+             */
+            wanted: number;
+            /**
+             * Note
+             * @example Not enough data yet (7 of 20 executions).
+             */
+            note: string | null;
+            /** Made At */
+            made_at: string | null;
+            /**
+             * Failure Probability
+             * @description 0 to 1: that it fails
+             * @example 0.71
+             */
+            failure_probability: number | null;
+            /**
+             * Failure Low
+             * @description with `failure_high`: holds the middle 80 % of what the probability may be
+             * @example 0.55
+             */
+            failure_low: number | null;
+            /**
+             * Failure High
+             * @example 0.83
+             */
+            failure_high: number | null;
+            /**
+             * P10 Seconds
+             * @description one of ten executions is over by then
+             * @example 9.8
+             */
+            p10_seconds: number | null;
+            /**
+             * P50 Seconds
+             * @example 11.9
+             */
+            p50_seconds: number | null;
+            /**
+             * P90 Seconds
+             * @description nine of ten executions are over by then
+             * @example 16
+             */
+            p90_seconds: number | null;
+            /**
+             * Ends At
+             * @description while it runs: when it will have ended, as likely as not
+             */
+            ends_at: string | null;
+            /**
+             * Ends Latest
+             * @description while it runs: nine times in ten it has ended by then
+             */
+            ends_latest: string | null;
         };
         /**
          * ProblemBody
@@ -2859,6 +3689,54 @@ export interface components {
              * @enum {string}
              */
             severity: "error" | "warning";
+        };
+        /**
+         * ReasonBody
+         * @description A fact that moved the probability: with its usual value in its place it would be `without`.
+         */
+        ReasonBody: {
+            /**
+             * Feature
+             * @example connector_trouble
+             */
+            feature: string;
+            /**
+             * Label
+             * @example probability that the connector is out of order now
+             */
+            label: string;
+            /** Words */
+            words: string;
+            /** Value */
+            value: number | null;
+            /** Usual */
+            usual: number | null;
+            /**
+             * Without
+             * @description the probability with the usual value in its place
+             * @example 0.12
+             */
+            without: number;
+        };
+        /**
+         * ReplayBody
+         * @description How an execution with the usual durations goes now, and would go then.
+         */
+        ReplayBody: {
+            /**
+             * Now Seconds
+             * @example 61
+             */
+            now_seconds: number;
+            /**
+             * Then Seconds
+             * @example 42
+             */
+            then_seconds: number;
+            /** Now */
+            now: components["schemas"]["PlayedStage"][];
+            /** Then */
+            then: components["schemas"]["PlayedStage"][];
         };
         /**
          * RerunPlanBody
@@ -3034,6 +3912,62 @@ export interface components {
              */
             duration_seconds: number | null;
         };
+        /**
+         * SavingBody
+         * @description Of an execution, replayed on those there were; `low` and `high` hold it nine times in ten.
+         */
+        SavingBody: {
+            /**
+             * Seconds
+             * @example 19
+             */
+            seconds: number;
+            /**
+             * Low
+             * @description seconds
+             * @example 15
+             */
+            low: number;
+            /**
+             * High
+             * @description seconds
+             * @example 23
+             */
+            high: number;
+            /**
+             * Share
+             * @description of the usual duration
+             * @example 0.31
+             */
+            share: number;
+            /**
+             * Executions
+             * @description that were replayed
+             * @example 40
+             */
+            executions: number;
+        };
+        /** SeenBeforeBody */
+        SeenBeforeBody: {
+            /**
+             * Count
+             * @description executions of the pipeline with the same error, this one included
+             * @example 3
+             */
+            count: number;
+            /**
+             * First At
+             * Format: date-time
+             */
+            first_at: string;
+            /**
+             * Last At
+             * Format: date-time
+             */
+            last_at: string;
+            /** Executions */
+            executions: string[];
+        };
         /** SetupRequest */
         SetupRequest: {
             /**
@@ -3162,6 +4096,29 @@ export interface components {
             details: {
                 [key: string]: unknown;
             };
+        };
+        /** StageForecast */
+        StageForecast: {
+            /**
+             * Stage
+             * @example check
+             */
+            stage: string;
+            /**
+             * Failure Probability
+             * @example 0.04
+             */
+            failure_probability: number;
+            /**
+             * P50 Seconds
+             * @example 11.9
+             */
+            p50_seconds: number;
+            /**
+             * P90 Seconds
+             * @example 3.1
+             */
+            p90_seconds: number;
         };
         /** StageOutline */
         StageOutline: {
@@ -3525,6 +4482,217 @@ export interface components {
              * @description true when its idempotency key had started it before
              */
             replayed: boolean;
+        };
+        /**
+         * SuggestionBody
+         * @description A change of a definition that history speaks for. Nothing is ever applied by itself.
+         */
+        SuggestionBody: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "schedule";
+            /**
+             * Value
+             * @description what it is good for
+             * @enum {string}
+             */
+            value: "faster" | "fewer_failures" | "fewer_retries" | "cheaper";
+            /**
+             * State
+             * @description `gone`: history speaks for it no longer
+             * @enum {string}
+             */
+            state: "open" | "applied" | "undone" | "dismissed" | "gone";
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
+            pipeline_id: string;
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
+            pipeline_name: string;
+            /**
+             * Title
+             * @example Start rates without waiting for orders
+             */
+            title: string;
+            /** Text */
+            text: string;
+            /** Stages */
+            stages: string[];
+            /**
+             * Executions
+             * @description that it rests on
+             * @example 40
+             */
+            executions: number;
+            /** @description None where time is not what it is about */
+            saving: components["schemas"]["SavingBody"] | null;
+            /**
+             * Numbers
+             * @example {
+             *       "p99": 12,
+             *       "timeout": 18
+             *     }
+             */
+            numbers: {
+                [key: string]: number;
+            };
+            /**
+             * Applicable
+             * @description false for advice that no definition can follow by itself
+             */
+            applicable: boolean;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             * @description when its state changed
+             * @example 2026-03-04T06:00:12.345678Z
+             */
+            changed_at: string;
+            /**
+             * Changed By
+             * @example ada@example.com
+             */
+            changed_by: string | null;
+            /**
+             * Reason
+             * @description why it was dismissed
+             */
+            reason: string | null;
+            /**
+             * Version Before
+             * @description the version that it was applied to
+             */
+            version_before: number | null;
+            /** Version Applied */
+            version_applied: number | null;
+            /** Version Undone */
+            version_undone: number | null;
+        };
+        /** SuggestionDetail */
+        SuggestionDetail: {
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "schedule";
+            /**
+             * Value
+             * @description what it is good for
+             * @enum {string}
+             */
+            value: "faster" | "fewer_failures" | "fewer_retries" | "cheaper";
+            /**
+             * State
+             * @description `gone`: history speaks for it no longer
+             * @enum {string}
+             */
+            state: "open" | "applied" | "undone" | "dismissed" | "gone";
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
+            pipeline_id: string;
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
+            pipeline_name: string;
+            /**
+             * Title
+             * @example Start rates without waiting for orders
+             */
+            title: string;
+            /** Text */
+            text: string;
+            /** Stages */
+            stages: string[];
+            /**
+             * Executions
+             * @description that it rests on
+             * @example 40
+             */
+            executions: number;
+            /** @description None where time is not what it is about */
+            saving: components["schemas"]["SavingBody"] | null;
+            /**
+             * Numbers
+             * @example {
+             *       "p99": 12,
+             *       "timeout": 18
+             *     }
+             */
+            numbers: {
+                [key: string]: number;
+            };
+            /**
+             * Applicable
+             * @description false for advice that no definition can follow by itself
+             */
+            applicable: boolean;
+            /**
+             * Found At
+             * Format: date-time
+             */
+            found_at: string;
+            /**
+             * Changed At
+             * Format: date-time
+             * @description when its state changed
+             * @example 2026-03-04T06:00:12.345678Z
+             */
+            changed_at: string;
+            /**
+             * Changed By
+             * @example ada@example.com
+             */
+            changed_by: string | null;
+            /**
+             * Reason
+             * @description why it was dismissed
+             */
+            reason: string | null;
+            /**
+             * Version Before
+             * @description the version that it was applied to
+             */
+            version_before: number | null;
+            /** Version Applied */
+            version_applied: number | null;
+            /** Version Undone */
+            version_undone: number | null;
+            /**
+             * Diff
+             * @description unified diff of the definition, from the newest version; of the versions once applied
+             */
+            diff: string;
+            /**
+             * Base Version
+             * @description the version that the diff begins at
+             */
+            base_version: number | null;
+            /**
+             * Why Not
+             * @description why it cannot be applied; None where it can
+             */
+            why_not: string | null;
+            replay: components["schemas"]["ReplayBody"] | null;
+            /** @description once it was applied */
+            outcome: components["schemas"]["OutcomeBody"] | null;
         };
         /** TablePreview */
         TablePreview: {
@@ -11440,6 +12608,1976 @@ export interface operations {
                      * @example {
                      *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
                      *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listInsights: {
+        parameters: {
+            query?: {
+                /** @description Any of these. */
+                state?: ("open" | "acknowledged" | "over")[];
+                /** @description Any of these rules. */
+                kind?: ("slow_runs" | "slow_drift" | "rows_changed" | "bytes_changed" | "queue_wait" | "failure_rate" | "bad_version" | "flaky_stage" | "outage" | "new_error" | "metric")[];
+                /** @description Only of this pipeline. */
+                pipeline_id?: string | null;
+                /** @description At most this many. */
+                limit?: number;
+                /** @description `X-Next-Cursor` of the page before, unchanged. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
+                    "X-Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    getInsight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The insight. */
+                insight_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    acknowledgeInsight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The insight. */
+                insight_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    judgeInsight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The insight. */
+                insight_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InsightBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listSuggestions: {
+        parameters: {
+            query?: {
+                /** @description Any of these. */
+                state?: ("open" | "applied" | "undone" | "dismissed" | "gone")[];
+                /** @description Any of these. */
+                kind?: ("parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "schedule")[];
+                /** @description Only of this pipeline. */
+                pipeline_id?: string | null;
+                /** @description At most this many. */
+                limit?: number;
+                /** @description `X-Next-Cursor` of the page before, unchanged. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
+                    "X-Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    getSuggestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The suggestion. */
+                suggestion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    applySuggestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The suggestion. */
+                suggestion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Changed by somebody else meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Pipeline 'orders' is at version 4 now, changed by ada@example.com at 2026-03-04 12:00:00 UTC: read it again and repeat the change there.",
+                     *       "code": "version_changed",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    dismissSuggestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The suggestion. */
+                suggestion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DismissRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    undoSuggestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The suggestion. */
+                suggestion_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Changed by somebody else meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Pipeline 'orders' is at version 4 now, changed by ada@example.com at 2026-03-04 12:00:00 UTC: read it again and repeat the change there.",
+                     *       "code": "version_changed",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    getAi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AiBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listModels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    getModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The model. */
+                model_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    explainExecution: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The execution. */
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplanationBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }

@@ -433,9 +433,148 @@ def upgrade() -> None:
         sa.Column("lost_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
     )
+    op.create_table(
+        "ai_forecasts",
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("made_at", UtcDateTime(), nullable=False),
+        sa.Column("body", Json, nullable=False),
+        sa.PrimaryKeyConstraint("pipeline_id", name=op.f("pk_ai_forecasts")),
+    )
+    op.create_table(
+        "ai_models",
+        sa.Column("id", sa.String(length=80), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("schema", sa.String(length=16), nullable=False),
+        sa.Column("trained_at", UtcDateTime(), nullable=False),
+        sa.Column("file", sa.String(length=200), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("card", Json, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ai_models")),
+    )
+    with op.batch_alter_table("ai_models", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ai_models_kind_trained_at"), ["kind", "trained_at"], unique=False)
+
+    op.create_table(
+        "ai_state",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("value", Json, nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ai_state")),
+    )
+    op.create_table(
+        "insight_verdicts",
+        sa.Column("insight_id", sa.String(length=16), nullable=False),
+        sa.Column("by", sa.String(length=320), nullable=False),
+        sa.Column("rule", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=400), nullable=False),
+        sa.Column("verdict", sa.String(length=8), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("insight_id", "by", name=op.f("pk_insight_verdicts")),
+    )
+    op.create_table(
+        "insights",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("rule", sa.String(length=32), nullable=False),
+        sa.Column("subject", sa.String(length=400), nullable=False),
+        sa.Column("stage", sa.String(length=80), nullable=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=True),
+        sa.Column("score", sa.Float(), nullable=False),
+        sa.Column("threshold", sa.Float(), nullable=False),
+        sa.Column("confidence", sa.Float(), nullable=False),
+        sa.Column("pipelines", Json, nullable=False),
+        sa.Column("executions", Json, nullable=False),
+        sa.Column("numbers", Json, nullable=False),
+        sa.Column("found_at", UtcDateTime(), nullable=False),
+        sa.Column("seen_at", UtcDateTime(), nullable=False),
+        sa.Column("acknowledged_at", UtcDateTime(), nullable=True),
+        sa.Column("acknowledged_by", sa.String(length=320), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_insights")),
+    )
+    with op.batch_alter_table("insights", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_insights_since_id"), ["since", "id"], unique=False)
+
+    op.create_table(
+        "suggestions",
+        sa.Column("id", sa.String(length=16), nullable=False),
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("stages", Json, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("edits", Json, nullable=False),
+        sa.Column("saving", Json, nullable=True),
+        sa.Column("numbers", Json, nullable=False),
+        sa.Column("replay", Json, nullable=True),
+        sa.Column("executions", sa.Integer(), nullable=False),
+        sa.Column("gain", sa.Float(), server_default="0", nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("found_at", UtcDateTime(), nullable=False),
+        sa.Column("seen_at", UtcDateTime(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("by", sa.String(length=320), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("version_before", sa.Integer(), nullable=True),
+        sa.Column("version_applied", sa.Integer(), nullable=True),
+        sa.Column("version_undone", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suggestions")),
+    )
+    with op.batch_alter_table("suggestions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_suggestions_pipeline_id_state"), ["pipeline_id", "state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_suggestions_state_found_at_id"), ["state", "found_at", "id"], unique=False)
+
+    op.create_table(
+        "insight_pipelines",
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("insight_id", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["insight_id"], ["insights.id"], name=op.f("fk_insight_pipelines_insight_id_insights"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("pipeline_id", "insight_id", name=op.f("pk_insight_pipelines")),
+    )
+    op.create_table(
+        "ai_predictions",
+        sa.Column("execution_id", sa.String(length=36), nullable=False),
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("made_at", UtcDateTime(), nullable=False),
+        sa.Column("as_of", UtcDateTime(), nullable=False),
+        sa.Column("model_id", sa.String(length=80), nullable=True),
+        sa.Column("features", Json, nullable=False),
+        sa.Column("schema", sa.String(length=16), nullable=False),
+        sa.Column("probability", sa.Float(), nullable=False),
+        sa.Column("body", Json, nullable=False),
+        sa.Column("outlook", Json, nullable=True),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["execution_id"],
+            ["executions.id"],
+            name=op.f("fk_ai_predictions_execution_id_executions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("execution_id", name=op.f("pk_ai_predictions")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("ai_predictions")
+    op.drop_table("insight_pipelines")
+    with op.batch_alter_table("suggestions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_suggestions_state_found_at_id"))
+        batch_op.drop_index(batch_op.f("ix_suggestions_pipeline_id_state"))
+
+    op.drop_table("suggestions")
+    with op.batch_alter_table("insights", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_insights_since_id"))
+
+    op.drop_table("insights")
+    op.drop_table("insight_verdicts")
+    op.drop_table("ai_state")
+    with op.batch_alter_table("ai_models", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_ai_models_kind_trained_at"))
+
+    op.drop_table("ai_models")
+    op.drop_table("ai_forecasts")
     op.drop_table("workers")
     op.drop_table("user_groups")
     op.drop_table("deadlines")

@@ -1,0 +1,1 @@
+"""What the AI layer knows of the history, kept and shown: predictions, insights, suggestions, models."""

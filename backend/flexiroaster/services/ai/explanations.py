@@ -1,0 +1,120 @@
+"""Why an execution failed, as far as the executions around it tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flexiroaster.engine.errors import Conflict, NotFound
+from flexiroaster.services.ai.switch import Switch
+from flexiroaster.store import executions as execution_store
+from flexiroaster.store.database import Database
+from flexiroaster.store.executions import FullExecutionRow
+
+if TYPE_CHECKING:
+    from flexiroaster.ai import Cause
+    from flexiroaster.services.ai.history import Story
+
+OWN = 150
+"""Executions of the same pipeline that a failed one is compared with."""
+AROUND = timedelta(minutes=30)
+MOST_AROUND = 300
+"""Executions of all pipelines around the failure that are looked at."""
+LEAST = 8
+"""Executions that passed, below which most causes cannot show."""
+FAILED = ("failed", "timed_out")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBefore:
+    """The same error in earlier executions of the pipeline, this one included."""
+
+    count: int
+    executions: list[str]
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`causes` are empty where `note` says why; the most probable one comes first, `unknown` may be among them."""
+
+    execution_id: str
+    pipeline_id: str
+    stage: str | None
+    causes: list[Cause]
+    compared: int
+    note: str | None
+    seen_before: SeenBefore | None
+
+
+class Explanations:
+    def __init__(
+        self, database: Database, switch: Switch, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._database = database
+        self._switch = switch
+        self._clock = clock
+
+    def explain(self, execution_id: str) -> Explanation:
+        """Raises NotFound, and Conflict for one that has not failed."""
+        with self._database.read() as connection:
+            row = execution_store.find(connection, execution_id)
+        if row is None:
+            raise NotFound("execution", execution_id)
+        if row.status not in FAILED or row.ended_at is None:
+            raise Conflict(f"Execution {execution_id!r} has not failed: it is {row.status}.", "not_failed")
+        off = self._switch.why_not({})
+        if off is not None:
+            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], 0, off, None)
+        return self._explained(row)
+
+    def _explained(self, row: FullExecutionRow) -> Explanation:
+        from flexiroaster.ai import Past, likely_causes
+        from flexiroaster.services.ai.history import RunHistory, all_runs
+
+        assert row.ended_at is not None
+        history = RunHistory(self._database, self._switch)
+        own = history.of_pipeline(row.pipeline_id, until=row.created_at, limit=OWN, refused=True)
+        known = {story.seen.id for story in own}
+        around = history.between(row.ended_at - 2 * AROUND, row.ended_at + AROUND, MOST_AROUND)
+        stories = own + [story for story in around if story.seen.id not in known]
+        # What ended within half an hour of it tells of outages, and was not known any later than that.
+        now = min(self._clock(), row.ended_at + AROUND)
+        past = Past(all_runs(stories), now=now.timestamp())
+        passed = sum(story.seen.status == "success" for story in own)
+        note = None if passed >= LEAST else f"Not enough data yet ({passed} of {LEAST} executions that passed)."
+        try:
+            causes = likely_causes(row.id, past)
+        except ValueError:
+            # The label of the pipeline keeps it out, or it failed without any stage failing.
+            off = "No stage of it failed by itself: see its error."
+            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], passed, off, None)
+        before = _seen_before(row, own)
+        return Explanation(row.id, row.pipeline_id, row.failed_stage, causes, passed, note, before)
+
+
+def _seen_before(row: FullExecutionRow, own: list[Story]) -> SeenBefore | None:
+    mine = {
+        run.fingerprint
+        for story in own
+        if story.seen.id == row.id
+        for run in story.attempts
+        if run.failed and run.stage == (row.failed_stage or run.stage)
+    }
+    found: dict[str, float] = {}
+    for story in own:
+        for run in story.attempts:
+            if run.failed and run.fingerprint in mine and run.ended_at is not None:
+                found[story.seen.id] = max(found.get(story.seen.id, 0.0), run.ended_at)
+    if not found:
+        return None
+    newest = sorted(found, key=lambda id: -found[id])
+    return SeenBefore(
+        len(found),
+        newest[:20],
+        datetime.fromtimestamp(min(found.values()), UTC),
+        datetime.fromtimestamp(max(found.values()), UTC),
+    )

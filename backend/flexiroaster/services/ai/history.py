@@ -1,0 +1,316 @@
+"""Executions and attempts as the rows that the AI layer learns from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from flexiroaster.ai.insights.signatures import ErrorSeen, top_frames
+from flexiroaster.ai.insights.signatures import fingerprint as fingerprint_of
+from flexiroaster.ai.runs import Run, Status
+from flexiroaster.services.ai.switch import Switch
+from flexiroaster.services.pipelines import needs_of, phased_stages
+from flexiroaster.store import ended_runs as store
+from flexiroaster.store import pipelines as pipeline_store
+from flexiroaster.store.database import Database
+from flexiroaster.store.ended_runs import AttemptSeen, ExecutionSeen
+
+READ_AT_ONCE = 500
+VERSIONS_KEPT = 1_000
+MOST_INPUTS = 16
+"""Inputs of an execution that are looked at."""
+LONGEST_INPUT = 100
+REFUSED = "invalid_count"
+"""What validation stages call the number of rows they refused."""
+STATUS: Mapping[str, Status] = {
+    "success": "success",
+    "failed": "failed",
+    "timed_out": "timed_out",
+    "cancelled": "cancelled",
+    "skipped": "skipped",
+}
+_CLASS = re.compile(r"^(?:[\w]+\.)*(?P<name>[A-Z]\w*(?:Error|Exception|Timeout|Interrupt|Exit|Warning))\b")
+
+
+@dataclass(frozen=True, slots=True)
+class StageSketch:
+    """What a version says of a stage, as far as it tells one history from another."""
+
+    type: str
+    needs: tuple[str, ...]
+    connector: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSketch:
+    stages: Mapping[str, StageSketch]
+    document: Mapping[str, Any]
+
+    @property
+    def connector(self) -> str:
+        """Of the execution as a whole: that of the first stage that has one."""
+        return next((stage.connector for stage in self.stages.values() if stage.connector), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An execution and the attempts of its stages, in the order of their starts."""
+
+    seen: ExecutionSeen
+    version: VersionSketch
+    whole: Run | None
+    """None before it has started."""
+    attempts: list[Run]
+    errors: list[ErrorSeen]
+
+    @property
+    def runs(self) -> list[Run]:
+        return [*([self.whole] if self.whole else []), *self.attempts]
+
+
+class RunHistory:
+    """Reads; keeps only what versions say. Used by one thread at a time."""
+
+    def __init__(self, database: Database, switch: Switch) -> None:
+        self._database = database
+        self._switch = switch
+        self._versions: dict[tuple[str, int], VersionSketch] = {}
+
+    def newest(self, limit: int) -> list[Story]:
+        """The newest executions of all pipelines that the AI layer looks at, the oldest of them first."""
+        found: list[Story] = []
+        before: tuple[datetime, str] | None = None
+        while len(found) < limit:
+            with self._database.read() as connection:
+                seen = store.newest(connection, limit=min(READ_AT_ONCE, limit - len(found)), before=before)
+            if not seen:
+                break
+            before = seen[-1].created_at, seen[-1].id
+            found += self._stories(seen)
+        return sorted(found, key=lambda story: (story.seen.created_at, story.seen.id))
+
+    def named(self, ids: Iterable[str]) -> list[Story]:
+        """In the order in which they were created. Those that are not looked at are left out."""
+        found: list[Story] = []
+        wanted = list(dict.fromkeys(ids))
+        for first in range(0, len(wanted), READ_AT_ONCE):
+            with self._database.read() as connection:
+                seen = store.named(connection, wanted[first : first + READ_AT_ONCE])
+            found += self._stories(seen)
+        return found
+
+    def running(self, limit: int = READ_AT_ONCE) -> list[str]:
+        with self._database.read() as connection:
+            return store.running(connection, limit)
+
+    def of_pipeline(self, pipeline_id: str, *, until: datetime, limit: int, refused: bool = False) -> list[Story]:
+        """Its newest executions that were created by then. `refused` adds how many rows validations refused."""
+        with self._database.read() as connection:
+            seen = store.newest(connection, limit=limit, pipeline_id=pipeline_id, created_until=until)
+        return self._stories(seen, refused=refused)
+
+    def between(self, since: datetime, until: datetime, limit: int) -> list[Story]:
+        """Executions of all pipelines that were created then, the newest `limit`."""
+        with self._database.read() as connection:
+            seen = store.newest(connection, limit=limit, created_from=since, created_until=until)
+        return self._stories(seen)
+
+    # Details
+
+    def _stories(self, seen: Sequence[ExecutionSeen], *, refused: bool = False) -> list[Story]:
+        wanted = [one for one in seen if self._switch.looks_at(one.labels)]
+        if not wanted:
+            return []
+        ids = [one.id for one in wanted]
+        by_execution: dict[str, list[AttemptSeen]] = {}
+        with self._database.read() as connection:
+            for attempt in store.attempts_of(connection, ids):
+                by_execution.setdefault(attempt.execution_id, []).append(attempt)
+            counts = store.refused_rows(connection, ids, REFUSED) if refused else {}
+        self._learn_versions({(one.pipeline_id, one.version) for one in wanted})
+        return [
+            _story(one, self._versions[one.pipeline_id, one.version], by_execution.get(one.id, []), counts, refused)
+            for one in wanted
+        ]
+
+    def _learn_versions(self, keys: set[tuple[str, int]]) -> None:
+        missing = keys - self._versions.keys()
+        if len(self._versions) + len(missing) > VERSIONS_KEPT:
+            self._versions.clear()
+            missing = keys
+        if not missing:
+            return
+        with self._database.read() as connection:
+            for id, number in missing:
+                version = pipeline_store.version(connection, id, number)
+                self._versions[id, number] = sketch(version.document if version else {})
+
+
+def sketch(document: Mapping[str, Any]) -> VersionSketch:
+    stages = {
+        stage["id"]: StageSketch(str(stage.get("type", "")), tuple(needs_of(stage)), connector_of(stage))
+        for _, stage in phased_stages(document)
+    }
+    return VersionSketch(stages, document)
+
+
+def connector_of(stage: Mapping[str, Any]) -> str:
+    """The system outside that a stage talks to, from its settings: a host, a bucket. Empty where none is named."""
+    config = stage.get("config")
+    if not isinstance(config, Mapping):
+        return ""
+    for key in ("connection", "url", "path", "to"):
+        value = config.get(key)
+        if not isinstance(value, str):
+            continue
+        if key == "connection" and "${{" not in value:
+            return value
+        if "://" in value:
+            place = urlsplit(value.partition("${{")[0]).netloc.rpartition("@")[2]
+            # A host that only the execution knows is none that others share.
+            if place and "${{" not in value.partition("://")[2].partition("/")[0]:
+                return place
+    return ""
+
+
+def _story(
+    seen: ExecutionSeen,
+    version: VersionSketch,
+    attempts: Sequence[AttemptSeen],
+    refused: Mapping[tuple[str, str], int],
+    with_refused: bool,
+) -> Story:
+    numbers, texts = inputs_of(seen.inputs)
+    rows = {one.stage: one.rows for one in attempts if one.last and one.rows is not None}
+    sizes = {one.stage: one.bytes for one in attempts if one.last and one.bytes is not None}
+    runs: list[Run] = []
+    errors: list[ErrorSeen] = []
+    for one in sorted(attempts, key=lambda one: (one.started_at or seen.created_at, one.stage, one.attempt)):
+        if one.waited or one.taken_over or one.started_at is None:
+            continue
+        stage = version.stages.get(one.stage) or StageSketch(one.type, (), "")
+        status = STATUS.get(one.status, "") if one.ended_at is not None else ""
+        failed = status in ("failed", "timed_out")
+        attributes: dict[str, float] = dict(numbers)
+        if with_refused:
+            count = _refused_by(one, refused)
+            attributes |= {} if count is None else {REFUSED: float(count)}
+        runs.append(
+            Run(
+                execution=seen.id,
+                pipeline=seen.pipeline_id,
+                started_at=one.started_at.timestamp(),
+                stage=one.stage,
+                queued_at=one.ready_at.timestamp() if one.ready_at is not None and one.attempt == 1 else None,
+                ended_at=one.ended_at.timestamp() if one.ended_at is not None else None,
+                status=status,
+                version=str(seen.version),
+                kind=one.type,
+                connector=stage.connector,
+                trigger=seen.trigger,
+                attempt=max(one.attempt, 1),
+                error_class=error_class(one.error, status) if failed else "",
+                fingerprint=_fingerprint(one) if failed else "",
+                input_rows=_sum(rows, stage.needs),
+                input_bytes=_sum(sizes, stage.needs),
+                output_rows=one.rows,
+                worker=one.worker or "",
+                needs=stage.needs,
+                attributes=attributes,
+                categories=texts,
+            )
+        )
+        if failed and one.ended_at is not None:
+            errors.append(_error(seen, one, stage.connector, status))
+    return Story(seen, version, whole(seen, version, numbers, texts), runs, errors)
+
+
+def whole(
+    seen: ExecutionSeen, version: VersionSketch, numbers: Mapping[str, float], texts: Mapping[str, str]
+) -> Run | None:
+    """The execution as one run. One that a person retried, or that took over results, says nothing of its kind."""
+    if seen.started_at is None:
+        return None
+    usual = not (seen.retries or seen.from_stage or seen.alone)
+    status = STATUS.get(seen.status, "") if seen.ended_at is not None else ""
+    return Run(
+        execution=seen.id,
+        pipeline=seen.pipeline_id,
+        started_at=seen.started_at.timestamp(),
+        queued_at=seen.created_at.timestamp(),
+        ended_at=seen.ended_at.timestamp() if seen.ended_at is not None else None,
+        status=status if usual or not status else "cancelled",
+        version=str(seen.version),
+        connector=version.connector,
+        trigger=seen.trigger,
+        error_class=error_class(seen.error, status) if status in ("failed", "timed_out") else "",
+        attributes=numbers,
+        categories=texts,
+    )
+
+
+def inputs_of(inputs: Any) -> tuple[dict[str, float], dict[str, str]]:
+    """The numbers among the inputs, and the short texts. Dates and ids differ every time: trees cut out what helps."""
+    numbers: dict[str, float] = {}
+    texts: dict[str, str] = {}
+    for name, value in list(inputs.items())[:MOST_INPUTS] if isinstance(inputs, Mapping) else ():
+        if isinstance(value, bool) or (isinstance(value, str) and len(value) <= LONGEST_INPUT):
+            texts[str(name)] = str(value)
+        elif isinstance(value, int | float):
+            numbers[str(name)] = float(value)
+    return numbers, texts
+
+
+def error_class(error: Any, status: str) -> str:
+    """The class of a Python error where there is one, otherwise the code, with the status of a reply."""
+    if not isinstance(error, Mapping):
+        return "timeout" if status == "timed_out" else "error"
+    found = _CLASS.match(str(error.get("message", "")))
+    if found is not None:
+        return found["name"]
+    code, details = str(error.get("code") or "error"), error.get("details")
+    reply = details.get("status") if isinstance(details, Mapping) else None
+    return f"{code} {reply}" if isinstance(reply, int) else code
+
+
+def _error(seen: ExecutionSeen, one: AttemptSeen, connector: str, status: str) -> ErrorSeen:
+    assert one.ended_at is not None
+    error = one.error if isinstance(one.error, Mapping) else {}
+    return ErrorSeen(
+        execution=seen.id,
+        pipeline=seen.pipeline_id,
+        at=one.ended_at.timestamp(),
+        message=str(error.get("message", "")) or status,
+        error_class=error_class(one.error, status),
+        stage=one.stage,
+        stage_type=one.type,
+        traceback=str(error["traceback"]) if error.get("traceback") else None,
+        connector=connector,
+    )
+
+
+def _fingerprint(one: AttemptSeen) -> str:
+    error = one.error if isinstance(one.error, Mapping) else {}
+    traceback = str(error["traceback"]) if error.get("traceback") else None
+    message = str(error.get("message", ""))
+    return fingerprint_of(error_class(one.error, one.status), one.type, message, top_frames(traceback))
+
+
+def _refused_by(one: AttemptSeen, refused: Mapping[tuple[str, str], int]) -> int | None:
+    details = one.error.get("details") if isinstance(one.error, Mapping) else None
+    told = details.get(REFUSED) if isinstance(details, Mapping) else None
+    return told if isinstance(told, int) else refused.get((one.execution_id, one.stage))
+
+
+def _sum(known: Mapping[str, int | None], needs: Iterable[str]) -> float | None:
+    found = [value for need in needs if (value := known.get(need)) is not None]
+    return float(sum(found)) if found else None
+
+
+def all_runs(stories: Iterable[Story]) -> Iterator[Run]:
+    for story in stories:
+        yield from story.runs

@@ -1,0 +1,47 @@
+"""The services of the AI layer, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flexiroaster.bus.port import Bus
+from flexiroaster.services.ai.explanations import Explanations
+from flexiroaster.services.ai.insights import Insights
+from flexiroaster.services.ai.models import Models
+from flexiroaster.services.ai.predictions import Predictions
+from flexiroaster.services.ai.suggestions import Suggestions
+from flexiroaster.services.ai.switch import Switch
+from flexiroaster.services.pipelines import Pipelines
+from flexiroaster.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class AiServices:
+    switch: Switch
+    predictions: Predictions
+    insights: Insights
+    suggestions: Suggestions
+    models: Models
+    explanations: Explanations
+
+
+def make_ai(
+    database: Database,
+    pipelines: Pipelines,
+    bus: Bus,
+    *,
+    on: bool = True,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> AiServices:
+    """Reads and keeps; learns nothing by itself."""
+    switch = Switch(on)
+    return AiServices(
+        switch=switch,
+        predictions=Predictions(database, bus, switch, clock),
+        insights=Insights(database, bus, clock),
+        suggestions=Suggestions(database, pipelines, bus, clock),
+        models=Models(database, switch),
+        explanations=Explanations(database, switch, clock),
+    )

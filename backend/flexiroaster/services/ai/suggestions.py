@@ -1,0 +1,302 @@
+"""Suggestions: shown with what they would change, applied as a new version, compared, undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+import structlog
+
+from flexiroaster.bus.port import Bus
+from flexiroaster.engine import definition
+from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
+from flexiroaster.engine.events import NO_EXECUTION, Event, EventType
+from flexiroaster.services.ai.switch import ENOUGH, not_enough
+from flexiroaster.services.paging import Page, cut, decode, decode_moment, not_a_cursor
+from flexiroaster.services.pipelines import Author, Pipelines, Source, digest
+from flexiroaster.services.version_diff import compare
+from flexiroaster.store import suggestions as store
+from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.pipelines import VersionText
+from flexiroaster.store.suggestions import SuggestionFilter, SuggestionRow
+
+if TYPE_CHECKING:
+    from flexiroaster.ai import Suggestion
+
+log = structlog.get_logger(__name__)
+
+COMPARED = 100
+"""Executions on either side of a change, at most."""
+VALUES: Mapping[str, str] = {
+    "parallel": "faster",
+    "critical_path": "faster",
+    "fusion": "faster",
+    "schedule": "faster",
+    "cache": "cheaper",
+    "timeout": "fewer_failures",
+    "retry": "fewer_retries",
+}
+"""What a kind of suggestion is good for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an applied suggestion has brought. `note` instead of numbers while too few executions ended since."""
+
+    after: int
+    note: str | None
+    text: str | None = None
+    saved_share: float | None = None
+    low: float | None = None
+    high: float | None = None
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionEntry:
+    row: SuggestionRow
+    pipeline_name: str
+
+    @property
+    def value(self) -> str:
+        numbers = self.row.numbers
+        if self.row.kind == "retry" and numbers.get("attempts", 0) > numbers.get("now", 0):
+            return "fewer_failures"
+        return VALUES.get(self.row.kind, "faster")
+
+    @property
+    def title(self) -> str:
+        return self.row.text.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionPicture(SuggestionEntry):
+    """`diff` is empty where nothing of the definition would change; `why_not` says why it cannot be applied."""
+
+    diff: str
+    version: int | None
+    why_not: str | None
+    outcome: Outcome | None
+
+
+class Suggestions:
+    def __init__(
+        self,
+        database: Database,
+        pipelines: Pipelines,
+        bus: Bus,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._pipelines = pipelines
+        self._bus = bus
+        self._clock = clock
+
+    # Reading
+
+    def page(self, wanted: SuggestionFilter, *, limit: int, cursor: str | None = None) -> Page[SuggestionEntry]:
+        """Those that save most first."""
+        after = _position(cursor) if cursor else None
+        with self._database.read() as connection:
+            rows = store.page(connection, wanted, after=after, limit=limit + 1)
+            page = cut(rows, limit, lambda row: [repr(row.gain), row.found_at.isoformat(), row.id])
+            names = store.pipeline_names(connection, [row.pipeline_id for row in page.items])
+        return Page(
+            [SuggestionEntry(row, names.get(row.pipeline_id, row.pipeline_id)) for row in page.items],
+            page.next_cursor,
+        )
+
+    def get(self, id: str) -> SuggestionPicture:
+        """Raises NotFound."""
+        row = self._row(id)
+        with self._database.read() as connection:
+            names = store.pipeline_names(connection, [row.pipeline_id])
+        name = names.get(row.pipeline_id, row.pipeline_id)
+        if row.state == "applied" and row.version_applied is not None and row.version_before is not None:
+            diff = self._pipelines.diff(row.pipeline_id, row.version_before, row.version_applied).text
+            return SuggestionPicture(row, name, diff, row.version_applied, None, self._outcome(row))
+        try:
+            base, changed = self._changed(row)
+        except FlexiRoasterError as error:
+            return SuggestionPicture(row, name, "", None, str(error), None)
+        return SuggestionPicture(row, name, compare(base, changed).text, base.version, None, None)
+
+    def for_stage(self, pipeline_id: str, stage: str | None) -> list[SuggestionEntry]:
+        """The open ones that touch a stage."""
+        page = self.page(SuggestionFilter(["open"], (), pipeline_id), limit=COMPARED)
+        return [entry for entry in page.items if stage in entry.row.stages]
+
+    # Deciding
+
+    def apply(self, id: str, author: Author) -> SuggestionPicture:
+        """As a new version of the pipeline. Raises Conflict where there is nothing to apply any more."""
+        row = self._row(id)
+        if row.state == "applied":
+            raise Conflict(f"The suggestion is applied already, as version {row.version_applied}.", "already_applied")
+        base, changed = self._changed(row)
+        note = f"Suggestion {id}: {SuggestionEntry(row, '').title}"
+        made = self._pipelines.update(
+            row.pipeline_id, _source(changed), author, expected=[base.version], note=note[:500]
+        ).version.version
+        now = self._clock()
+        values = {
+            "state": "applied",
+            "by": author.email,
+            "version_before": base.version,
+            "version_applied": made,
+            "version_undone": None,
+        }
+        self._database.write(lambda tx: store.change(tx.sa, id, now, **values), durable=True)
+        return self._told(id, "suggestion.applied", author.email)
+
+    def dismiss(self, id: str, by: str, reason: str = "") -> SuggestionPicture:
+        """It does not come back. Raises Conflict for one that is applied."""
+        row = self._row(id)
+        if row.state == "applied":
+            raise Conflict(
+                f"The suggestion is applied, as version {row.version_applied}: undo it instead.", "already_applied"
+            )
+        now = self._clock()
+        self._database.write(
+            lambda tx: store.change(tx.sa, id, now, state="dismissed", by=by, reason=reason or None), durable=True
+        )
+        return self._told(id, "suggestion.dismissed", by)
+
+    def undo(self, id: str, author: Author) -> SuggestionPicture:
+        """As a new version with the text of before. Raises Conflict where the pipeline was changed since."""
+        row = self._row(id)
+        if row.state != "applied" or row.version_before is None:
+            raise Conflict(f"The suggestion is {row.state}, not applied: there is nothing to undo.", "not_applied")
+        present = self._pipelines.get(row.pipeline_id).version
+        if present.version != row.version_applied:
+            raise Conflict(
+                f"Pipeline {row.pipeline_id!r} was changed since: version {row.version_applied} applied the "
+                f"suggestion, version {present.version} is the newest. Change it there by hand.",
+                "changed_since",
+            )
+        before = self._pipelines.version(row.pipeline_id, row.version_before)
+        note = f"Undo suggestion {id}: {SuggestionEntry(row, '').title}"
+        made = self._pipelines.update(
+            row.pipeline_id, _source(before), author, expected=[present.version], note=note[:500]
+        ).version.version
+        now = self._clock()
+        values = {"state": "undone", "by": author.email, "version_undone": made}
+        self._database.write(lambda tx: store.change(tx.sa, id, now, **values), durable=True)
+        return self._told(id, "suggestion.undone", author.email)
+
+    # What the learner finds
+
+    def keep(
+        self, pipeline_id: str, found: Sequence[Suggestion], replays: Mapping[str, dict[str, Any]] | None = None
+    ) -> list[str]:
+        """All that is suggested for a pipeline now. Answers the ids of the new ones."""
+        now = self._clock()
+        rows = [_as_row(one, (replays or {}).get(one.id)) for one in found]
+
+        def operation(tx: Transaction) -> list[str]:
+            new = store.keep(tx.sa, pipeline_id, rows, now)
+            told = [
+                Event(EventType.SUGGESTION_FOUND, NO_EXECUTION, pipeline_id, 0, now, payload=_payload(row))
+                for row in rows
+                if row["id"] in new
+            ]
+            if told:
+                tx.after_commit(partial(self._bus.publish, told))
+            return new
+
+        return self._database.write(operation)
+
+    # Details
+
+    def _row(self, id: str) -> SuggestionRow:
+        with self._database.read() as connection:
+            row = store.find(connection, id)
+        if row is None:
+            raise NotFound("suggestion", id)
+        return row
+
+    def _changed(self, row: SuggestionRow) -> tuple[VersionText, VersionText]:
+        """The newest version, and what would become of it. Raises Conflict where nothing can be changed."""
+        from flexiroaster.ai.optimizer.suggestion import Edit, apply
+        from flexiroaster.services.ai.source_edits import edited
+
+        if not row.edits:
+            raise Conflict("This is advice: no change of the definition follows from it by itself.", "only_advice")
+        base = self._pipelines.get(row.pipeline_id).version
+        edits = [Edit(edit["stage"], tuple(edit["path"]), edit["value"]) for edit in row.edits]
+        try:
+            document = apply(base.document, edits)
+        except KeyError as error:
+            raise Conflict(f"Pipeline {row.pipeline_id!r} has no stage {error} any more.", "changed_since") from error
+        if digest(document) == digest(base.document):
+            raise Conflict(f"Version {base.version} of {row.pipeline_id!r} is so already.", "already_so")
+        if base.source_format == "json":
+            text = orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+        else:
+            text = edited(base.source, edits) or ""
+            if not text or not self._means(text, document):
+                text = definition.to_yaml(document)
+        return base, replace(base, version=base.version + 1, document=document, source=text)
+
+    def _means(self, text: str, document: Mapping[str, Any]) -> bool:
+        found = self._pipelines.validate(Source(text, "yaml")).document
+        return found is not None and digest(found) == digest(document)
+
+    def _outcome(self, row: SuggestionRow) -> Outcome:
+        from flexiroaster.ai import NotEnough, effect
+
+        assert row.version_before is not None and row.version_applied is not None
+        with self._database.read() as connection:
+            before = store.seconds_of(connection, row.pipeline_id, [row.version_before], COMPARED)
+            after = store.seconds_of(connection, row.pipeline_id, [row.version_applied], COMPARED)
+        found = effect(before, after)
+        if isinstance(found, NotEnough):
+            short = len(after) if len(after) < ENOUGH else len(before)
+            return Outcome(len(after), not_enough(short), before=len(before))
+        return Outcome(found.after, None, found.text, found.saved_share, found.low, found.high, found.before)
+
+    def _told(self, id: str, event: str, by: str) -> SuggestionPicture:
+        picture = self.get(id)
+        row = picture.row
+        log.info(event, suggestion=id, pipeline=row.pipeline_id, by=by)
+        told = {"id": id, "kind": row.kind, "text": row.text, "state": row.state}
+        self._bus.publish(
+            [Event(EventType.SUGGESTION_CHANGED, NO_EXECUTION, row.pipeline_id, 0, self._clock(), payload=told)]
+        )
+        return picture
+
+
+def _as_row(one: Suggestion, replay: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "pipeline_id": one.pipeline,
+        "kind": one.kind,
+        "stages": list(one.stages),
+        "text": one.text,
+        "edits": [{"stage": edit.stage, "path": list(edit.path), "value": edit.value} for edit in one.edits],
+        "saving": None if one.saving is None else asdict(one.saving),
+        "numbers": dict(one.numbers),
+        "replay": replay,
+        "executions": one.executions,
+        "gain": one.gain,
+    }
+
+
+def _payload(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in ("id", "kind", "text", "stages")}
+
+
+def _source(version: VersionText) -> Source:
+    return Source(version.source, cast("Any", version.source_format))
+
+
+def _position(cursor: str) -> tuple[float, datetime, str]:
+    gain, moment, id = decode(cursor, [str, str, str])
+    try:
+        return float(gain), decode_moment(moment, cursor), str(id)
+    except ValueError as error:
+        raise not_a_cursor(cursor) from error
