@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,21 +110,21 @@ def users(connection: sa.Connection, ids: Collection[str], now: datetime) -> dic
     """By execution which others need what it has made, None standing for those that may yet come."""
     found: dict[str, set[str | None]] = {}
 
-    def add(rows: Iterable[sa.Row[Any]]) -> None:
-        for row in rows:
-            if row[0] != row[1]:
-                found.setdefault(row[0], set()).add(row[1])
+    def add(pairs: sa.Select[Any]) -> None:
+        for used, by in connection.execute(pairs).tuples():
+            if used != by:
+                found.setdefault(used, set()).add(by)
 
     for some in _parts(ids):
         for column in (stage_runs.c.reused_from, stage_runs.c.cached_from):
-            add(connection.execute(sa.select(column, stage_runs.c.execution_id).where(column.in_(some)).distinct()))
-        add(connection.execute(_parents(some)))
+            add(sa.select(column, stage_runs.c.execution_id).where(column.in_(some)).distinct())
         for column in (executions.c.parent_id, executions.c.rerun_of):  # what runs goes back to what started it
-            running = sa.select(column, executions.c.id).where(column.in_(some), executions.c.ended_at.is_(None))
-            add(connection.execute(running))
+            add(sa.select(column, executions.c.id).where(column.in_(some), executions.c.ended_at.is_(None)))
+        add(_parents(some))
         kept = stage_cache.c
-        cached = sa.select(kept.execution_id, sa.null()).where(kept.execution_id.in_(some))
-        add(connection.execute(cached.where(kept.expires_at > now - CACHE_GRACE)))
+        cached = sa.select(kept.execution_id).where(kept.execution_id.in_(some), kept.expires_at > now - CACHE_GRACE)
+        for used in connection.scalars(cached):
+            found.setdefault(used, set()).add(None)
     return found
 
 
