@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flexiroaster.ai.insights.past import Past
     from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
     from flexiroaster.ai.optimizer.advise import Effect, advise, effect
-    from flexiroaster.ai.optimizer.replay import policy
+    from flexiroaster.ai.optimizer.order import policy
     from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion
     from flexiroaster.ai.prediction.predictor import Prediction, Predictor
     from flexiroaster.ai.registry import Entry, ModelRecord, ModelRefused, Registry, load, save
@@ -77,7 +77,7 @@ _EXPORTS = {
     "Effect": "flexiroaster.ai.optimizer.advise:Effect",
     "advise": "flexiroaster.ai.optimizer.advise:advise",
     "effect": "flexiroaster.ai.optimizer.advise:effect",
-    "policy": "flexiroaster.ai.optimizer.replay:policy",
+    "policy": "flexiroaster.ai.optimizer.order:policy",
     "NotEnough": "flexiroaster.ai.optimizer.suggestion:NotEnough",
     "Suggestion": "flexiroaster.ai.optimizer.suggestion:Suggestion",
     "Prediction": "flexiroaster.ai.prediction.predictor:Prediction",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 import random
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from flexiroaster.ai.optimizer.graph import Graph
+from flexiroaster.ai.optimizer.order import played
 from flexiroaster.ai.runs import Run
 
 RESAMPLES = 400
@@ -48,11 +48,6 @@ class Arrival:
     seconds: float
 
 
-def policy(graph: Graph, estimates: Mapping[str, float]) -> dict[str, float]:
-    """Priorities for the ready stages of an execution: the longest expected way to its end goes first."""
-    return graph.tails(estimates)
-
-
 def recorded(runs: Iterable[Run]) -> list[Recorded]:
     """The executions whose stages all succeeded, oldest first. Items of a foreach stage count as one stage run."""
     stages: dict[str, dict[str, list[Run]]] = {}
@@ -83,28 +78,15 @@ def makespan(
     priorities: Mapping[str, float] | None = None,
 ) -> float:
     """Seconds from start to end; a stage without a duration was skipped and takes none. Without `workers` there is
-    always one free. `priorities` are those of `policy` (by default for these very durations); equals go in the order
-    in which they became ready.
+    always one free. `priorities` are those of `policy`; by default the longest way to the end goes first, as the engine
+    has it.
     """
     if workers is None:
         return max(graph.tails(seconds).values(), default=0.0)
     first = graph.tails(seconds) if priorities is None else priorities
-    left = {id: len(node.needs) for id, node in graph.nodes.items()}
-    arrivals = itertools.count()
-    ready = [(-first.get(id, 0.0), next(arrivals), id) for id, needs in left.items() if not needs]
-    heapq.heapify(ready)
-    running: list[tuple[float, int, str]] = []
-    now = 0.0
-    while ready or running:
-        while ready and len(running) < workers:
-            *_, id = heapq.heappop(ready)
-            heapq.heappush(running, (now + seconds.get(id, 0.0), next(arrivals), id))
-        now, _, ended = heapq.heappop(running)
-        for following in graph.followers[ended]:
-            left[following] -= 1
-            if not left[following]:
-                heapq.heappush(ready, (-first.get(following, 0.0), next(arrivals), following))
-    return now
+    needs = {id: node.needs for id, node in graph.nodes.items()}
+    starts = played(needs, graph.followers, seconds, workers, first)
+    return max((start + seconds.get(id, 0.0) for id, start in starts.items()), default=0.0)
 
 
 @dataclass(frozen=True)
