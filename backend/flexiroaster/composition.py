@@ -56,6 +56,11 @@ class Engine:
     notices: Notices | None = None
     """What goes to other servers on the database, where there may be some."""
 
+    def tell_to_look(self, worker: str) -> None:
+        """Somebody wants something of another worker, as its row says."""
+        if self.notices is not None:
+            self.notices.tell("look", [worker])
+
     def close(self) -> None:
         """After `embedded.stop`."""
         self.database.close()

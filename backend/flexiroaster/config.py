@@ -23,6 +23,7 @@ PREFIX = "FLEXIROASTER_"
 CLIENT_VARIABLES = ("URL", "TOKEN")
 """Read by the command line's client commands, not by the server."""
 KEY_BYTES = 32
+TOKEN_CHARACTERS = 16
 
 
 def default_data_folder() -> Path:
@@ -115,6 +116,9 @@ class Settings(BaseSettings):
     )
     admin_email: str | None = Field(None, description="The first administrator, made at the first start.")
     admin_password: SecretStr | None = Field(None, description="The first administrator's password.")
+    metrics_token: SecretStr | None = Field(
+        None, description="What a scraper sends to read /metrics, and nothing else; at least 16 characters."
+    )
     code_stages: bool = Field(False, description="Whether pipelines may run `python` and `shell` stages.")
     code_dirs: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_folders)] = Field(
         default_factory=lambda given: (given["data_folder"] / "code",),
@@ -268,6 +272,13 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("metrics_token")
+    @classmethod
+    def _long_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < TOKEN_CHARACTERS:
+            raise ValueError(f"It has fewer than {TOKEN_CHARACTERS} characters: take a longer one, or leave it out.")
+        return value
+
     @field_validator("http_allow")
     @classmethod
     def _host_and_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -396,7 +407,7 @@ def _sentence(error: ValidationError, options: dict[str, Any]) -> str:
     field = str(first["loc"][0])
     name = variable(field) + (f" (--{field.replace('_', '-')})" if field in options else "")
     cure = _CURES.get(first["type"]) or reason.replace("Input should be", "Write a value").rstrip(".") + "."
-    if field in {"secret_key", "admin_password", "s3_secret_access_key"}:
+    if field in {"secret_key", "admin_password", "s3_secret_access_key", "metrics_token"}:
         return f"{name} is not usable: {cure}"
     given = options.get(field, os.environ.get(variable(field), _in_file(field)))
     return f"{name} is {_without_password(str(given))!r}: {cure}"

@@ -46,6 +46,7 @@ from flexiroaster.services.ends import Ends
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.services.stage_tables import StageTables
+from flexiroaster.services.workers import Workers
 from flexiroaster.store.executions import EventRow
 from flexiroaster.web.dashboard import Dashboard, find_dist
 from flexiroaster.web.docs import install_docs
@@ -163,6 +164,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         admission=engine.embedded.admission,
         pools=engine.embedded.pools,
         drain=drain,
+        workers=Workers(engine.database, engine.embedded.presence.me.id, drain, engine.tell_to_look),
         ends=Ends(engine.database, engine.bus),
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
@@ -173,6 +175,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         stage_types=engine.registry.types,
         database=engine.database,
         redis_trouble=(lambda: link.trouble) if link else (lambda: None),
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         facts=Facts(
             version=flexiroaster.__version__,
             instance=engine.embedded.presence.me.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -25,6 +26,12 @@ router = APIRouter(
 def get_metrics(use: Use) -> schemas.MetricsBody:
     """Of all pipelines together, with those of the 24 hours before to compare with."""
     return answers.metrics(use.metrics.current())
+
+
+@router.get("/queue", operation_id="getQueue", summary="Get what waits to run")
+def get_queue(use: Use) -> list[schemas.QueueBody]:
+    """By pool, those without anything to do included: what autoscaling goes by. What names no pool is `default`."""
+    return [schemas.QueueBody(**asdict(queue)) for queue in use.metrics.queues()]
 
 
 @router.get("/history", operation_id="getMetricsHistory", summary="Get numbers over time")

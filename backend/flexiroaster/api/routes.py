@@ -12,6 +12,7 @@ from flexiroaster.api import (
     bulk,
     catalog,
     executions,
+    exposition,
     health,
     insights,
     logs,
@@ -20,6 +21,7 @@ from flexiroaster.api import (
     pools,
     reruns,
     signals,
+    workers,
 )
 from flexiroaster.api.description import install_description
 from flexiroaster.services.container import Services
@@ -29,6 +31,7 @@ TAGS = [
     {"name": "Executions", "description": "What ran, stage by stage."},
     {"name": "Approvals", "description": "Questions that wait for a person."},
     {"name": "Pools", "description": "What stages share, and how many may use it at a time."},
+    {"name": "Workers", "description": "What runs stages, and what it runs."},
     {"name": "Artifacts", "description": "Tables and files that stages kept."},
     {"name": "Logs", "description": "Log lines, kept and live."},
     {"name": "Metrics", "description": "Numbers over many executions."},
@@ -47,9 +50,11 @@ ROOMS = (
     approvals,
     signals,
     pools,
+    workers,
     artifacts,
     logs,
     metrics,
+    exposition,
     insights,
     catalog,
     admin,

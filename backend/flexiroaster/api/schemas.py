@@ -468,6 +468,16 @@ class MetricsBody(BaseModel):
     previous_avg_duration: float | None
 
 
+class QueueBody(BaseModel):
+    pool: str = Field(examples=["default"])
+    slots: int | None = Field(
+        description="how many may run at the same time; None: no limit, or nobody defined the pool"
+    )
+    waiting: int = Field(description="stages that are ready and that nobody runs yet")
+    running: int
+    oldest_wait_seconds: float | None = Field(description="how long the first of these is ready; None without any")
+
+
 class MetricsBucket(BaseModel):
     """Executions created from `at` for the width of a bucket, and how those ended."""
 

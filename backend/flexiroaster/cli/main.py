@@ -29,6 +29,7 @@ from flexiroaster.cli import (
     user,
     validate,
     version,
+    workers,
 )
 from flexiroaster.cli.help_text import WholeSentences
 
@@ -57,6 +58,7 @@ SECTIONS = {
         "signal",
         "pipeline",
         "pool",
+        "workers",
         "drain",
         "login",
     ),
@@ -109,6 +111,7 @@ app.command("reject")(approvals.reject)
 app.command("signal")(signal.signal)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(pool.app, name="pool")
+app.add_typer(workers.app, name="workers")
 app.command("drain")(drain.drain)
 
 

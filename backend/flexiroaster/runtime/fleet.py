@@ -65,6 +65,7 @@ class Fleet:
         self._notices.hear("gap", lambda _: self.missed_something(on_work, on_look))
         self._notices.hear("gone", lambda _: on_gone())
         self._notices.hear("here", lambda _: self._come(on_look))
+        self._notices.hear("look", lambda ids: on_look() if self._notices.sender in ids else None)
 
     def see(self, judge: Judge) -> None:
         """Who is there at this moment."""

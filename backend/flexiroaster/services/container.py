@@ -23,6 +23,7 @@ from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.signals import Signals
 from flexiroaster.services.stage_tables import StageTables
+from flexiroaster.services.workers import Workers
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 
@@ -49,6 +50,7 @@ class Services:
     admission: Admission
     pools: Pools
     drain: Drain
+    workers: Workers
     ends: Ends
     history: History
     artifacts: Artifacts
@@ -59,4 +61,5 @@ class Services:
     stage_types: Callable[[], Mapping[str, StageType]]
     database: Database
     redis_trouble: Callable[[], str | None]
+    metrics_token: str | None
     facts: Facts

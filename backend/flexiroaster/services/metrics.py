@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from flexiroaster.store import gates, load
 from flexiroaster.store import metrics as store
 from flexiroaster.store.database import Database
+from flexiroaster.store.load import QueueRow
 from flexiroaster.store.metrics import BucketCount
 
 Range = Literal["1h", "24h", "7d", "30d"]
@@ -23,6 +25,8 @@ BUCKETS: dict[Range, tuple[timedelta, int]] = {
 JUDGED = ("success", "failed", "timed_out")
 """What counts for a success rate or a duration: a person's cancel says nothing about the pipeline."""
 ACTIVE = ("running", "paused", "cancelling")
+NO_POOL = "default"
+"""What a worker names to run stages that name no pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,20 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Stages of a pool, or of none (`NO_POOL`). `waiting` are ready, and nobody runs them yet.
+
+    `slots` None: no limit, or a pool that nobody defined.
+    """
+
+    pool: str
+    slots: int | None
+    waiting: int
+    running: int
+    oldest_wait_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RangeHistory:
     range: Range
     bucket_seconds: int
@@ -91,6 +109,20 @@ class Metrics:
             p95_duration=p95,
         )
 
+    def queues(self) -> list[QueueDepth]:
+        """What names no pool first, then every pool that is defined or used, in the order of their names."""
+        now = self._clock()
+        with self._database.read() as connection:
+            queued = {row.pool: row for row in load.queues(connection)}
+            slots: dict[str | None, int | None] = {pool.name: pool.slots for pool in gates.all_pools(connection)}
+        names = sorted(name for name in {*queued, *slots} if name is not None)
+        return [_depth(name, slots.get(name), queued.get(name), now) for name in (None, *names)]
+
+    def open_executions(self) -> dict[str, int]:
+        """Those that have not ended, by status."""
+        with self._database.read() as connection:
+            return store.open_counts(connection)
+
     def history(self, wanted: Range) -> RangeHistory:
         """Buckets begin at whole multiples of their width in UTC; the last one holds this moment."""
         width, count = BUCKETS[wanted]
@@ -108,6 +140,12 @@ class Metrics:
             bucket_seconds=seconds,
             buckets=[_bucket(since + index * width, by_bucket.get(index, [])) for index in range(count)],
         )
+
+
+def _depth(pool: str | None, slots: int | None, row: QueueRow | None, now: datetime) -> QueueDepth:
+    waits = None if row is None or row.oldest is None else max(0.0, (now - row.oldest).total_seconds())
+    waiting, running = (0, 0) if row is None else (row.waiting, row.running)
+    return QueueDepth(NO_POOL if pool is None else pool, slots, waiting, running, waits)
 
 
 def numbers(counts: Iterable[BucketCount]) -> Numbers:

@@ -722,6 +722,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List workers
+         * @description In the order of their starts.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workers/{worker_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a worker
+         * @description Whether it is there, and what it runs.
+         */
+        get: operations["getWorker"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workers/{worker_id}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a worker take no more work
+         * @description What it runs ends, or is handed back after its grace to be run elsewhere. It takes work again after a restart.
+         *     Asking again does no harm.
+         */
+        post: operations["drainWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/artifacts/{artifact_id}": {
         parameters: {
             query?: never;
@@ -865,6 +926,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/metrics/queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get what waits to run
+         * @description By pool, those without anything to do included: what autoscaling goes by. What names no pool is `default`.
+         */
+        get: operations["getQueue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/metrics/history": {
         parameters: {
             query?: never;
@@ -877,6 +958,27 @@ export interface paths {
          * @description Buckets of one minute (1h), a quarter of an hour (24h), two hours (7d) or six hours (30d).
          */
         get: operations["getMetricsHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get numbers for Prometheus
+         * @description What waits and what runs, by pool, and who works; the same from every server of a database. It also takes the
+         *     token that `FLEXIROASTER_METRICS_TOKEN` names, which is good for nothing else.
+         */
+        get: operations["scrapeMetrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3690,6 +3792,31 @@ export interface components {
              */
             severity: "error" | "warning";
         };
+        /** QueueBody */
+        QueueBody: {
+            /**
+             * Pool
+             * @example default
+             */
+            pool: string;
+            /**
+             * Slots
+             * @description how many may run at the same time; None: no limit, or nobody defined the pool
+             */
+            slots: number | null;
+            /**
+             * Waiting
+             * @description stages that are ready and that nobody runs yet
+             */
+            waiting: number;
+            /** Running */
+            running: number;
+            /**
+             * Oldest Wait Seconds
+             * @description how long the first of these is ready; None without any
+             */
+            oldest_wait_seconds: number | null;
+        };
         /**
          * ReasonBody
          * @description A fact that moved the probability: with its usual value in its place it would be `without`.
@@ -3911,6 +4038,46 @@ export interface components {
              * @example 12.4
              */
             duration_seconds: number | null;
+        };
+        /** RunningStage */
+        RunningStage: {
+            /**
+             * Execution Id
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
+            execution_id: string;
+            /** Execution Number */
+            execution_number: number;
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
+            pipeline_id: string;
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
+            pipeline_name: string;
+            /**
+             * Stage
+             * @example check
+             */
+            stage: string;
+            /**
+             * Index
+             * @description of the foreach item, from 1; 0 without foreach
+             */
+            index: number;
+            /**
+             * Attempt
+             * @example 1
+             */
+            attempt: number;
+            /**
+             * Started At
+             * @example 2026-03-04T06:00:12.345678Z
+             */
+            started_at: string | null;
         };
         /**
          * SavingBody
@@ -4810,6 +4977,87 @@ export interface components {
              * @default []
              */
             stages: components["schemas"]["StageOutline"][];
+        };
+        /**
+         * WorkerBody
+         * @description A process that takes work from this database. One that was lost is listed for a day.
+         */
+        WorkerBody: {
+            /**
+             * Id
+             * @description a new one at each start
+             */
+            id: string;
+            /**
+             * Role
+             * @description what the process does
+             * @example server
+             */
+            role: string;
+            /**
+             * Pools
+             * @description whose stages it runs, `default` standing for no pool; None: of all pools
+             */
+            pools: string[] | null;
+            /** Host */
+            host: string;
+            /** Pid */
+            pid: number;
+            /** Version */
+            version: string;
+            /**
+             * State
+             * @description lost: it was not heard of for the length of a lease, and others took over what it ran
+             * @enum {string}
+             */
+            state: "working" | "draining" | "drained" | "lost";
+            /**
+             * Is Here
+             * @description whether it is the process that answers
+             */
+            is_here: boolean;
+            /**
+             * Slots
+             * @description stages it runs at the same time
+             */
+            slots: number;
+            /**
+             * Running
+             * @description stages it runs at this moment
+             */
+            running: number;
+            /**
+             * Stages
+             * @description the first 50 of these
+             */
+            stages: components["schemas"]["RunningStage"][];
+            /**
+             * Started At
+             * Format: date-time
+             * @example 2026-03-04T06:00:12.345678Z
+             */
+            started_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             * @description when it was last heard of
+             */
+            seen_at: string;
+            /**
+             * Last Poll At
+             * @description when it last looked for work with success; None while it has not, and on SQLite
+             */
+            last_poll_at: string | null;
+            /**
+             * Stopping At
+             * @description since when it takes no more work, or is to take none
+             */
+            stopping_at: string | null;
+            /**
+             * Lost At
+             * @description when others took note of its death
+             */
+            lost_at: string | null;
         };
     };
     responses: never;
@@ -11570,6 +11818,429 @@ export interface operations {
             };
         };
     };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    getWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker. */
+                worker_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    drainWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The worker. */
+                worker_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted: it goes on from here by itself */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
     getArtifact: {
         parameters: {
             query?: never;
@@ -12543,6 +13214,128 @@ export interface operations {
             };
         };
     };
+    getQueue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
     getMetricsHistory: {
         parameters: {
             query?: {
@@ -12562,6 +13355,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MetricsHistory"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    scrapeMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One number a line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example flexiroaster_queue_stages{pool="default"} 12 */
+                    "text/plain": unknown;
                 };
             };
             /** @description The address cannot be used */
