@@ -41,6 +41,10 @@ dev: $(STAMPS)/backend $(STAMPS)/frontend ## Server with reload on 8000, dashboa
 	(cd frontend && npm run dev) & \
 	wait
 
+.PHONY: fleet
+fleet: setup-tests ## A fleet on this machine: servers on PostgreSQL, Redis and S3 on free ports (ARGS="--help" for options)
+	@exec $(PYTHON) scripts/fleet $(ARGS)
+
 # --- Quality gates ---------------------------------------------------------------------------------------------------
 
 .PHONY: check

@@ -20,6 +20,7 @@ from flexiroaster.cli import (
     doctor,
     drain,
     executions,
+    health,
     pipeline,
     pool,
     run,
@@ -38,7 +39,7 @@ WRONG = 2
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Server": ("up", "db", "user", "doctor", "clean"),
+    "Server": ("up", "db", "user", "doctor", "clean", "health"),
     "Without a server": ("run", "test", "validate", "version"),
     "With a running server": (
         "list",
@@ -89,6 +90,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(user.app, name="user")
 app.command("doctor")(doctor.doctor)
 app.command("clean")(clean.clean)
+app.command("health")(health.health)
 app.command("run")(run.run)
 app.command("test")(test.test)
 app.command("validate")(validate.validate)
