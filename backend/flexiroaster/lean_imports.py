@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-UNUSED = ("aiohttp", "requests", "websocket", "rich")
-"""What our libraries import by the way where it is installed, and a server never uses: python-socketio its clients'
-HTTP libraries, structlog the pretty tracebacks. They can do without.
+UNUSED = ("aiohttp", "requests", "websocket", "kombu", "redis", "cryptography", "rich", "watchfiles")
+"""What our libraries import by the way where it is installed, and a server does not use through them: python-socketio
+its clients' HTTP libraries and its message queues, PyJWT signatures by pairs of keys, structlog the pretty tracebacks,
+uvicorn the reloader. They can do without.
 """
 
 

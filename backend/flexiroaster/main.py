@@ -23,7 +23,8 @@ from starlette.concurrency import run_in_threadpool
 import flexiroaster
 from flexiroaster.api.auth import create_router
 from flexiroaster.api.deps import install_accounts
-from flexiroaster.api.routes import TAGS, include_routes, install_services, operation_id
+from flexiroaster.api.description import operation_id
+from flexiroaster.api.routes import TAGS, add_routes, include_routes, install_services
 from flexiroaster.api.security import install_security
 from flexiroaster.artifact_store import make_artifacts
 from flexiroaster.bus.redis import RedisLink
@@ -263,7 +264,7 @@ def make_app(server: Server, url: str) -> FastAPI:
     install_services(app, server.services)
     install_accounts(app, server.services.accounts)
     include_routes(app)
-    app.include_router(create_router(server.services.accounts, public_url=url))
+    add_routes(app, create_router(server.services.accounts, public_url=url))
     mount_socket(app, live)
     install_docs(app)
     dist = find_dist()

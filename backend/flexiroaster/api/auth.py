@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from flexiroaster.api.bodies import FORM, accepts
 from flexiroaster.api.deps import GuardedRoute, bearer_token, current_user
+from flexiroaster.api.description import operation_id
 from flexiroaster.api.errors import error_response
 from flexiroaster.api.responses import errors
 from flexiroaster.api.schemas import Message, SetupRequest, SetupState, TokenResponse, UserBody
@@ -35,7 +36,9 @@ T = TypeVar("T")
 
 def create_router(accounts: Accounts, *, public_url: str) -> APIRouter:
     """Routes under /api/auth. Cookies are Secure exactly when `public_url` is https."""
-    router = APIRouter(prefix="/api/auth", tags=["Sign-in"], route_class=GuardedRoute)
+    router = APIRouter(
+        prefix="/api/auth", tags=["Sign-in"], route_class=GuardedRoute, generate_unique_id_function=operation_id
+    )
     secure = public_url.lower().startswith("https://")
     limiter = CapacityLimiter(SIGN_INS_AT_ONCE)
 

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.models import Schema
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
 
-from flexiroaster.api.responses import described
+from flexiroaster.api.responses import SCHEMAS, described
 from flexiroaster.api.schemas import ErrorResponse
 
 DONE = {"200": "Done", "201": "Made", "202": "Accepted: it goes on from here by itself"}
@@ -98,6 +101,12 @@ BODIES: dict[str, Any] = {
 """By operation, for bodies that say nothing themselves."""
 
 
+def operation_id(route: APIRoute) -> str:
+    """For routes that name none: short and stable, since generated clients call their functions by it."""
+    first, *rest = route.name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
 def install_description(app: FastAPI) -> None:
     """From then on the app describes itself completely; what it describes is still to be asked for later."""
     plain = app.openapi
@@ -113,11 +122,23 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     """The document itself, with what was missing."""
     for operation in _operations(document):
         _complete(operation)
-    for schema in document.get("components", {}).get("schemas", {}).values():
+    components = document.setdefault("components", {})
+    schemas = components["schemas"] = _with_errors(components.get("schemas", {}))
+    for schema in schemas.values():
         for name, about in schema.get("properties", {}).items():
             if name in EXAMPLES and not _says_example(about) and _fits(EXAMPLES[name], about):
                 about["examples"] = [EXAMPLES[name]]
     return document
+
+
+def _with_errors(schemas: dict[str, Any]) -> dict[str, Any]:
+    """What `responses.described` refers to, written as FastAPI writes the others."""
+    _, errors = models_json_schema([(ErrorResponse, "serialization")], ref_template=SCHEMAS + "{model}")
+    written = {
+        name: Schema.model_validate(about).model_dump(mode="json", by_alias=True, exclude_none=True)
+        for name, about in errors["$defs"].items()
+    }
+    return dict(sorted({**written, **schemas}.items()))
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -133,18 +154,11 @@ def _complete(operation: dict[str, Any]) -> None:
     body = operation.get("requestBody")
     more = (*(BODY_REFUSED if body else ()), *(STORED if operation.get("security") else ()))
     for number in more:
-        responses.setdefault(str(number), _refusal(number))
+        responses.setdefault(str(number), described(number))
     operation["responses"] = dict(sorted(responses.items()))
     for content in (body or {}).get("content", {}).values():
         if operation["operationId"] in BODIES and "example" not in content:
             content["example"] = BODIES[operation["operationId"]]
-
-
-def _refusal(status: int) -> dict[str, Any]:
-    about = described(status)
-    del about["model"]
-    about["content"]["application/json"]["schema"] = {"$ref": f"#/components/schemas/{ErrorResponse.__name__}"}
-    return about
 
 
 def _says_example(about: dict[str, Any]) -> bool:

@@ -48,6 +48,7 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
         "The database does not answer at this moment: try again in 5 seconds.",
     ),
 }
+SCHEMAS = "#/components/schemas/"
 EVERYWHERE = (400, 401, 403, 422, 429)
 
 
@@ -59,8 +60,8 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def described(status: int) -> dict[str, Any]:
     description, code, detail = _EXAMPLES[status]
     example = {"detail": detail, "code": code, "request_id": "5f0c2a9e", "problems": []}
+    # By its name: of a `model` FastAPI would build a serializer for each status of each route, and use none.
     return {
-        "model": ErrorResponse,
         "description": description,
-        "content": {"application/json": {"example": example}},
+        "content": {"application/json": {"example": example, "schema": {"$ref": f"{SCHEMAS}{ErrorResponse.__name__}"}}},
     }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, FastAPI
 
 from flexiroaster.api import (
     admin,
@@ -62,16 +61,15 @@ ROOMS = (
 )
 
 
-def operation_id(route: APIRoute) -> str:
-    """For routes that name none: short and stable, since generated clients call their functions by it."""
-    first, *rest = route.name.split("_")
-    return first + "".join(word.title() for word in rest)
-
-
 def include_routes(app: FastAPI) -> None:
     for room in ROOMS:
-        app.include_router(room.router)
+        add_routes(app, room.router)
     install_description(app)
+
+
+def add_routes(app: FastAPI, router: APIRouter) -> None:
+    """Its routes as they are: `include_router` would build each of them again at the first request."""
+    app.router.routes.extend(router.routes)
 
 
 def install_services(app: FastAPI, services: Services) -> None:
