@@ -27,6 +27,7 @@ from flexiroaster.bus.postgres import PostgresBus
 from flexiroaster.bus.redis import RedisLink
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.engine.events import Event
+from flexiroaster.runtime.broker import Broker
 from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.embedded import NO_SEAT, Embedded, Limits, Seat
 from flexiroaster.services.accounts import Accounts
@@ -89,6 +90,7 @@ def make_engine(
     conditions: Conditions = REALITY,
     seat: Seat = NO_SEAT,
     link: RedisLink | None = None,
+    broker: Broker | None = None,
 ) -> Engine:
     """Opens the database and brings its tables to this release's shape; starts nothing.
 
@@ -109,7 +111,9 @@ def make_engine(
         http_allow=allowed.http_allow,
         concurrency=allowed.concurrency,
     )
-    embedded = Embedded(database, bus, artifacts, registry, limits, conditions, notices=notices, seat=seat)
+    embedded = Embedded(
+        database, bus, artifacts, registry, limits, conditions, notices=notices, seat=seat, broker=broker
+    )
     return Engine(
         database=database,
         bus=bus,

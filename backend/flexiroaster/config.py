@@ -24,6 +24,7 @@ CLIENT_VARIABLES = ("URL", "TOKEN")
 """Read by the command line's client commands, not by the server."""
 KEY_BYTES = 32
 TOKEN_CHARACTERS = 16
+BROKERS = ("amqp", "amqps", "redis", "rediss")
 
 
 def default_data_folder() -> Path:
@@ -92,7 +93,11 @@ class Settings(BaseSettings):
         None, description="How S3 is told to encrypt; by default as the bucket says."
     )
     s3_kms_key: str | None = Field(None, description="The id of the key for aws:kms; by default the account's.")
-    broker_url: str | None = Field(None, description="Not available yet: stages run inside the server.")
+    broker_url: str | None = Field(
+        None,
+        description="With several processes on one PostgreSQL: amqp://user:password@host:5672/vhost or "
+        "redis://:password@host:6379/1. Work is told to workers through it.",
+    )
     redis_url: str | None = Field(
         None,
         description="With several servers on one PostgreSQL: redis://:password@host:6379/0. They tell each other "
@@ -225,9 +230,13 @@ class Settings(BaseSettings):
 
     @field_validator("broker_url")
     @classmethod
-    def _no_broker(cls, value: str | None) -> str | None:
-        if value is not None:
-            raise ValueError("Workers behind a broker are not available yet. Unset it: stages run inside the server.")
+    def _known_broker(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value is not None and (parts.scheme not in BROKERS or not parts.hostname):
+            raise ValueError(
+                "Write amqp://user:password@host:5672/vhost for RabbitMQ or redis://:password@host:6379/1 for Redis "
+                "(amqps://, rediss:// for TLS), or leave it out."
+            )
         return value
 
     @field_validator("redis_url")
@@ -309,6 +318,15 @@ class Settings(BaseSettings):
             )
         if self.admin_email is not None and "@" not in self.admin_email:
             raise ValueError(f"{PREFIX}ADMIN_EMAIL is {self.admin_email!r}: Write an address such as ada@example.com.")
+        return self
+
+    @model_validator(mode="after")
+    def _broker_between_processes(self) -> Settings:
+        if self.broker_url is not None and self.embedded:
+            raise ValueError(
+                f"{PREFIX}BROKER_URL is for several processes, and SQLite has one: name a PostgreSQL in "
+                f"{PREFIX}DATABASE_URL, or unset it."
+            )
         return self
 
     @model_validator(mode="after")

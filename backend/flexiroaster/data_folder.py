@@ -32,6 +32,13 @@ class DataFolder:
         _make_private(path)
         return cls(path, _take_lock(path / "lock"))
 
+    @classmethod
+    def open_free(cls, path: Path) -> DataFolder | None:
+        """The same, None where another process has it."""
+        _make_private(path)
+        lock = _lock_file(path / "lock", patience_seconds=0)
+        return None if lock is None else cls(path, lock)
+
     @property
     def identity(self) -> str | None:
         """Names this very folder among all that this machine's kernel knows, since it was started: a copy is another
@@ -154,17 +161,23 @@ def _owner_cure(path: Path) -> str:
 
 
 def _take_lock(path: Path) -> int:
+    handle = _lock_file(path, patience_seconds=LOCK_PATIENCE_SECONDS)
+    if handle is None:
+        raise ConfigurationError(
+            f"The data folder {path.parent} is in use by pid {running_pid(path.parent) or 'unknown'}: "
+            "stop that process, or name another folder with FLEXIROASTER_DATA_FOLDER (--data-folder)."
+        )
+    return handle
+
+
+def _lock_file(path: Path, *, patience_seconds: float) -> int | None:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise unusable(path.parent, error, "data folder") from None
-    if not _locked_within(handle, LOCK_PATIENCE_SECONDS):
-        pid = _pid_in(handle)
+    if not _locked_within(handle, patience_seconds):
         os.close(handle)
-        raise ConfigurationError(
-            f"The data folder {path.parent} is in use by pid {pid or 'unknown'}: "
-            "stop that process, or name another folder with FLEXIROASTER_DATA_FOLDER (--data-folder)."
-        )
+        return None
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import multiprocessing
 import os
 import signal
@@ -10,14 +9,11 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
-from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI
-from sqlalchemy import make_url
 from starlette.concurrency import run_in_threadpool
 
 import flexiroaster
@@ -28,16 +24,16 @@ from flexiroaster.api.routes import TAGS, add_routes, include_routes, install_se
 from flexiroaster.api.security import install_security
 from flexiroaster.artifact_store import make_artifacts
 from flexiroaster.bus.redis import RedisLink
-from flexiroaster.composition import Allowed, Engine, make_accounts, make_engine, make_link, share_endings
-from flexiroaster.config import Settings, variable
+from flexiroaster.composition import Engine, make_accounts, make_engine, make_link, share_endings
+from flexiroaster.config import Settings
 from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.examples import load_examples
 from flexiroaster.housekeeping import make_collector
 from flexiroaster.log_output import configure_logs
+from flexiroaster.roles import EVERYTHING, Role, allowed_by, make_broker, seat_of
 from flexiroaster.runtime.collector import Collector
-from flexiroaster.runtime.embedded import Seat
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.artifacts import Artifacts
@@ -111,14 +107,15 @@ class Server:
         return f"{url}/#setup={self.services.accounts.create_setup_link()}"
 
 
-def make_server(settings: Settings) -> Server:
-    """Open the data folder and the database and put everything together; starts nothing.
+def make_server(settings: Settings, role: Role = EVERYTHING) -> Server:
+    """Open the data folder and the database and put everything together; starts nothing. It may run no stages.
 
     Raises `ConfigurationError` with one sentence for whatever stands in the way.
     """
+    role.check(settings)
     folder = DataFolder.open(settings.data_folder)
     try:
-        return _server(settings, folder)
+        return _server(settings, folder, role)
     except OSError as error:
         folder.close()
         raise unusable(Path(error.filename or folder.path), error) from error
@@ -127,29 +124,22 @@ def make_server(settings: Settings) -> Server:
         raise
 
 
-def _server(settings: Settings, folder: DataFolder) -> Server:
+def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
     for path in (*settings.data_dirs, *(settings.code_dirs if settings.code_stages else ())):
         path.mkdir(parents=True, exist_ok=True)
     settings.artifacts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    allowed = Allowed(
-        settings.data_dirs,
-        settings.code_stages,
-        settings.http_allow,
-        settings.concurrency,
-        settings.code_dirs,
-        _hidden_from_code(settings) if settings.code_confined else (),
-    )
     secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
     link = make_link(settings.redis_url, settings.database_url, secret) if settings.redis_url else None
     engine = make_engine(
         settings.database_url,
         settings.artifacts_folder,
         folder.path / "scratch",
-        allowed,
+        allowed_by(settings, role),
         artifacts=make_artifacts(settings),
         wait_for_disk=settings.wait_for_disk,
-        seat=_seat(settings, folder, secret),
+        seat=seat_of(settings, folder, secret, role),
         link=link,
+        broker=make_broker(settings),
     )
     engine.embedded.refuse_differences()
     drain = Drain(engine.embedded.drain, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds)
@@ -177,6 +167,7 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
         database=engine.database,
         redis_trouble=(lambda: link.trouble) if link else (lambda: None),
         metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+        broker_trouble=lambda: engine.embedded.broker.trouble if engine.embedded.broker is not None else None,
         facts=Facts(
             version=flexiroaster.__version__,
             instance=engine.embedded.presence.me.id,
@@ -186,40 +177,6 @@ def _server(settings: Settings, folder: DataFolder) -> Server:
     )
     collector = make_collector(settings, engine.database, engine.artifacts)
     return Server(settings, folder, engine, services, collector)
-
-
-def _hidden_from_code(settings: Settings) -> tuple[Path, ...]:
-    """What belongs to the server, wherever it was put. A database file has others beside it."""
-    database = make_url(settings.database_url).database if settings.embedded else None
-    beside = [Path(database + suffix) for suffix in ("", "-wal", "-shm", "-journal")] if database else []
-    return (settings.data_folder, settings.artifacts_folder, Path(".env").absolute(), *beside)
-
-
-def _seat(settings: Settings, folder: DataFolder, secret: str) -> Seat:
-    """What makes this server one of several on a PostgreSQL database, which all sign and keep alike."""
-    version, lease = flexiroaster.__version__, timedelta(seconds=settings.lease_seconds)
-    if settings.embedded:
-        return Seat(version, lease=lease)
-    # Slow to guess: the digest lies in the database.
-    key = hashlib.scrypt(secret.encode(), salt=b"servers of a database", n=2**12, r=8, p=1, dklen=16).hex()
-    kept = settings.artifacts_url if settings.artifacts_in_s3 else _name_of(settings.artifacts_folder)
-    shares = {variable("secret_key"): key, variable("artifacts_url"): kept}
-    return Seat(version, folder.identity, shares, lease)
-
-
-def _name_of(folder: Path) -> str:
-    """The same for all who see this folder, under whatever path; made by the first of them."""
-    path = folder / ".name"
-    if not path.exists():
-        draft = folder / f".name-{uuid4().hex}"
-        draft.write_text(uuid4().hex)
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            pass  # another one was first
-        finally:
-            draft.unlink()
-    return path.read_text()
 
 
 def _accounts(settings: Settings, secret: str, engine: Engine, link: RedisLink | None) -> Accounts:

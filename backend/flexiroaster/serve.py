@@ -15,6 +15,7 @@ from flexiroaster.config import Settings
 from flexiroaster.data_folder import unusable
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.main import Server, make_app, make_server
+from flexiroaster.roles import EVERYTHING, Role
 from flexiroaster.server_file import RunningServer, forget_server
 from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
 
@@ -27,15 +28,16 @@ with Python's 5 ms each of them could wait that long for one that computes.
 """
 
 
-def serve(settings: Settings, on_ready: Callable[[Server, int], None]) -> None:
+def serve(settings: Settings, on_ready: Callable[[Server, int], None], role: Role = EVERYTHING) -> None:
     """Serve until SIGINT or SIGTERM. `on_ready` is called with the port once connections are answered.
 
     Raises `ConfigurationError` where something stands in the way.
     """
+    role.check(settings)
     sys.setswitchinterval(SWITCH_SECONDS)
     listening = listen(settings.host, settings.port)
     port = int(listening.getsockname()[1])
-    server = make_server(settings)
+    server = make_server(settings, role)
     try:
         app = make_app(server, settings.url(port))
         config = uvicorn.Config(

@@ -12,6 +12,7 @@ from flexiroaster.api import schemas
 from flexiroaster.api.parameters import Use
 from flexiroaster.auth.permissions import open_to_all
 from flexiroaster.services.artifacts import Artifacts
+from flexiroaster.services.container import Services
 from flexiroaster.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -50,7 +51,7 @@ _artifact_checks = CapacityLimiter(MOST_AT_ONCE)
 async def get_health(use: Use, response: Response) -> schemas.Health:
     """Without a credential."""
     trouble = use.database.trouble if await answers(use.database) else "The database does not answer."
-    if trouble is None and (away := await artifacts_trouble(use.artifacts) or use.redis_trouble()) is not None:
+    if trouble is None and (away := await trouble_elsewhere(use)) is not None:
         # 200: most of its work goes on, and taking every server away would help nobody
         return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=away)
     if trouble is None:
@@ -62,6 +63,10 @@ async def get_health(use: Use, response: Response) -> schemas.Health:
         return schemas.Health(status="healthy", version=use.facts.version, instance=use.facts.instance)
     response.status_code = 503
     return schemas.Health(status="degraded", version=use.facts.version, instance=use.facts.instance, detail=trouble)
+
+
+async def trouble_elsewhere(use: Services) -> str | None:
+    return await artifacts_trouble(use.artifacts) or use.redis_trouble() or use.broker_trouble()
 
 
 async def artifacts_trouble(artifacts: Artifacts) -> str | None:

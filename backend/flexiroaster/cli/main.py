@@ -20,6 +20,7 @@ from flexiroaster.cli import (
     doctor,
     drain,
     executions,
+    fleet,
     health,
     pipeline,
     pool,
@@ -40,6 +41,7 @@ INTERRUPTED = 130
 
 SECTIONS = {
     "Server": ("up", "db", "user", "doctor", "clean", "health"),
+    "Parts of a fleet": ("api", "worker", "scheduler"),
     "Without a server": ("run", "test", "validate", "version"),
     "With a running server": (
         "list",
@@ -86,6 +88,9 @@ app = typer.Typer(
 )
 
 app.command("up")(up.up)
+app.command("api")(fleet.api)
+app.command("worker")(fleet.worker)
+app.command("scheduler")(fleet.scheduler)
 app.add_typer(db.app, name="db")
 app.add_typer(user.app, name="user")
 app.command("doctor")(doctor.doctor)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from flexiroaster.dispatch.port import Ready, Work
+from flexiroaster.dispatch.port import Ready, Serves, Work
 from flexiroaster.dispatch.queue import TURN, ReadyQueue
 
 BACKLOG = 2 * TURN
@@ -20,23 +20,46 @@ class InProcessDispatch:
     claim in turns would spend their time handing the interpreter to each other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, serves: Serves | None = None) -> None:
+        self._serves = serves
         self._queue = ReadyQueue()
-        self._arrived = threading.Condition(threading.Lock())
+        lock = threading.Lock()
+        self._arrived = threading.Condition(lock)
+        self._room = threading.Condition(lock)
         self._idle = 0
         self._draining = 0
         self._closed = False
         self._stop_callbacks: list[Callable[[Work], None]] = []
-        self.on_backlog: Callable[[], None] | None = None
-        """Called when something is announced that no thread of this process comes to soon."""
+        self.on_backlog: Callable[[Sequence[Ready]], None] | None = None
+        """Called with what is announced that no thread of this process comes to soon."""
+        self.on_foreign: Callable[[Sequence[Ready]], None] = lambda ready: None
+        """Called with what is announced that is not for this process."""
 
     def announce(self, ready: Iterable[Ready]) -> None:
+        ready = self._own(ready)
         with self._arrived:
             for item in ready:
                 self._queue.push(item)
             self._wake_one()
-            if self.on_backlog is not None and (not self._idle or self._closed or len(self._queue) > BACKLOG):
-                self.on_backlog()
+            if self.on_backlog is not None and (behind := self._behind(ready)):
+                self.on_backlog(behind)
+
+    def _own(self, ready: Iterable[Ready]) -> Sequence[Ready]:
+        serves, given = self._serves, ready if isinstance(ready, list) else list(ready)
+        if serves is None:
+            return given
+        foreign = [item for item in given if not serves(item.pool)]
+        if not foreign:
+            return given
+        self.on_foreign(foreign)
+        return [item for item in given if serves(item.pool)]
+
+    def _behind(self, ready: Sequence[Ready]) -> Sequence[Ready]:
+        """What of this is worth telling others."""
+        if not self._idle or self._closed or len(self._queue) > BACKLOG:
+            return ready
+        long = [item for item in ready if not item.instant]
+        return long if len(long) > self._idle else ()
 
     def add(self, ready: Iterable[Ready]) -> None:
         """Like `announce`, without waking anybody: the caller goes on taking.
@@ -53,6 +76,11 @@ class InProcessDispatch:
         """Whether anything is queued."""
         return len(self._queue) > 0
 
+    @property
+    def is_long(self) -> bool:
+        """Whether so much is queued that others could do some of it."""
+        return len(self._queue) > BACKLOG
+
     def take(self, *, instant_only: bool = False) -> Ready | None:
         """The next; None when nothing is queued, or when the next is not instant and should be."""
         with self._arrived:
@@ -67,6 +95,7 @@ class InProcessDispatch:
             self._idle += 1
             try:
                 while not self._queue and not self._closed:
+                    self._room.notify()
                     self._arrived.wait()
             finally:
                 self._idle -= 1
@@ -78,6 +107,17 @@ class InProcessDispatch:
         with self._arrived:
             self._draining -= 1
             self._wake_one()
+            if self._has_room:
+                self._room.notify()
+
+    def wait_for_room(self, seconds: float) -> bool:
+        """Whether, within this time, a thread is idle and nothing is queued for it."""
+        with self._room:
+            return self._room.wait_for(lambda: self._has_room, seconds)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._idle > 0 and not self._queue and not self._closed
 
     def rejoin(self) -> None:
         """The calling thread drains again."""
@@ -89,9 +129,12 @@ class InProcessDispatch:
             self._arrived.notify()
 
     def close(self) -> None:
+        """Nothing is taken any more; what waits is left to others."""
         with self._arrived:
             self._closed = True
             self._arrived.notify_all()
+            if self.on_backlog is not None and self._queue:
+                self.on_backlog([self._queue.pop() for _ in range(len(self._queue))])
 
     def stop(self, work: Iterable[Work]) -> None:
         for item in work:

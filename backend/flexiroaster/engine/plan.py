@@ -11,6 +11,9 @@ from flexiroaster.engine.foreach import ItemRules
 from flexiroaster.engine.pipeline import Join, Pipeline, RateLimit, Repeat, Retry, compensation_id
 from flexiroaster.engine.state import Phase
 
+DEFAULT_POOL = "default"
+"""What stages without a pool are called where somebody names the pools of a worker."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:

@@ -16,9 +16,12 @@ import structlog
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.bus.port import Bus
 from flexiroaster.dispatch.inprocess import InProcessDispatch
+from flexiroaster.dispatch.port import serves
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.runtime.attempt import World
+from flexiroaster.runtime.broker import Broker
 from flexiroaster.runtime.conditions import REALITY, Conditions
+from flexiroaster.runtime.doorbell import Doorbell
 from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.expanding import Expander
 from flexiroaster.runtime.fleet import Fleet
@@ -38,6 +41,7 @@ from flexiroaster.services.children import Children
 from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.gates import Gates
+from flexiroaster.services.hints import Hints
 from flexiroaster.services.items import Items
 from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
@@ -75,11 +79,14 @@ class Limits:
 class Seat:
     """What a server says of itself to the others on its database.
 
-    `folder` names its data folder, which one process has at a time. `shares` are digests of what all servers must have
-    in common, by the setting that decides it. `lease` None: the usual one.
+    `kind` is server, api, worker or scheduler; `pools` are those whose stages it runs, None: all, "default" standing
+    for no pool. `folder` names its data folder, which one process has at a time. `shares` are digests of what all
+    servers must have in common, by the setting that decides it. `lease` None: the usual one.
     """
 
     version: str = ""
+    kind: str = "server"
+    pools: tuple[str, ...] | None = None
     folder: str | None = None
     shares: Mapping[str, str] = field(default_factory=dict)
     lease: timedelta | None = None
@@ -91,7 +98,7 @@ NO_SEAT = Seat()
 class Embedded:
     """`start` takes up what dead processes left, then works; `stop` may be called twice.
 
-    With `notices` there may be other servers on the database.
+    With `notices` there may be other servers on the database, and with `broker` work goes to them through it.
     """
 
     def __init__(
@@ -105,12 +112,13 @@ class Embedded:
         *,
         notices: Notices | None = None,
         seat: Seat = NO_SEAT,
+        broker: Broker | None = None,
     ) -> None:
         self._bus = bus
         self._scratch_root = limits.scratch_root
         self._timers = conditions.timers or Timers()
         read_spilled = SpilledResults(database, artifacts, self._timers, conditions.clock)
-        self.dispatch = InProcessDispatch()
+        self.dispatch = InProcessDispatch(serves(seat.pools))
         changes = Changes(
             database,
             bus,
@@ -135,6 +143,7 @@ class Embedded:
         me = _me(seat, limits.concurrency, str(uuid4()) if notices is None else notices.sender)
         lease = seat.lease or stage_runs.LEASE
         self.stage_runs = StageRuns(changes, self.children, gates, owner=me.id, lease=lease, chance=conditions.chance)
+        self.stage_runs.serves = serves(seat.pools)
         world = World(
             artifacts=artifacts,
             artifact_dir=limits.artifact_dir,
@@ -162,23 +171,35 @@ class Embedded:
             concurrency=limits.concurrency,
         )
         self._rescue = Rescue(
-            changes, self.executions, deadlines, me, holds=self.worker.holds, instant_types=INSTANT_TYPES, quiet=lease
+            changes,
+            self.executions,
+            deadlines,
+            me,
+            holds=self.worker.holds,
+            instant_types=INSTANT_TYPES,
+            quiet=lease,
+            enough=lambda: self.dispatch.is_long,
         )
         self.presence = Presence(database, me, self.worker, self.stage_runs, lease)
         self._notices = notices
         self._fleet: Fleet | None = None
         self._rescuer: Rescuer | None = None
+        self.broker = broker
+        self._doorbell: Doorbell | None = None
         if notices is not None:
             self._join(notices, changes, gates, lease)
 
     def _join(self, notices: Notices, changes: Changes, gates: Gates, lease: timedelta) -> None:
         """Be one of several servers."""
-        fleet = self._fleet = Fleet(notices)
+        broker = self.broker
+        hints = Hints(changes, self.stage_runs)
+        doorbell = self._doorbell = Doorbell(hints.take)
+        fleet = self._fleet = Fleet(notices, None if broker is None else broker.dispatch)
         rescuer = self._rescuer = Rescuer(
             self._rescue,
             self.presence,
             lease,
-            is_idle=lambda: self.worker.is_idle,
+            is_idle=lambda: self.worker.is_idle and (broker is None or broker.is_dry),
             most=2 * self.worker.concurrency,
             clock=changes.clock,
         )
@@ -192,11 +213,17 @@ class Embedded:
             gates,
             is_running=self.worker.holds,
             on_work=rescuer.look_soon,
+            on_ready=doorbell.ring,
             on_look=self.presence.look_soon,
             on_gone=gone,
         )
         self.presence.on_look = fleet.see
         self.presence.has_polled = rescuer.has_polled
+        if broker is not None:
+            broker.dispatch.own_pools = lambda: fleet.own_pools
+            broker.dispatch.on_trouble = fleet.address
+            if self.worker.concurrency:
+                broker.listen(self.presence.me.pools, self.dispatch.wait_for_room, hints.take, rescuer.one_has_gone)
         notices.hear("trouble", lambda _: fleet.missed_something(rescuer.missed_something))
 
     @property
@@ -230,8 +257,13 @@ class Embedded:
         recovered = self._take_up()
         self.children.start()
         self.worker.start()
-        if self._rescuer is not None:
+        if self._rescuer is not None and self._doorbell is not None:
+            self._doorbell.start()
             self._rescuer.start()
+            if self.presence.me.kind == "worker":
+                self._rescuer.one_has_gone()  # perhaps nobody has worked for a while
+        if self.broker is not None:
+            self.broker.start()
         return recovered
 
     def refuse_differences(self) -> None:
@@ -262,8 +294,11 @@ class Embedded:
             self._fleet.say_gone()  # what was handed back
 
     def stop(self, grace_seconds: float = 10.0) -> None:
-        if self._rescuer is not None:
+        if self.broker is not None:
+            self.broker.listen_no_more()
+        if self._rescuer is not None and self._doorbell is not None:
             self._rescuer.stop()
+            self._doorbell.stop()
         self.worker.stop(grace_seconds)
         self._logbook.stop()
         self._timers.stop()
@@ -271,6 +306,8 @@ class Embedded:
         self._leave()
 
     def _leave(self) -> None:
+        if self.broker is not None:
+            self.broker.stop()
         self.presence.stop()
         if self._fleet is not None:
             self._fleet.say_gone()
@@ -286,6 +323,8 @@ def _me(seat: Seat, concurrency: int, id: str) -> Me:
         pid=os.getpid(),
         version=seat.version,
         concurrency=concurrency,
+        kind=seat.kind,
+        pools=seat.pools,
         folder=seat.folder,
         shares=seat.shares,
     )

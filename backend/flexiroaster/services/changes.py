@@ -220,6 +220,7 @@ class Changes:
             version.is_instant(key),
             draft.execution.priority + version.plan.stages[position].priority,
             version.outlook.tails[position],
+            pool_of(version, key),
         )
 
     def time_out(self, execution_id: str) -> None:
@@ -252,6 +253,12 @@ class Changes:
             return run is None or run.due_at is None or run.due_at > self.clock()
         with self.database.read() as connection:
             return progress.has_ended(connection, execution_id)
+
+
+def pool_of(version: Version, key: Key) -> str | None:
+    """A foreach stage's own run needs none, its items do."""
+    stage = version.plan.stages[key.position]
+    return stage.pool if key.index else stage.own_pool
 
 
 def _outputs_error(failure: Exception) -> StageError:

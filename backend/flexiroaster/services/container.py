@@ -62,4 +62,5 @@ class Services:
     database: Database
     redis_trouble: Callable[[], str | None]
     metrics_token: str | None
+    broker_trouble: Callable[[], str | None]
     facts: Facts

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from flexiroaster.dispatch.port import Work
+from flexiroaster.dispatch.port import Ready, Work
 
 
 class Others(Protocol):
@@ -16,8 +16,8 @@ class Others(Protocol):
         """Whether there may be any. While there are none, what is in memory is what is committed."""
         ...
 
-    def work(self) -> None:
-        """There is more to do than this server comes to."""
+    def work(self, ready: Sequence[Ready]) -> None:
+        """These are more than this server comes to soon."""
         ...
 
     def stop(self, work: Iterable[Work]) -> None:
@@ -34,7 +34,7 @@ class Nobody:
 
     present = False
 
-    def work(self) -> None:
+    def work(self, ready: Sequence[Ready]) -> None:
         pass
 
     def stop(self, work: Iterable[Work]) -> None:

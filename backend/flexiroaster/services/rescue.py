@@ -12,12 +12,12 @@ from functools import partial
 
 import structlog
 
-from flexiroaster.dispatch.port import Work
+from flexiroaster.dispatch.port import Work, serves
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.state import StageStatus
-from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.changes import Changes, Tally, pool_of
 from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.live import Live
@@ -41,6 +41,7 @@ TELLING_LASTS = timedelta(seconds=10)
 class Rescue:
     """`holds` says whether a stage run is in the hands of this very process, which knows best what it runs. `quiet` is
     how long nothing may happen in an execution that has something ready, before others than who has it take it up.
+    `enough` says whether more work is known here than can be done soon.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Rescue:
         holds: Callable[[Work], bool],
         instant_types: Iterable[str],
         quiet: timedelta,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self._changes = changes
         self._executions = executions
@@ -61,6 +63,9 @@ class Rescue:
         self._holds = holds
         self._instant_types = frozenset(instant_types)
         self._quiet = quiet
+        self._enough = enough
+        self._serves = serves(me.pools)
+        self._forgotten_after = ""
 
     def judge(self) -> Judge:
         """Who is alive at this moment."""
@@ -142,25 +147,35 @@ class Rescue:
         """
         since = self._changes.clock() - (quiet or self._quiet)
         with self._changes.database.read() as connection:
-            found = leases.ready(connection, self._instant_types, since, limit=most)
+            found = leases.ready(connection, self._instant_types, since, limit=most, pools=self._me.pools)
         self._announce(found)
         return found
 
     def take_up_forgotten(self) -> None:
-        """Announce what is ready and has been for long without anything happening: its server is gone."""
+        """Announce what is ready and has been for long without anything happening: its server is gone.
+
+        Who has enough goes on from there the next time. Who runs nothing leaves it to those who do: told again and
+        again, it would fill the broker.
+        """
         before = self._changes.clock() - self._quiet
-        after = ""
-        while True:
+        while self._me.pools != () and not self._enough():
+            after = self._forgotten_after
             with self._changes.database.read() as connection:
-                page = leases.forgotten(connection, before, after=after, limit=PAGE)
+                page = leases.forgotten(connection, before, after=after, limit=PAGE, pools=self._me.pools)
             self._announce(page)
-            if len(page) < PAGE:
+            self._forgotten_after = page[-1] if len(page) == PAGE else ""
+            if not self._forgotten_after:
                 return
-            after = page[-1]
 
     def _announce(self, execution_ids: Iterable[str]) -> None:
         for execution_id in execution_ids:
-            self._each(execution_id, partial(self._changes.change, execution_id, _announce))
+            self._each(execution_id, partial(self._changes.change, execution_id, self._announce_ours))
+
+    def _announce_ours(self, live: Live, draft: Draft) -> None:
+        """What waits for a slot is announced too: who finds none parks it again."""
+        for key, run in live.state.runs.items():
+            if run.status is StageStatus.QUEUED and (self._serves is None or self._serves(pool_of(live.version, key))):
+                draft.ready.append(key)
 
     def note_deaths(self, judge: Judge) -> None:
         """Tell in the log what the dead did not come to tell, once each."""
@@ -195,8 +210,3 @@ class Rescue:
             log.exception("execution.unreadable", execution=execution_id)
             self._executions.give_up(execution_id, failure)
             return None
-
-
-def _announce(live: Live, draft: Draft) -> None:
-    """What waits for a slot is announced too: who finds none parks it again."""
-    draft.ready += [key for key, run in live.state.runs.items() if run.status is StageStatus.QUEUED]

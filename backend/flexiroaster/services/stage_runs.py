@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from flexiroaster.dispatch.port import Serves
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.events import EventType
@@ -19,7 +20,7 @@ from flexiroaster.engine.state import StageStatus
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services import signals
 from flexiroaster.services.cache import Entry, keep
-from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.changes import Changes, Tally, pool_of
 from flexiroaster.services.children import Children, Order
 from flexiroaster.services.gates import Gates, Room
 from flexiroaster.services.handing_out import hand_out
@@ -121,6 +122,8 @@ class StageRuns:
         self.held: Callable[[], Sequence[Held]] = lambda: ()
         """What runs here at this moment."""
         self.on_renewed: Callable[[Renewed], None] = lambda renewed: None
+        self.serves: Serves | None = None
+        """What this process runs; None: everything."""
         self._changes = changes
         self._children = children
         self._gates = gates
@@ -154,7 +157,10 @@ class StageRuns:
                 self._changes.answer_outputs(live, draft)
                 if draft.groups:
                     hand_out(tx, live, draft)
+            foreign = self._set_aside(batch) if self.serves is not None else []
             following = self._claim_following(batch) if go_on else []
+            for draft, keys in foreign:
+                draft.ready += keys
             batch.save()
             return following
 
@@ -233,6 +239,20 @@ class StageRuns:
             tx.after_commit(spilled.forget)
         else:
             live.results[name] = produced.result
+
+    def _set_aside(self, batch: _Batch) -> list[tuple[Draft, list[Key]]]:
+        """What is ready and not for this process: whoever it is for is told after the commit."""
+        found: list[tuple[Draft, list[Key]]] = []
+        for live, draft in batch.drafts.values():
+            foreign = [key for key in draft.ready if not self.is_ours(live.version, key)]
+            if foreign:
+                found.append((draft, foreign))
+                draft.ready[:] = [key for key in draft.ready if key not in foreign]
+        return found
+
+    def is_ours(self, version: Version, key: Key) -> bool:
+        """Whether it is for this process to run."""
+        return self.serves is None or self.serves(pool_of(version, key))
 
     def _claim_following(self, batch: _Batch) -> list[Claimed]:
         """Go on with what these outcomes made ready, in the order of the queue where others wait."""

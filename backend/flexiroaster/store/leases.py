@@ -7,12 +7,13 @@ executions; none of them needs an index that each stage would have to pay for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.plan import DEFAULT_POOL
 from flexiroaster.engine.runs import Key
 from flexiroaster.store.tables import events, executions, stage_runs
 from flexiroaster.store.workers import Judge, now
@@ -127,29 +128,46 @@ def _is_lost(judge: Judge) -> sa.ColumnElement[bool]:
     return table.lease_owner.is_not(None) & table.ended_at.is_(None) & ran_out
 
 
-def ready(connection: sa.Connection, instant: Iterable[str], quiet_since: datetime, *, limit: int) -> list[str]:
+def ready(
+    connection: sa.Connection,
+    instant: Iterable[str],
+    quiet_since: datetime,
+    *,
+    limit: int,
+    pools: Sequence[str] | None = None,
+) -> list[str]:
     """Ids of executions with work that may be claimed, the most urgent first and of these the newest: whoever else
     works on them begins with the oldest.
 
     Stages of `instant` types are left to who has the rest of their execution in hands, unless it has not begun, or
-    nothing has happened in it since a moment.
+    nothing has happened in it since a moment. `pools`: only for stages of these; None: of all.
     """
     table = stage_runs.c
     worth = (executions.c.status == "queued") | table.type.not_in(sorted(instant)) | (_newest < quiet_since)
     query = (
-        _with_queued(table.reason.is_(None), worth)
+        _with_queued(table.reason.is_(None), worth, *_in_pools(pools))
         .order_by(executions.c.priority.desc(), executions.c.created_at.desc())
         .limit(limit)
     )
     return list(connection.scalars(query))
 
 
-def forgotten(connection: sa.Connection, before: datetime, *, after: str, limit: int) -> list[str]:
+def forgotten(
+    connection: sa.Connection, before: datetime, *, after: str, limit: int, pools: Sequence[str] | None = None
+) -> list[str]:
     """Ids of executions with work that may be claimed or waits for a slot, in order from `after`, in which nothing has
     happened since a moment.
     """
-    query = _with_queued().where(executions.c.id > after, _newest < before).order_by(executions.c.id).limit(limit)
-    return list(connection.scalars(query))
+    query = _with_queued(*_in_pools(pools)).where(executions.c.id > after, _newest < before)
+    return list(connection.scalars(query.order_by(executions.c.id).limit(limit)))
+
+
+def _in_pools(pools: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
+    if pools is None:
+        return []
+    pool = stage_runs.c.pool
+    named = pool.in_(pools)
+    return [sa.or_(pool.is_(None), named) if DEFAULT_POOL in pools else named]
 
 
 _newest = (

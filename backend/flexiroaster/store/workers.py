@@ -32,8 +32,8 @@ class Me:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """`pools`: whose stages it runs, "default" standing for no pool; None for those of all. `last_poll_at`: when it last
-    looked for work with success.
+    """`pools`: whose stages it runs, "default" standing for no pool; None for those of all. `last_poll_at`: when it
+    last looked for work with success.
     """
 
     id: str

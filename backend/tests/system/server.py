@@ -42,6 +42,7 @@ class ServerProcess:
     folder: Path
     options: tuple[str, ...] = ("--no-examples",)
     environment: Mapping[str, str] = field(default_factory=dict)
+    command: str = "up"
     process: subprocess.Popen[str] = field(init=False)
     ready: dict[str, Any] = field(init=False)
     _token: str | None = None
@@ -77,7 +78,7 @@ class ServerProcess:
                     sys.executable,
                     "-m",
                     "flexiroaster",
-                    "up",
+                    self.command,
                     "--data-folder",
                     str(self.data),
                     "--port",
