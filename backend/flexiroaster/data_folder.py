@@ -106,6 +106,12 @@ def running_pid(folder: Path) -> int | None:
     return None
 
 
+def inner_pids(folder: Path) -> list[int]:
+    """Of the workers and schedulers that were told this data folder: each has one of its own inside."""
+    inside = sorted([*folder.glob("workers/*"), *folder.glob("schedulers/*")])
+    return [pid for path in inside if (pid := running_pid(path)) is not None]
+
+
 def unusable(path: Path, error: OSError, what: str = "folder") -> ConfigurationError:
     """What a start says of a folder that it cannot write to."""
     if error.errno in NO_SPACE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -21,7 +22,7 @@ def health(folder: FolderOption = None) -> None:
     A server is asked at its /health; a process without one must have been heard of by the others on its database.
     """
     from flexiroaster.config import Settings
-    from flexiroaster.data_folder import running_pid
+    from flexiroaster.data_folder import inner_pids, running_pid
     from flexiroaster.log_output import configure_logs
     from flexiroaster.server_file import running_server
 
@@ -29,13 +30,16 @@ def health(folder: FolderOption = None) -> None:
     settings = Settings.load(data_folder=folder)
     pid = running_pid(settings.data_folder)
     if pid is None:
-        _end(f"Nothing runs on {settings.data_folder}.", well=False)
+        pids = inner_pids(settings.data_folder)
+        if not pids:
+            _end(f"Nothing runs on {settings.data_folder}.", well=False)
+        _end(*_all_seen(settings, pids))
     server = running_server(settings.data_folder)
     if server is not None:
         _end(*_said(server.url))
     if settings.embedded:
         _end(f"Pid {pid} holds {settings.data_folder} and does not serve yet.", well=False)
-    _end(*_seen(settings, pid))
+    _end(*_all_seen(settings, [pid]))
 
 
 def _said(url: str) -> tuple[str, bool]:
@@ -50,7 +54,7 @@ def _said(url: str) -> tuple[str, bool]:
     return f"{url} is {found.get('status')}{detail}", answer.status_code == httpx.codes.OK
 
 
-def _seen(settings: Settings, pid: int) -> tuple[str, bool]:
+def _all_seen(settings: Settings, pids: Sequence[int]) -> tuple[str, bool]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from flexiroaster.store import workers
@@ -64,9 +68,9 @@ def _seen(settings: Settings, pid: int) -> tuple[str, bool]:
         return f"The database does not answer ({type(error).__name__}).", False
     finally:
         database.close()
-    mine = [row for row in rows if (row.host, row.pid) == (socket.gethostname(), pid)]
-    alive = any(row.alive_until > now for row in mine)
-    return f"Pid {pid} {'works' if alive else 'has not been heard of in time'}.", alive
+    alive = {row.pid for row in rows if row.host == socket.gethostname() and row.alive_until > now}
+    said = [f"Pid {pid} {'works' if pid in alive else 'has not been heard of in time'}." for pid in pids]
+    return " ".join(said), alive.issuperset(pids)
 
 
 def _end(message: str, well: bool) -> NoReturn:

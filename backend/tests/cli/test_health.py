@@ -81,6 +81,15 @@ def test_a_process_that_does_not_serve_has_to_be_heard_of(
     assert health(folder.path).exit_code == 1
 
 
+def test_workers_have_folders_of_their_own(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLEXIROASTER_DATABASE_URL", postgres_url)
+    held = DataFolder.open(tmp_path / "workers" / "1")
+    said = health(tmp_path)
+    held.close()
+    assert (said.exit_code, said.output) == (1, f"Pid {os.getpid()} has not been heard of in time.\n")
+
+
 def test_on_sqlite_who_holds_the_folder_serves(folder: DataFolder) -> None:
     said = health(folder.path)
     assert (said.exit_code, said.output) == (1, f"Pid {os.getpid()} holds {folder.path} and does not serve yet.\n")
