@@ -20,6 +20,7 @@ from flexiroaster.ai.prediction.training import Trained
 from flexiroaster.ai.registry import FORMAT, ModelRefused
 
 KEY = b"k" * 32
+CARD = {"runs": 7, "baselines": {key: {"brier": 0.1} for key in ("prior", "logistic", "trees")}}
 FAILURES, DURATIONS = "stages-failures", "stages-durations"
 LEAF: Node = (-1, 0.25, 0, 0, False)
 TREE = ((0, 0.5, 1, 2, True), LEAF, (-1, -1.5, 0, 0, False))
@@ -38,7 +39,7 @@ def linear(width: int = len(NAMES)) -> Linear:
 
 def failures(model: Model | None = None, calibration: Calibration | None = None) -> Trained:
     models = {"logistic": (linear(), Calibration()), "trees": (model or trees(), calibration or Calibration())}
-    return Trained(NAMES, "trees", models, {"runs": 7})
+    return Trained(NAMES, "trees", models, CARD)
 
 
 def durations() -> TrainedDurations:
@@ -102,7 +103,7 @@ def test_saving_twice_leaves_one_file(tmp_path: Path) -> None:
     assert first == second
     assert [path.name for path in folder.iterdir()] == [first.file]
     assert first.size == (folder / first.file).stat().st_size
-    assert (first.card, first.kind, first.schema) == ({"runs": 7}, FAILURES, record().schema)
+    assert (first.card, first.kind, first.schema) == (CARD, FAILURES, record().schema)
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"not json\n", b"flexiroaster-model 1\n{}", b"pickle 1 ab\n{}"])
@@ -184,6 +185,10 @@ def unknown_champion(body: dict[str, Any]) -> None:
     body["champion"] = "oracle"
 
 
+def nothing_measured(body: dict[str, Any]) -> None:
+    body["card"]["baselines"].pop("trees")
+
+
 def features_missing(body: dict[str, Any]) -> None:
     del body["names"]
 
@@ -210,6 +215,7 @@ def no_mapping(body: dict[str, Any]) -> None:
         falling_calibration,
         unknown_form,
         unknown_champion,
+        nothing_measured,
         features_missing,
         other_names,
         no_mapping,

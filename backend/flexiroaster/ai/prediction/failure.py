@@ -16,7 +16,6 @@ from flexiroaster.ai.prediction.training import LEAST_FAILURES, LEAST_RUNS, NEWE
 from flexiroaster.ai.prediction.under_way import UnderWay
 from flexiroaster.ai.runs import Run
 
-CANDIDATES = ("prior", "logistic", "trees")
 LEAST_LOOKED_AT, NEWEST_LOOKED_AT = 200, 2_000
 """Runs that a look at the drift of features takes."""
 
@@ -53,9 +52,9 @@ class Race:
 
     def begin(self, trained: Trained) -> None:
         """With the figures of the training as if the last 500 runs had given them."""
-        baselines = trained.card.get("baselines", {})
+        baselines = trained.card["baselines"]
         self.weight = 500.0
-        self.errors = {name: 500.0 * baselines[name]["brier"] for name in CANDIDATES if name in baselines}
+        self.errors = {name: 500.0 * baselines[name]["brier"] for name in trained.candidates}
         self.leader = trained.champion
 
     def means(self) -> dict[str, float]:
@@ -104,7 +103,9 @@ class Failures:
             return
         started_at, values = opened
         if self.trained is not None:
-            self.race.add({name: self.trained.probability(name, values) for name in CANDIDATES}, run.failed)
+            self.race.add(
+                {name: self.trained.probability(name, values) for name in self.trained.candidates}, run.failed
+            )
         self.samples.append(Sample(started_at, run.ended_at, values, run.failed, run.kind))
 
     def predict(self, run: Run) -> FailurePrediction:

@@ -105,7 +105,7 @@ class Retries:
     def _words(run: Run, error_before: str, value: float, alike: Tries, own: Tries, stop: bool) -> str:
         error = error_before or "an error"
         if not alike.seen:
-            return f"No attempt {run.attempt} after {error} was seen yet; {value:.0%} is what retries usually reach."
+            return f"No attempt {run.attempt} after {error} was seen yet: what else is known says {value:.0%}."
         words = f"{alike.succeeded} of {alike.seen} attempts number {run.attempt} after {error} succeeded"
         if own.seen:
             words += f", {own.succeeded} of {own.seen} of this stage"

@@ -59,8 +59,12 @@ class Trained:
     reference: Reference | None = None
     """How the features were spread among the runs that it learned from."""
 
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        return ("prior", *self.models)
+
     def probability(self, candidate: str, values: Sequence[float]) -> float:
-        if candidate == "prior" or candidate not in self.models:
+        if candidate == "prior":
             return cold(values)
         model, calibration = self.models[candidate]
         return probability(calibration.move(model.answer(values)))
@@ -87,11 +91,13 @@ class Trained:
             for name, entry in document["models"].items()
         }
         champion = str(document["champion"])
-        if champion not in ("prior", *models):
-            raise ValueError(f"The champion {champion!r} is none of {', '.join(models)}: train it again.")
+        card = dict(document["card"])
+        for name in (champion, "prior", *models):
+            if name not in ("prior", *models) or not math.isfinite(card["baselines"][name]["brier"]):
+                raise ValueError(f"{name!r} is no candidate that was measured: train it again.")
         spread = document["reference"]
         reference = None if spread is None else Reference.from_document(names, spread)
-        return cls(names, champion, models, dict(document["card"]), reference)
+        return cls(names, champion, models, card, reference)
 
 
 def enough(samples: Sequence[Sample]) -> bool:
