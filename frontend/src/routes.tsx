@@ -98,6 +98,12 @@ export const routes: RouteObject[] = [
                 }),
               },
               {
+                path: 'workers',
+                lazy: async () => ({
+                  Component: (await import('@/pages/settings/workers-section')).WorkersSection,
+                }),
+              },
+              {
                 path: 'server',
                 lazy: async () => ({
                   Component: (await import('@/pages/settings/server-section')).ServerSection,

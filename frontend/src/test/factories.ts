@@ -257,6 +257,55 @@ export function approval(values: Partial<Schemas['ApprovalBody']> = {}): Schemas
   }
 }
 
+export function worker(values: Partial<Schemas['WorkerBody']> = {}): Schemas['WorkerBody'] {
+  return {
+    id: 'w1',
+    role: 'server',
+    pools: null,
+    host: 'node-1',
+    pid: 4711,
+    version: '0.1.0',
+    state: 'working',
+    is_here: true,
+    slots: 8,
+    running: 0,
+    stages: [],
+    started_at: '2026-03-04T11:00:00Z',
+    seen_at: '2026-03-04T12:00:00Z',
+    last_poll_at: null,
+    stopping_at: null,
+    lost_at: null,
+    ...values,
+  }
+}
+
+export function runningStage(
+  values: Partial<Schemas['RunningStage']> = {},
+): Schemas['RunningStage'] {
+  return {
+    execution_id: 'e7',
+    execution_number: 7,
+    pipeline_id: 'orders',
+    pipeline_name: 'Orders',
+    stage: 'load',
+    index: 0,
+    attempt: 1,
+    started_at: '2026-03-04T12:00:00Z',
+    ...values,
+  }
+}
+
+export function queueDepth(values: Partial<Schemas['QueueBody']> = {}): Schemas['QueueBody'] {
+  return {
+    pool: 'default',
+    slots: null,
+    waiting: 0,
+    running: 0,
+    oldest_wait_seconds: null,
+    ...values,
+  }
+}
+
 export function pool(values: Partial<Schemas['PoolBody']> = {}): Schemas['PoolBody'] {
   return { name: 'cpu_heavy', slots: 4, used: 2, waiting: 0, ...values }
 }
