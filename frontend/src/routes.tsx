@@ -85,6 +85,12 @@ export const routes: RouteObject[] = [
             }),
           },
           {
+            path: 'insights',
+            lazy: async () => ({
+              Component: (await import('@/pages/insights-page')).InsightsPage,
+            }),
+          },
+          {
             path: 'settings',
             lazy: async () => ({
               Component: (await import('@/pages/settings/settings-page')).SettingsPage,
@@ -95,6 +101,12 @@ export const routes: RouteObject[] = [
                 path: 'pools',
                 lazy: async () => ({
                   Component: (await import('@/pages/settings/pools-section')).PoolsSection,
+                }),
+              },
+              {
+                path: 'learning',
+                lazy: async () => ({
+                  Component: (await import('@/pages/settings/learning-section')).LearningSection,
                 }),
               },
               {

@@ -150,12 +150,12 @@ class PlayedStage(BaseModel):
 
 
 class ReplayBody(BaseModel):
-    """How an execution with the usual durations goes now, and would go then."""
+    """How an execution with the usual durations goes now, and would go after the change."""
 
     now_seconds: float = Field(examples=[61.0])
-    then_seconds: float = Field(examples=[42.0])
+    after_seconds: float = Field(examples=[42.0])
     now: list[PlayedStage]
-    then: list[PlayedStage]
+    after: list[PlayedStage]
 
 
 class OutcomeBody(BaseModel):

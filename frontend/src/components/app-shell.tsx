@@ -17,6 +17,7 @@ const DESTINATIONS: Destination[] = [
   { to: '/pipelines', label: 'Pipelines', shortLabel: 'Pipelines', icon: 'pipelines' },
   { to: '/executions', label: 'Executions', shortLabel: 'Runs', icon: 'executions' },
   { to: '/approvals', label: 'Approvals', shortLabel: 'Approvals', icon: 'hand' },
+  { to: '/insights', label: 'Insights', shortLabel: 'Insights', icon: 'spark' },
 ]
 const SETTINGS: Destination = {
   to: '/settings',

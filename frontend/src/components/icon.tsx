@@ -28,6 +28,7 @@ const PATHS = {
   fit: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
   warning: 'M12 3l10 18H2zM12 10v5M12 18v.5',
   stop: 'M6 6h12v12H6z',
+  spark: 'M12 3l2.2 6.3L20.5 12l-6.3 2.3L12 21l-2.2-6.7L3.5 12l6.3-2.7z',
   // The states.
   tick: 'M3 12a9 9 0 1018 0 9 9 0 10-18 0M8 12l3 3 5-6',
   cross: 'M8 3h8l5 5v8l-5 5H8l-5-5V8zM9 9l6 6M15 9l-6 6',

@@ -33,6 +33,12 @@ export const EVENT_TYPES = [
   'pipeline_paused',
   'pipeline_resumed',
   'pipeline_deleted',
+  'prediction_updated',
+  'insight_found',
+  'insight_changed',
+  'suggestion_found',
+  'suggestion_changed',
+  'model_trained',
   'log',
 ] as const
 
@@ -141,6 +147,11 @@ function isAboutPipeline(event: LiveEvent): boolean {
 
 export function isAboutApproval(event: LiveEvent): boolean {
   return event.type.startsWith('approval_')
+}
+
+/** Something abnormal, a suggestion or a model is new or has changed. */
+export function concernsInsights(event: LiveEvent): boolean {
+  return /^(insight|suggestion|model)_/.test(event.type)
 }
 
 /** What a list of pipelines shows: themselves, and how their executions go. */

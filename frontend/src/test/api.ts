@@ -30,6 +30,11 @@ type Answers = {
   'POST /api/executions/cancel': Schemas['BulkResponse']
   'POST /api/pipelines/:id/resume': Schemas['PipelineDetail']
   'POST /api/pipelines/:id/pause': Schemas['PipelineDetail']
+  'GET /api/suggestions': Schemas['SuggestionBody'][]
+  'GET /api/suggestions/:id': Schemas['SuggestionDetail']
+  'GET /api/insights': Schemas['InsightBody'][]
+  'GET /api/ai': Schemas['AiBody']
+  'GET /api/executions/:id/explain': Schemas['ExplanationBody']
   'GET /api/metrics': Schemas['MetricsBody']
   'GET /api/metrics/history': Schemas['MetricsHistory']
 }

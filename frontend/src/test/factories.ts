@@ -140,6 +140,7 @@ export function executionDetail(
     timeout_at: null,
     use_cache: true,
     children: [],
+    prediction: null,
     ...values,
   }
 }
@@ -308,6 +309,163 @@ export function queueDepth(values: Partial<Schemas['QueueBody']> = {}): Schemas[
 
 export function pool(values: Partial<Schemas['PoolBody']> = {}): Schemas['PoolBody'] {
   return { name: 'cpu_heavy', slots: 4, used: 2, waiting: 0, ...values }
+}
+
+export function suggestion(
+  values: Partial<Schemas['SuggestionDetail']> = {},
+): Schemas['SuggestionDetail'] {
+  return {
+    id: 's1',
+    kind: 'parallel',
+    value: 'faster',
+    state: 'open',
+    pipeline_id: 'orders',
+    pipeline_name: 'Orders',
+    title: 'Start rates without waiting for load',
+    text: 'The stage `rates` never uses a result of `load`.',
+    stages: ['rates'],
+    executions: 40,
+    saving: { seconds: 19, low: 15, high: 23, share: 0.31, executions: 40 },
+    numbers: {},
+    applicable: true,
+    found_at: START,
+    changed_at: START,
+    changed_by: null,
+    reason: null,
+    version_before: null,
+    version_applied: null,
+    version_undone: null,
+    diff: '--- before\n+++ after\n@@ -4,2 +4,2 @@\n   - id: rates\n-    needs: [load]\n+    needs: []\n',
+    base_version: 3,
+    why_not: null,
+    replay: {
+      now_seconds: 61,
+      after_seconds: 42,
+      now: [
+        { stage: 'load', start: 0, end: 24 },
+        { stage: 'rates', start: 24, end: 61 },
+      ],
+      after: [
+        { stage: 'load', start: 0, end: 24 },
+        { stage: 'rates', start: 0, end: 42 },
+      ],
+    },
+    outcome: null,
+    ...values,
+  }
+}
+
+export function insight(values: Partial<Schemas['InsightBody']> = {}): Schemas['InsightBody'] {
+  return {
+    id: 'i1',
+    rule: 'slow_runs',
+    state: 'open',
+    subject: 'orders/check',
+    text: 'check of orders takes 92 s instead of 61 s.',
+    pipelines: ['orders'],
+    stage: 'check',
+    since: START,
+    until: null,
+    score: 1.8,
+    threshold: 1,
+    confidence: 0.9993,
+    executions: ['e1'],
+    numbers: { usual: 61, now: 92 },
+    found_at: START,
+    acknowledged_at: null,
+    acknowledged_by: null,
+    verdict: null,
+    ...values,
+  }
+}
+
+export function learning(values: Partial<Schemas['AiBody']> = {}): Schemas['AiBody'] {
+  return {
+    on: true,
+    missing: [],
+    note: null,
+    looked_at: START,
+    trained_at: START,
+    models: [],
+    ...values,
+  }
+}
+
+export function learnedModel(values: Partial<Schemas['ModelBody']> = {}): Schemas['ModelBody'] {
+  return {
+    id: 'stages-failures-3b5d5c371295',
+    kind: 'stages-failures',
+    status: 'champion',
+    trained_at: START,
+    size: 2048,
+    card: {
+      runs: 18_549,
+      failures: 871,
+      champion: 'trees',
+      metrics: { runs: 5000, failures: 240, auc: 0.834, brier: 0.031, ece: 0.006 },
+      baselines: { 'failure rate': { runs: 5000, failures: 240, auc: 0.5, brier: 0.046, ece: 0 } },
+      calibration: [
+        { low: 0, high: 0.1, runs: 4600, predicted: 0.02, happened: 0.021 },
+        { low: 0.3, high: 0.4, runs: 400, predicted: 0.34, happened: 0.36 },
+      ],
+      drift: [{ feature: 'hour', label: 'hour of the day', index: 0.31 }],
+    },
+    ...values,
+  }
+}
+
+export function explanation(
+  values: Partial<Schemas['ExplanationBody']> = {},
+): Schemas['ExplanationBody'] {
+  return {
+    execution_id: 'e1',
+    stage: 'check',
+    causes: [
+      {
+        kind: 'bad_rows',
+        probability: 0.86,
+        text: '3 of 12 rows were refused, usually none.',
+        executions: [],
+        numbers: {},
+      },
+      { kind: 'unknown', probability: 0.14, text: 'Something else.', executions: [], numbers: {} },
+    ],
+    compared: 97,
+    note: null,
+    seen_before: { count: 3, first_at: START, last_at: START, executions: [] },
+    suggestions: [],
+    ...values,
+  }
+}
+
+/** What is expected of an execution, on much history. */
+export function prediction(
+  values: Partial<Schemas['PredictionBody']> = {},
+): Schemas['PredictionBody'] {
+  return {
+    enough: true,
+    executions: 120,
+    wanted: 20,
+    note: null,
+    made_at: START,
+    failure_probability: 0.71,
+    failure_low: 0.55,
+    failure_high: 0.83,
+    p10_seconds: 10,
+    p50_seconds: 12,
+    p90_seconds: 16,
+    ends_at: null,
+    ends_latest: null,
+    basis: 'counts',
+    model: 'prior',
+    model_id: null,
+    as_of: START,
+    words: '12 of the last 16 runs failed.',
+    reasons: [],
+    stages: [],
+    outlook: null,
+    ...values,
+  }
 }
 
 /** Of executions that were treated: `refused` says why for each that was not. */

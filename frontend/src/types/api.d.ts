@@ -3847,7 +3847,7 @@ export interface components {
         };
         /**
          * ReplayBody
-         * @description How an execution with the usual durations goes now, and would go then.
+         * @description How an execution with the usual durations goes now, and would go after the change.
          */
         ReplayBody: {
             /**
@@ -3856,14 +3856,14 @@ export interface components {
              */
             now_seconds: number;
             /**
-             * Then Seconds
+             * After Seconds
              * @example 42
              */
-            then_seconds: number;
+            after_seconds: number;
             /** Now */
             now: components["schemas"]["PlayedStage"][];
-            /** Then */
-            then: components["schemas"]["PlayedStage"][];
+            /** After */
+            after: components["schemas"]["PlayedStage"][];
         };
         /**
          * RerunPlanBody

@@ -19,6 +19,8 @@ import { Timeline } from '@/features/executions/components/timeline'
 import { rootCause } from '@/features/executions/model/cause'
 import { useLiveExecution } from '@/features/executions/use-live-execution'
 import { useSelection } from '@/features/executions/use-selection'
+import { ExplanationCard } from '@/features/insights/components/explanation-card'
+import { PredictionFacts } from '@/features/insights/components/prediction-facts'
 import { RunAgainButton } from '@/features/pipelines/components/run-again-button'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
@@ -82,13 +84,16 @@ function Loaded({ execution }: { execution: Execution }) {
         <Actions execution={execution} />
       </PageHeader>
       <PageBody className="pt-3.5">
-        <ExecutionFacts execution={execution} />
+        <ExecutionFacts execution={execution}>
+          <PredictionFacts execution={execution} />
+        </ExecutionFacts>
         <OpenApproval execution={execution} />
         {cause?.error ? (
           <CauseCard execution={execution} run={cause} selection={selection} />
         ) : (
           isFailure(execution.status) && <WholeFailure execution={execution} />
         )}
+        {isFailure(execution.status) && <ExplanationCard executionId={execution.id} />}
         <div className="grid grid-cols-[minmax(0,1.62fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
           <div className="flex min-w-0 flex-col gap-3.5">
             <ExecutionGraph

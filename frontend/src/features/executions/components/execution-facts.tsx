@@ -10,8 +10,14 @@ import { hasEnded, shownStatus } from '@/lib/status'
 
 const TICK_MS = 1000
 
+type ExecutionFactsProps = {
+  execution: Schemas['ExecutionDetail']
+  /** What others know of it. */
+  children?: ReactNode
+}
+
 /** When, how long against usual, how started: in one line. */
-export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDetail'] }) {
+export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
   const { started_at, ended_at, idle_seconds, queued_seconds, usual_seconds } = execution
   const ended = hasEnded(execution.status)
   const pausedAt = execution.paused_at ?? null
@@ -63,6 +69,7 @@ export function ExecutionFacts({ execution }: { execution: Schemas['ExecutionDet
       )}
       {execution.phase !== 'main' && !ended && <Fact name="now">{PHASES[execution.phase]}</Fact>}
       {execution.late && <Fact name="deadline">missed</Fact>}
+      {children}
       {execution.reason && <span>{execution.reason}</span>}
       <span className="ml-auto max-tablet:ml-0">
         {describeCounts(execution.stages.map(shownStatus))}

@@ -1,0 +1,236 @@
+import {
+  type InfiniteData,
+  type UseInfiniteQueryResult,
+  useInfiniteQuery,
+  useQuery,
+} from '@tanstack/react-query'
+import type { ReactNode } from 'react'
+import { useSearchParams } from 'react-router'
+import { EmptyState, ErrorPanel } from '@/components/feedback'
+import { Icon } from '@/components/icon'
+import { LoadMore } from '@/components/load-more'
+import { LiveIndicator } from '@/components/offline-banner'
+import { PageBody, PageHeader } from '@/components/page'
+import { Button } from '@/components/ui/button'
+import { Card } from '@/components/ui/card'
+import { Segmented } from '@/components/ui/segmented'
+import { SkeletonRows } from '@/components/ui/skeleton'
+import {
+  abnormalQuery,
+  type Insight,
+  learningQuery,
+  type Suggestion,
+  suggestionsQuery,
+} from '@/features/insights/api'
+import { InsightDetail } from '@/features/insights/components/insight-detail'
+import { InsightList } from '@/features/insights/components/insight-list'
+import { SuggestionDetail } from '@/features/insights/components/suggestion-detail'
+import { SuggestionList } from '@/features/insights/components/suggestion-list'
+import { useLiveInsights } from '@/features/insights/use-live-insights'
+import { useNow } from '@/hooks/use-now'
+import { usePageTitle } from '@/hooks/use-page-title'
+import type { Page } from '@/lib/api'
+import { cn } from '@/lib/cn'
+
+const VIEWS = [
+  { value: 'change', label: 'What to change' },
+  { value: 'abnormal', label: 'What is abnormal' },
+] as const
+
+/** What history says: changes it speaks for, and what is abnormal. */
+export function InsightsPage() {
+  usePageTitle('Insights')
+  useLiveInsights()
+  const [search, setSearch] = useSearchParams()
+  const view = search.get('view') === 'abnormal' ? 'abnormal' : 'change'
+  return (
+    <>
+      <PageHeader title="Insights">
+        <LiveIndicator />
+      </PageHeader>
+      <PageBody>
+        <LearningNote />
+        <Segmented
+          label="View"
+          options={VIEWS}
+          value={view}
+          className="mb-3.5"
+          onChange={(chosen) => setSearch(chosen === 'abnormal' ? { view: chosen } : {})}
+        />{' '}
+        {view === 'change' ? <Changes /> : <Abnormal />}
+      </PageBody>
+    </>
+  )
+}
+
+/** Why there may be less here than one hopes for. */
+function LearningNote() {
+  const { data } = useQuery(learningQuery)
+  if (!data?.note) return null
+  return (
+    <p className="mb-3.5 flex items-start gap-2 text-small text-secondary-foreground">
+      <Icon name="warning" className="mt-0.5 size-3.5" />
+      {data.note}
+    </p>
+  )
+}
+
+const CHANGE_STATES = [
+  { value: 'open', label: 'Open' },
+  { value: 'applied', label: 'Applied' },
+  { value: 'dismissed', label: 'Dismissed' },
+] as const
+type ChangeState = (typeof CHANGE_STATES)[number]['value']
+
+const SUGGESTION_STATES: Record<ChangeState, Suggestion['state'][]> = {
+  open: ['open'],
+  applied: ['applied', 'undone'],
+  dismissed: ['dismissed', 'gone'],
+}
+
+function Changes() {
+  const { state, choose, chosen, open, back } = useChoice(CHANGE_STATES)
+  const suggestions = useInfiniteQuery(suggestionsQuery(SUGGESTION_STATES[state]))
+  const shown = itemsOf(suggestions.data)
+  const first = chosen ?? shown[0]?.id ?? null
+  return (
+    <>
+      <Segmented label="State" options={CHANGE_STATES} value={state} onChange={choose} />
+      <ListBesideDetail
+        opened={chosen !== null}
+        list={
+          <ListCard
+            what="The suggestions"
+            query={suggestions}
+            empty={
+              <EmptyState icon="spark" title="Nothing to suggest">
+                {state === 'open'
+                  ? 'Suggestions need 20 successful runs of a pipeline, and a change that would have made them faster or safer.'
+                  : 'No suggestion is in this state.'}
+              </EmptyState>
+            }
+          >
+            <SuggestionList suggestions={shown} chosen={first} onChoose={open} />
+          </ListCard>
+        }
+        detail={first !== null && <SuggestionDetail key={first} id={first} back={back} />}
+      />
+    </>
+  )
+}
+
+const ABNORMAL_STATES = [
+  { value: 'open', label: 'Open' },
+  { value: 'acknowledged', label: 'Seen' },
+  { value: 'over', label: 'Over' },
+] as const
+
+const CLOCK_MS = 15_000
+
+function Abnormal() {
+  const { state, choose, chosen, open, back } = useChoice(ABNORMAL_STATES)
+  const now = useNow(CLOCK_MS)
+  const insights = useInfiniteQuery(abnormalQuery(state))
+  const shown = itemsOf(insights.data)
+  const insight = shown.find(({ id }) => id === chosen) ?? shown[0]
+  return (
+    <>
+      <Segmented label="State" options={ABNORMAL_STATES} value={state} onChange={choose} />
+      <ListBesideDetail
+        opened={chosen !== null}
+        list={
+          <ListCard
+            what="What is abnormal"
+            query={insights}
+            empty={
+              <EmptyState icon="tick" title="Nothing is abnormal">
+                {state === 'open'
+                  ? 'Durations, rows, waits and failures of the executions are as usual.'
+                  : 'No insight is in this state.'}
+              </EmptyState>
+            }
+          >
+            <InsightList insights={shown} chosen={insight?.id ?? null} onChoose={open} now={now} />
+          </ListCard>
+        }
+        detail={insight && <InsightDetail key={insight.id} insight={insight} back={back} />}
+      />
+    </>
+  )
+}
+
+/** The state of the list and what is opened of it, kept in the address. */
+function useChoice<State extends string>(states: readonly { value: State }[]) {
+  const [search, setSearch] = useSearchParams()
+  const [initial] = states
+  const asked = search.get('state')
+  const state = (states.find(({ value }) => value === asked) ?? initial)?.value as State
+  const set = (key: string, value: string | null, replace: boolean) =>
+    setSearch(
+      (before) => {
+        const after = new URLSearchParams(before)
+        after.delete('id')
+        if (value === null) after.delete(key)
+        else after.set(key, value)
+        return after
+      },
+      { replace, preventScrollReset: true },
+    )
+  const close = () => set('id', null, false)
+  return {
+    state,
+    chosen: search.get('id'),
+    choose: (value: State) => set('state', value === initial?.value ? null : value, true),
+    open: (id: string) => set('id', id, false),
+    back: (
+      <p className="hidden border-b border-border-soft px-2 py-1 max-desktop:block">
+        <Button size="small" variant="ghost" onClick={close}>
+          Back to the list
+        </Button>
+      </p>
+    ),
+  }
+}
+
+type Answer<T> = InfiniteData<Page<T>> | undefined
+
+function itemsOf<T extends Suggestion | Insight>(data: Answer<T>): T[] {
+  return data?.pages.flatMap((page) => page.items) ?? []
+}
+
+type ListCardProps<T> = {
+  what: string
+  query: UseInfiniteQueryResult<InfiniteData<Page<T>>>
+  empty: ReactNode
+  children: ReactNode
+}
+
+function ListCard<T>({ what, query, empty, children }: ListCardProps<T>) {
+  const some = query.data?.pages.some((page) => page.items.length > 0)
+  return (
+    <Card className="overflow-hidden">
+      {query.isPending && <SkeletonRows rows={6} label={`Loading: ${what.toLowerCase()}`} />}
+      {query.error && !query.data && (
+        <ErrorPanel error={query.error} what={what} onRetry={() => void query.refetch()} />
+      )}
+      {query.data && (some ? children : empty)}
+      <LoadMore
+        hasMore={query.hasNextPage}
+        loading={query.isFetchingNextPage}
+        onLoad={() => void query.fetchNextPage()}
+      />
+    </Card>
+  )
+}
+
+type ListBesideDetailProps = { opened: boolean; list: ReactNode; detail: ReactNode }
+
+/** Side by side; where there is no room, one after the other was chosen. */
+function ListBesideDetail({ opened, list, detail }: ListBesideDetailProps) {
+  return (
+    <div className="mt-3.5 grid grid-cols-[minmax(0,1fr)_minmax(0,1.1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+      <div className={cn('min-w-0', opened && 'max-desktop:hidden')}>{list}</div>
+      <div className={cn('min-w-0', !opened && 'max-desktop:hidden')}>{detail}</div>
+    </div>
+  )
+}
