@@ -1,11 +1,12 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { ErrorPanel } from '@/components/feedback'
+import { Icon } from '@/components/icon'
 import { LoadMore } from '@/components/load-more'
 import { Card, CardHeader } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
 import { executionKeys, executionsQuery } from '@/features/executions/api'
 import { ExecutionTable } from '@/features/executions/components/execution-table'
-import { aboutQuery } from '@/features/server/api'
+import { aboutQuery, healthQuery } from '@/features/server/api'
 import { DrainCard } from '@/features/server/drain-card'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useNow } from '@/hooks/use-now'
@@ -19,10 +20,26 @@ export function ServerSection() {
   usePageTitle('Server')
   return (
     <div className="flex max-w-[900px] flex-col gap-3.5">
+      <Trouble />
       <DrainCard>
         <UnderWay />
       </DrainCard>
       <About />
+    </div>
+  )
+}
+
+/** What is wrong although the server goes on: its artifacts, or Redis, are away. */
+function Trouble() {
+  const health = useQuery(healthQuery)
+  return (
+    <div role="status" className="empty:hidden">
+      {health.data?.status === 'degraded' && (
+        <p className="flex items-start gap-2 rounded-lg border border-border bg-state-retrying-tint px-4 py-3 text-state-retrying">
+          <Icon name="warning" className="mt-0.5" />
+          <span className="wrap-text">{health.data.detail}</span>
+        </p>
+      )}
     </div>
   )
 }

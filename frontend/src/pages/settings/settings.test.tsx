@@ -97,3 +97,16 @@ it('lets only an administrator drain it', async () => {
   expect(await screen.findByText('Takes work')).toBeVisible()
   expect(screen.queryByRole('button', { name: 'Drain…' })).toBeNull()
 })
+
+it('says what is wrong while the server goes on', async () => {
+  const detail = 'Redis does not answer (Connection refused): messages go through PostgreSQL.'
+  server.use(
+    answer('GET /api/admin/drain', { state: 'working', running: 0, message: '' }),
+    answer('GET /api/about', { ...ABOUT, data_dirs: [] }),
+    answer('GET /api/executions', []),
+    answer('GET /health', { status: 'degraded', version: '0.1.0', instance: 'i1', detail }),
+  )
+  renderApp('/settings/server')
+  expect(await screen.findByText(detail)).toBeVisible()
+  expect(await screen.findByText('Takes work')).toBeVisible()
+})
