@@ -45,6 +45,14 @@ dev: $(STAMPS)/backend $(STAMPS)/frontend ## Server with reload on 8000, dashboa
 fleet: setup-tests ## A fleet on this machine: servers on PostgreSQL, Redis and S3 on free ports (ARGS="--help" for options)
 	@exec $(PYTHON) scripts/fleet $(ARGS)
 
+.PHONY: fleet
+fleet: setup-tests ## A fleet on this machine: servers on PostgreSQL, Redis and S3 on free ports (ARGS="--help" for options)
+	@exec $(PYTHON) scripts/fleet $(ARGS)
+
+.PHONY: compose-env
+compose-env: ## Make deploy/compose.env with secrets of its own, for docker-compose.yml
+	@scripts/compose-env
+
 # --- Quality gates ---------------------------------------------------------------------------------------------------
 
 .PHONY: check
@@ -100,6 +108,7 @@ bench-ai: setup $(STAMPS)/development ## Measure the AI layer beside simpler met
 lock: $(STAMPS)/uv ## Choose versions anew: the requirements locks and package-lock.json
 	cd backend && $(LOCK) --upgrade pyproject.toml -o requirements.lock
 	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev --extra ai --extra fleet --extra redis pyproject.toml -o requirements-dev.lock
+	cd backend && $(LOCK) -c requirements-dev.lock --extra ai --extra fleet --extra redis pyproject.toml -o requirements-image.lock
 	cd backend && $(LOCK) --upgrade --group node -o requirements-node.lock
 	cd frontend && npm install --package-lock-only
 
