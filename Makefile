@@ -45,10 +45,6 @@ dev: $(STAMPS)/backend $(STAMPS)/frontend ## Server with reload on 8000, dashboa
 fleet: setup-tests ## A fleet on this machine: servers on PostgreSQL, Redis and S3 on free ports (ARGS="--help" for options)
 	@exec $(PYTHON) scripts/fleet $(ARGS)
 
-.PHONY: fleet
-fleet: setup-tests ## A fleet on this machine: servers on PostgreSQL, Redis and S3 on free ports (ARGS="--help" for options)
-	@exec $(PYTHON) scripts/fleet $(ARGS)
-
 .PHONY: compose-env
 compose-env: ## Make deploy/compose.env with secrets of its own, for docker-compose.yml
 	@scripts/compose-env
