@@ -96,6 +96,13 @@ export function formatPercent(percent: number): string {
   return `${percent.toFixed(1).replace(/\.0$/, '')}%`
 }
 
+/** 0.71 → "71%"; what is neither impossible nor certain is not shown as if it were. */
+export function formatChance(probability: number): string {
+  if (probability > 0 && probability < 0.01) return '< 1%'
+  if (probability < 1 && probability > 0.99) return '> 99%'
+  return `${Math.round(probability * 100)}%`
+}
+
 /** "1 stage", "3 stages" */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`

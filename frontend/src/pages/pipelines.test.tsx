@@ -8,6 +8,7 @@ import {
   logLine,
   pipelineDetail,
   pipelineSummary,
+  prediction,
 } from '@/test/factories'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
@@ -213,6 +214,19 @@ it('pauses a pipeline from the list, where it is marked', async () => {
   await user.click(await screen.findByRole('menuitem', { name: 'Pause' }))
   expect(await screen.findByText('Orders is paused.')).toBeVisible()
   expect(await screen.findByText('Paused')).toBeVisible()
+})
+
+it('shows how likely the next run is to fail, where enough have ended', async () => {
+  const risk = prediction({ failure_probability: 0.6 })
+  server.use(
+    answer('GET /api/pipelines', [
+      pipelineSummary({ prediction: risk }),
+      pipelineSummary({ id: 'new', name: 'New', prediction: { ...risk, enough: false } }),
+    ]),
+  )
+  renderApp('/pipelines')
+  expect(await screen.findByRole('row', { name: /^Orders .*60%/ })).toBeVisible()
+  expect(screen.getByRole('row', { name: /^New/ })).not.toHaveTextContent('60%')
 })
 
 it('deletes a pipeline once nothing of it is under way', async () => {

@@ -1,6 +1,5 @@
 import type { CalibrationBin } from '@/features/insights/model/card'
-import { formatChance } from '@/features/insights/model/words'
-import { formatCount } from '@/lib/format'
+import { formatChance, formatCount } from '@/lib/format'
 
 const SIZE = 160
 const MARGIN = 26

@@ -4,9 +4,8 @@ import { Icon } from '@/components/icon'
 import { Card } from '@/components/ui/card'
 import { ExecutionLink } from '@/features/executions/components/execution-link'
 import { explanationQuery } from '@/features/insights/api'
-import { formatChance } from '@/features/insights/model/words'
 import type { Schemas } from '@/lib/api'
-import { formatMoment, plural } from '@/lib/format'
+import { formatChance, formatMoment, plural } from '@/lib/format'
 
 const SHOWN_CAUSES = 3
 const SHOWN_EXECUTIONS = 4

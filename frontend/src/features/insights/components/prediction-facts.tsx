@@ -1,7 +1,6 @@
-import { formatChance } from '@/features/insights/model/words'
 import { useNow } from '@/hooks/use-now'
 import type { Schemas } from '@/lib/api'
-import { formatDuration, formatMoment } from '@/lib/format'
+import { formatChance, formatDuration, formatMoment } from '@/lib/format'
 
 const TICK_MS = 1000
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { diffLines } from '@/features/insights/model/diff'
-import { formatChance, formatConfidence, savingInWords } from '@/features/insights/model/words'
+import { formatConfidence, savingInWords } from '@/features/insights/model/words'
+import { formatChance } from '@/lib/format'
 import { suggestion } from '@/test/factories'
 
 describe('what a person reads', () => {

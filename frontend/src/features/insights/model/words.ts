@@ -35,13 +35,6 @@ export function formatConfidence(confidence: number): string {
   return `${(Math.floor(shown * 1000) / 10).toFixed(1).replace(/\.0$/, '')}%`
 }
 
-/** 0.71 → "71%"; what is neither impossible nor certain is not shown as if it were. */
-export function formatChance(probability: number): string {
-  if (probability > 0 && probability < 0.01) return '< 1%'
-  if (probability < 1 && probability > 0.99) return '> 99%'
-  return `${Math.round(probability * 100)}%`
-}
-
 /** "queue_p90" → "queue p90" */
 export function nameOfNumber(name: string): string {
   return name.replaceAll('_', ' ')

@@ -5,7 +5,11 @@ import { Table, Td, Th, Tr } from '@/components/ui/table'
 import { PipelineMenu } from '@/features/pipelines/components/pipeline-menu'
 import { latestStatus } from '@/features/pipelines/model'
 import type { Schemas } from '@/lib/api'
-import { formatAgo, formatDuration, formatPercent, plural } from '@/lib/format'
+import { cn } from '@/lib/cn'
+import { formatAgo, formatChance, formatDuration, formatPercent, plural } from '@/lib/format'
+
+/** From here on it fails about as often as not. */
+const HIGH_RISK = 0.5
 
 type Pipeline = Schemas['PipelineSummary']
 type PipelineTableProps = {
@@ -25,6 +29,7 @@ export function PipelineTable({ pipelines, now, full = false }: PipelineTablePro
           <Th className="max-tablet:hidden">Last 20 runs</Th>
           <Th className="max-tablet:hidden">Success</Th>
           <Th className="max-tablet:hidden">p50</Th>
+          <Th className="max-desktop:hidden">Risk</Th>
           {full && <Th className="max-desktop:hidden">Labels</Th>}
           {full && (
             <Th className="w-px">
@@ -56,6 +61,9 @@ export function PipelineTable({ pipelines, now, full = false }: PipelineTablePro
             <Td className="whitespace-nowrap max-tablet:hidden">
               {pipeline.stats?.p50_seconds != null && formatDuration(pipeline.stats.p50_seconds)}
             </Td>
+            <Td className="whitespace-nowrap max-desktop:hidden">
+              <Risk prediction={pipeline.prediction} />
+            </Td>
             {full && (
               <Td className="max-desktop:hidden">
                 <Labels labels={pipeline.labels} />
@@ -70,6 +78,20 @@ export function PipelineTable({ pipelines, now, full = false }: PipelineTablePro
         ))}
       </tbody>
     </Table>
+  )
+}
+
+/** How likely its next execution is to fail, where enough have ended to say so. */
+function Risk({ prediction }: { prediction: Pipeline['prediction'] }) {
+  if (!prediction?.enough || prediction.failure_probability === null) return null
+  return (
+    <span
+      className={cn(
+        prediction.failure_probability >= HIGH_RISK && 'font-semibold text-state-failed',
+      )}
+    >
+      {formatChance(prediction.failure_probability)}
+    </span>
   )
 }
 
