@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from flexiroaster.web.dashboard import find_dist
+from tests.redis_server import RedisServer
+from tests.system.asking import until
 from tests.system.server import EMAIL, PASSWORD, ServerProcess
+from tests.system.test_several_servers import Fleet
 
 FRONTEND = Path(__file__).parents[3] / "frontend"
 PATIENCE_SECONDS = 280
@@ -62,6 +65,32 @@ def test_control_of_an_execution(tmp_path: Path) -> None:
         started = client.post("/api/pipelines/orders_daily/execute", json={}).raise_for_status().json()
         address = f"{server.url}/executions/{started['execution_id']}"
         play("control.mjs", tmp_path, EXECUTION=address, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
+LONG = {
+    "id": "long",
+    "name": "Long work",
+    "stages": [
+        {"id": f"part_{n}", "type": "shell", "needs": [], "pool": "cpu_heavy", "config": {"command": "sleep 600"}}
+        for n in range(9)
+    ],
+}
+
+
+@pytest.mark.browser
+def test_workers_of_two_servers(tmp_path: Path, postgres_url: str, redis_server: RedisServer) -> None:
+    fleet = Fleet(tmp_path, postgres_url, settings={"FLEXIROASTER_REDIS_URL": redis_server.url})
+    try:
+        server, _ = fleet.add(), fleet.add()
+        with server.client() as client:
+            client.put("/api/pools/cpu_heavy", json={"slots": 6}).raise_for_status()
+            client.post("/api/pipelines", json=LONG).raise_for_status()
+            client.post("/api/pipelines/long/execute", json={}).raise_for_status()
+            until(lambda: sum(one["running"] for one in client.get("/api/workers").json()) == 6)
+            play("workers.mjs", tmp_path, SERVER=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
+            client.post("/api/executions/cancel", json={"filter": {"pipeline_id": "long"}})
+    finally:
+        fleet.close()
 
 
 MANY: list[dict[str, Any]] = [

@@ -9,7 +9,7 @@ it('counts the slots of those that take work', () => {
       worker({ id: 'b', state: 'draining', running: 2, slots: 8 }),
       worker({ id: 'c', state: 'lost', running: 5, slots: 8 }),
     ]),
-  ).toEqual({ online: 2, busy: 5, slots: 8 })
+  ).toEqual({ online: 2, stopping: 1, busy: 3, slots: 8 })
 })
 
 it('puts the lost last', () => {

@@ -11,15 +11,17 @@ export const STATES: Record<State, { icon: IconName; word: string; className: st
   lost: { icon: 'cross', word: 'Lost', className: 'text-state-failed' },
 }
 
-/** Slots count where more work is taken; whoever is lost runs nothing. */
-export function loadOf(workers: Worker[]): { online: number; busy: number; slots: number } {
+type Load = { online: number; stopping: number; busy: number; slots: number }
+
+/** Slots count where more work is taken; whoever is lost is not online. */
+export function loadOf(workers: Worker[]): Load {
   const online = workers.filter(({ state }) => state !== 'lost')
+  const working = online.filter(({ state }) => state === 'working')
   return {
     online: online.length,
-    busy: online.reduce((sum, { running }) => sum + running, 0),
-    slots: online
-      .filter(({ state }) => state === 'working')
-      .reduce((sum, { slots }) => sum + slots, 0),
+    stopping: online.length - working.length,
+    busy: working.reduce((sum, { running }) => sum + running, 0),
+    slots: working.reduce((sum, { slots }) => sum + slots, 0),
   }
 }
 

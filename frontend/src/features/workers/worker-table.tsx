@@ -22,7 +22,7 @@ export function WorkerTable({ workers, now }: WorkerTableProps) {
           <Th>Worker</Th>
           <Th className="max-tablet:hidden">Pools</Th>
           <Th>Slots</Th>
-          <Th>State</Th>
+          <Th className="max-tablet:hidden">State</Th>
           <Th className="max-tablet:hidden">Heard of</Th>
           {mayDrain && (
             <Th>
@@ -43,7 +43,7 @@ export function WorkerTable({ workers, now }: WorkerTableProps) {
             <Td>
               <Slots worker={worker} />
             </Td>
-            <Td>
+            <Td className="max-tablet:hidden">
               <State worker={worker} />
             </Td>
             <Td className="whitespace-nowrap text-muted-foreground max-tablet:hidden">
@@ -83,9 +83,12 @@ function Name({ worker, now }: { worker: Worker; now: number }) {
       <p className="text-small text-muted-foreground">
         {role}, pid {pid}, version {version}
       </p>
-      <p className="text-small text-muted-foreground tablet:hidden">
-        <Pools pools={worker.pools} /> · <HeardOf worker={worker} now={now} />
-      </p>
+      <div className="text-small text-muted-foreground tablet:hidden">
+        <p>
+          <Pools pools={worker.pools} /> · <HeardOf worker={worker} now={now} />
+        </p>
+        <State worker={worker} />
+      </div>
     </>
   )
 }

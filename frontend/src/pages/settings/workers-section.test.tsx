@@ -73,7 +73,8 @@ it('drains a worker after saying what that means', async () => {
   expect(dialog.getByText(/^2 stages running now may end/)).toBeVisible()
   await expectAccessible()
   await user.click(dialog.getByRole('button', { name: 'Drain the worker' }))
-  expect(await screen.findByText('Draining')).toBeVisible()
+  expect((await screen.findAllByText('Draining'))[0]).toBeVisible()
+  expect(screen.getByText('1 online (1 stopping), 0 of 0 slots busy')).toBeVisible()
   expect(screen.queryByRole('button', { name: /^Drain…/ })).toBeNull()
 })
 
@@ -83,7 +84,7 @@ it('lets only an administrator drain', async () => {
     answer('GET /api/metrics/queue', [queueDepth()]),
   )
   renderApp('/settings/workers', { role: 'editor' })
-  expect(await screen.findByText('Takes work')).toBeVisible()
+  expect((await screen.findAllByText('Takes work'))[0]).toBeVisible()
   expect(screen.queryByRole('button', { name: /^Drain…/ })).toBeNull()
 })
 

@@ -32,8 +32,9 @@ function Workers() {
       <CardHeader title="Workers">
         {load && (
           <span className="text-small text-muted-foreground">
-            {formatCount(load.online)} online, {formatCount(load.busy)} of {formatCount(load.slots)}{' '}
-            slots busy
+            {formatCount(load.online)} online
+            {load.stopping > 0 && ` (${formatCount(load.stopping)} stopping)`},{' '}
+            {formatCount(load.busy)} of {formatCount(load.slots)} slots busy
           </span>
         )}
       </CardHeader>
