@@ -42,7 +42,7 @@ dev: $(STAMPS)/backend $(STAMPS)/frontend ## Server with reload on 8000, dashboa
 	wait
 
 .PHONY: fleet
-fleet: setup-tests ## A fleet on this machine: servers on PostgreSQL, Redis and S3 on free ports (ARGS="--help" for options)
+fleet: setup-tests ## A fleet on this machine, with all it stands on, on free ports (ARGS="--help" for options)
 	@exec $(PYTHON) scripts/fleet $(ARGS)
 
 .PHONY: compose-env

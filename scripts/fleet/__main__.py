@@ -24,6 +24,7 @@ from members import Member, NotStarted  # noqa: E402
 from services import Services, services  # noqa: E402
 
 LOOK_SECONDS = 0.5
+NAMES = {"up": "server"}
 LEASE_SECONDS = 5
 """Shorter than usual: who kills a member wants to see what the others do."""
 
@@ -38,9 +39,9 @@ def main() -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
-    say = (lambda text: None) if options.json else print
+    say = (lambda text: None) if options.json else (lambda text: print(text, flush=True))
     say(f"Starting a fleet in {folder} …")
-    with services(redis=not options.no_redis) as found:
+    with services(options.broker, redis=not options.no_redis) as found:
         members = _members(folder, found, options)
         try:
             _start(members, found, stop)
@@ -58,13 +59,21 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make fleet ARGS=…", description=__doc__)
-    parser.add_argument("--servers", type=int, default=2, help="servers that do everything (2)")
-    parser.add_argument("--no-redis", action="store_true", help="let them talk through PostgreSQL alone")
+    parser.add_argument("--api", type=int, default=2, help="servers that answer, and run no stages (2)")
+    parser.add_argument("--workers", type=int, default=2, help="processes that run stages (2)")
+    parser.add_argument("--schedulers", type=int, default=1, help="processes that watch the time (1)")
+    parser.add_argument("--servers", type=int, default=0, help="servers that do everything (0)")
+    parser.add_argument("--concurrency", type=int, default=4, help="stages at a time, of each process (4)")
+    parser.add_argument("--broker", choices=("rabbitmq", "redis", "none"), default="rabbitmq", help="(rabbitmq)")
+    parser.add_argument("--no-redis", action="store_true", help="let them talk to each other through PostgreSQL")
     parser.add_argument("--folder", help="where data and logs are (a new one in the temporary folder)")
     parser.add_argument("--admin", metavar="E-MAIL:PASSWORD", help="the first account, in place of a one-time link")
     parser.add_argument("--code-stages", action="store_true", help="let pipelines run python and shell stages")
     parser.add_argument("--json", action="store_true", help="when all of it works, print one line of JSON")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.api + options.servers == 0:
+        parser.error("nobody would answer: start one with --api or --servers.")
+    return options
 
 
 def _members(folder: Path, found: Services, options: argparse.Namespace) -> list[Member]:
@@ -75,15 +84,19 @@ def _members(folder: Path, found: Services, options: argparse.Namespace) -> list
         "FLEXIROASTER_SECRET_KEY": secrets.token_urlsafe(48),
         "FLEXIROASTER_LEASE_SECONDS": str(LEASE_SECONDS),
         "FLEXIROASTER_CODE_STAGES": str(options.code_stages).lower(),
+        "FLEXIROASTER_CONCURRENCY": str(options.concurrency),
     }
     if options.admin:
         email, _, password = options.admin.partition(":")
         common |= {"FLEXIROASTER_ADMIN_EMAIL": email, "FLEXIROASTER_ADMIN_PASSWORD": password}
-    members = []
-    for number in range(1, options.servers + 1):
-        # The examples are loaded once in the life of a data folder: by one of them.
-        own = {"FLEXIROASTER_EXAMPLES": str(number == 1).lower()}
-        members.append(Member(f"server-{number}", "up", folder / f"server-{number}", common | own))
+    wanted = {"api": options.api, "up": options.servers, "worker": options.workers, "scheduler": options.schedulers}
+    members = [
+        Member(f"{NAMES.get(role, role)}-{number}", role, folder / f"{NAMES.get(role, role)}-{number}", dict(common))
+        for role, count in wanted.items()
+        for number in range(1, count + 1)
+    ]
+    for member in members[1:]:  # examples are loaded once in the life of a data folder: by one of them
+        member.environment["FLEXIROASTER_EXAMPLES"] = "false"
     return members
 
 
@@ -91,13 +104,13 @@ def _start(members: Sequence[Member], found: Services, stop: threading.Event) ->
     """The first one alone: it makes the tables."""
     for member in members[:1]:
         member.start()
-        member.wait(found.environment["FLEXIROASTER_DATABASE_URL"])
+        member.wait(found.database_url)
     for member in members[1:]:
         if not stop.is_set():
             member.start()
     for member in members[1:]:
         if not stop.is_set():
-            member.wait(found.environment["FLEXIROASTER_DATABASE_URL"])
+            member.wait(found.database_url)
 
 
 def _announce(folder: Path, found: Services, members: Sequence[Member], *, as_json: bool) -> None:
@@ -117,8 +130,8 @@ def _announce(folder: Path, found: Services, members: Sequence[Member], *, as_js
         print(json.dumps(facts), flush=True)
         return
     print()
-    for name, url in found.shown:
-        print(f"  {name:<11} {url}")
+    for service in found.running:
+        print(f"  {service.name:<11} {service.url}")
     for member in members:
         print(f"  {member.name:<11} {member.url or member.role} (pid {member.pid})")
     print(f"\n  Logs        {folder}/*/log")

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,8 @@ import psycopg
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-LOOK_SECONDS = 0.1
 SERVING = ("up", "api")
-"""These answer requests, and print a line when they do."""
+"""These answer requests."""
 
 
 class NotStarted(RuntimeError):
@@ -36,7 +33,7 @@ class Member:
     name: str
     role: str
     folder: Path
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     options: tuple[str, ...] = ()
     process: subprocess.Popen[str] = field(init=False)
     ready: dict[str, Any] = field(default_factory=dict)
@@ -57,26 +54,26 @@ class Member:
     def start(self) -> None:
         """Returns at once: `wait` for it. It is in a session of its own, so that Ctrl-C comes to us alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        serving = ["--port", "0", "--json"] if self.role in SERVING else []
+        port = ["--port", "0"] if self.role in SERVING else []
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flexiroaster", self.role, *serving, *self.options],
+                [sys.executable, "-m", "flexiroaster", self.role, "--json", *port, *self.options],
                 env=self._environment(),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if serving else log,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 start_new_session=True,
             )
 
     def wait(self, database_url: str) -> None:
-        """Until it works. Raises NotStarted."""
-        if self.role in SERVING:
-            self.ready = self._ready_line()
-            self._prove_it_is_ours()
-        else:
-            self._until(lambda: _is_known(database_url, self.pid))
+        """Until it works, and it is proved that this is the one that we have started. Raises NotStarted."""
+        self.ready = self._ready_line()
+        if not self._is_known(database_url):
+            raise self._not_started(f"is not among the workers of {database_url}")
+        if self.url is not None and self._answering() != self.ready["instance"]:
+            raise self._not_started(f"is not who answers at {self.url}")
 
     def ended(self) -> int | None:
         return self.process.poll()
@@ -92,12 +89,12 @@ class Member:
         except subprocess.TimeoutExpired:
             os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FLEXIROASTER_")}
-        return clean | {"FLEXIROASTER_DATA_FOLDER": str(self.folder / "data")} | dict(self.environment)
+        return clean | {"FLEXIROASTER_DATA_FOLDER": str(self.folder / "data")} | self.environment
 
     def _ready_line(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -113,28 +110,14 @@ class Member:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def _prove_it_is_ours(self) -> None:
-        """Another server on the port would answer, too."""
-        health = httpx.get(f"{self.url}/health", timeout=START_SECONDS, trust_env=False).json()
-        if health["instance"] != self.ready["instance"]:
-            raise self._not_started(f"is not who answers at {self.url}")
+    def _answering(self) -> str:
+        return str(httpx.get(f"{self.url}/health", timeout=START_SECONDS, trust_env=False).json()["instance"])
 
-    def _until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + START_SECONDS
-        while not condition():
-            if self.ended() is not None:
-                raise self._not_started(f"ended with {self.ended()}")
-            if time.monotonic() > end:
-                raise self._not_started(f"has not come to the database within {START_SECONDS:.0f} s")
-            time.sleep(LOOK_SECONDS)
+    def _is_known(self, database_url: str) -> bool:
+        query = "SELECT 1 FROM workers WHERE id = %s AND pid = %s AND alive_until > clock_timestamp()"
+        with psycopg.connect(database_url) as connection:
+            return connection.execute(query, (self.ready["instance"], self.pid)).fetchone() is not None
 
     def _not_started(self, why: str) -> NotStarted:
         said = self.log.read_text(errors="replace").strip().splitlines()[-5:]
         return NotStarted("\n".join([f"{self.name} {why}. The end of {self.log}:", *said]))
-
-
-def _is_known(database_url: str, pid: int) -> bool:
-    """Whether a living worker of the database has this pid."""
-    query = "SELECT 1 FROM workers WHERE pid = %s AND alive_until > clock_timestamp()"
-    with psycopg.connect(database_url) as connection:
-        return connection.execute(query, (pid,)).fetchone() is not None

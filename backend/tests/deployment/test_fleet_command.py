@@ -21,6 +21,8 @@ import pytest
 from tests.deployment.files import ROOT
 from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, clean_environment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
@@ -72,9 +74,11 @@ def serving(fleet: dict[str, Any]) -> list[str]:
 
 def test_all_members_are_on_one_database(fleet: dict[str, Any]) -> None:
     with psycopg.connect(fleet["environment"]["FLEXIROASTER_DATABASE_URL"]) as connection:
-        known = {row[0] for row in connection.execute("SELECT pid FROM workers WHERE alive_until > now()")}
-    assert {member["pid"] for member in fleet["members"]} <= known
-    assert len(set(serving(fleet))) >= 2
+        known = dict(connection.execute("SELECT pid, kind FROM workers WHERE alive_until > now()").fetchall())
+    assert {member["pid"]: member["role"] for member in fleet["members"]} == known
+    assert sorted(known.values()) == ["api", "api", "scheduler", "worker", "worker"]
+    assert {"FLEXIROASTER_BROKER_URL", "FLEXIROASTER_REDIS_URL"} <= fleet["environment"].keys()
+    assert len(set(serving(fleet))) == 2
     assert fleet["sign_in"] is None, "there is an administrator"
 
 
