@@ -31,9 +31,11 @@ from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.examples import load_examples
 from flexiroaster.housekeeping import make_collector
+from flexiroaster.learning import make_learner
 from flexiroaster.log_output import configure_logs
 from flexiroaster.roles import EVERYTHING, Role, allowed_by, make_broker, seat_of
 from flexiroaster.runtime.collector import Collector
+from flexiroaster.runtime.learner import Learner
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.artifacts import Artifacts
@@ -66,6 +68,7 @@ class Server:
     engine: Engine
     services: Services
     collector: Collector
+    learner: Learner | None = None
     stopped: bool = False
 
     def start(self) -> None:
@@ -78,6 +81,8 @@ class Server:
             log.info("code_stages.on", kept_apart=kept_apart, folders=[str(path) for path in self.settings.code_dirs])
         recovered = self.engine.embedded.start()
         self.collector.start()
+        if self.learner is not None:
+            self.learner.start()
         log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
 
     def take_no_more_work(self) -> None:
@@ -91,6 +96,8 @@ class Server:
         self.take_no_more_work()
         self.services.drain.wait()
         self.collector.stop()
+        if self.learner is not None:
+            self.learner.stop()
         self.engine.embedded.stop()
         self.engine.close()
         self.folder.close()
@@ -176,7 +183,8 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
         ),
     )
     collector = make_collector(settings, engine.database, engine.artifacts)
-    return Server(settings, folder, engine, services, collector)
+    learner = make_learner(settings, engine.bus, services.ai, secret)
+    return Server(settings, folder, engine, services, collector, learner)
 
 
 def _accounts(settings: Settings, secret: str, engine: Engine, link: RedisLink | None) -> Accounts:

@@ -120,8 +120,10 @@ def running(connection: sa.Connection, limit: int) -> list[str]:
     return list(connection.scalars(query))
 
 
-def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> list[AttemptSeen]:
-    """All attempts that have begun, of the stages of these executions."""
+def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[AttemptSeen], set[tuple[str, str]]]:
+    """All attempts that have begun, of the stages of these executions; and which stages of which execution are over,
+    those that were skipped too.
+    """
     runs = stage_runs.c
     newest_query = (
         sa.select(
@@ -146,9 +148,12 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> list[AttemptSe
         .order_by(runs.execution_id, runs.position)
     )
     found: list[AttemptSeen] = []
+    over: set[tuple[str, str]] = set()
     names: dict[tuple[str, int], tuple[str, str]] = {}
     for row in connection.execute(newest_query):
         names[row.execution_id, row.position] = (row.stage, row.type)
+        if row.ended_at is not None:
+            over.add((row.execution_id, row.stage))
         if row.started_at is not None:
             found.append(
                 AttemptSeen(
@@ -169,7 +174,7 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> list[AttemptSe
                     taken_over=row.reused_from is not None or row.cached_from is not None,
                 )
             )
-    return found + _earlier(connection, ids, names)
+    return found + _earlier(connection, ids, names), over
 
 
 def _earlier(

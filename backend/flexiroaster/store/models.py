@@ -63,6 +63,16 @@ def promote(connection: sa.Connection, row: ModelRow) -> None:
         connection.execute(ai_models.update().where(ai_models.c.id == row.id).values(status="champion"))
 
 
+def forget_older(connection: sa.Connection, kind: str, keep: int) -> list[str]:
+    """All but the newest `keep` of a kind and its champion. Answers the files that are still known, of all kinds."""
+    own = ai_models.c
+    newest = sa.select(own.id).where(own.kind == kind).order_by(own.trained_at.desc()).limit(keep)
+    kept = list(connection.scalars(newest))
+    old = (own.kind == kind) & own.id.not_in(kept) & (own.status != "champion")
+    connection.execute(ai_models.delete().where(old))
+    return list(connection.scalars(sa.select(own.file)))
+
+
 def work(connection: sa.Connection) -> dict[str, WorkRow]:
     """By the name of the work."""
     query = sa.select(ai_state.c.name, ai_state.c.value, ai_state.c.at)

@@ -83,9 +83,15 @@ class Roles:
 
 
 @contextmanager
-def server_app(folder: Path, *, running: bool = True, **settings: Any) -> Iterator[ServerApp]:
-    """`running=False` leaves the engine off: what is started stays queued."""
+def server_app(folder: Path, *, running: bool = True, learning: bool = False, **settings: Any) -> Iterator[ServerApp]:
+    """`running=False` leaves the engine off: what is started stays queued. With `learning` the learner's processes run,
+    at once.
+    """
     server = make_server(Settings.load(data_folder=folder, examples=False, **settings))
+    if server.learner is not None and learning:
+        server.learner.first_wait = server.learner.first_study = 0.0
+    elif not learning:
+        server.learner = None
     app = make_app(server, URL)
     app.state.accounts = Roles()
     client = TestClient(app, base_url=URL, headers={"authorization": "Bearer admin"})

@@ -77,9 +77,9 @@ class Explanations:
 
         assert row.ended_at is not None
         history = RunHistory(self._database, self._switch)
-        own = history.of_pipeline(row.pipeline_id, until=row.created_at, limit=OWN, refused=True)
+        own = history.of_pipeline(row.pipeline_id, until=row.created_at, limit=OWN, afterwards=True)
         known = {story.seen.id for story in own}
-        around = history.between(row.ended_at - 2 * AROUND, row.ended_at + AROUND, MOST_AROUND)
+        around = history.between(row.ended_at - 2 * AROUND, row.ended_at + AROUND, MOST_AROUND, afterwards=True)
         stories = own + [story for story in around if story.seen.id not in known]
         # What ended within half an hour of it tells of outages, and was not known any later than that.
         now = min(self._clock(), row.ended_at + AROUND)

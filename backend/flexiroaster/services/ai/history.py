@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from flexiroaster.ai.insights.signatures import ErrorSeen, top_frames
 from flexiroaster.ai.insights.signatures import fingerprint as fingerprint_of
 from flexiroaster.ai.runs import Run, Status
+from flexiroaster.engine.errors import FlexiRoasterError
+from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.state import Phase
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.services.pipelines import needs_of, phased_stages
 from flexiroaster.store import ended_runs as store
@@ -43,6 +48,11 @@ class StageSketch:
     type: str
     needs: tuple[str, ...]
     connector: str
+    main: bool
+    """Whether it runs in every execution, not only after a failure or in the end."""
+    max_attempts: int
+    delay: float
+    """Seconds before the second attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,8 @@ class Story:
     """None before it has started."""
     attempts: list[Run]
     errors: list[ErrorSeen]
+    over: frozenset[str]
+    """The stages that have ended, those that were skipped too."""
 
     @property
     def runs(self) -> list[Run]:
@@ -73,14 +85,18 @@ class Story:
 
 
 class RunHistory:
-    """Reads; keeps only what versions say. Used by one thread at a time."""
+    """Reads; keeps only what versions say. Used by one thread at a time.
+
+    `afterwards` adds what is known only once a run is over: how many rows were refused, and of a stage that needs no
+    other, what it handed on as the size of its work. It helps to explain what was; predictions must not see it.
+    """
 
     def __init__(self, database: Database, switch: Switch) -> None:
         self._database = database
         self._switch = switch
         self._versions: dict[tuple[str, int], VersionSketch] = {}
 
-    def newest(self, limit: int) -> list[Story]:
+    def newest(self, limit: int, *, afterwards: bool = False) -> list[Story]:
         """The newest executions of all pipelines that the AI layer looks at, the oldest of them first."""
         found: list[Story] = []
         before: tuple[datetime, str] | None = None
@@ -90,7 +106,7 @@ class RunHistory:
             if not seen:
                 break
             before = seen[-1].created_at, seen[-1].id
-            found += self._stories(seen)
+            found += self._stories(seen, afterwards=afterwards)
         return sorted(found, key=lambda story: (story.seen.created_at, story.seen.id))
 
     def named(self, ids: Iterable[str]) -> list[Story]:
@@ -103,37 +119,53 @@ class RunHistory:
             found += self._stories(seen)
         return found
 
+    def connector(self, pipeline_id: str, version: int) -> str:
+        """Of the executions of a version as a whole."""
+        self._learn_versions({(pipeline_id, version)})
+        return self._versions[pipeline_id, version].connector
+
     def running(self, limit: int = READ_AT_ONCE) -> list[str]:
         with self._database.read() as connection:
             return store.running(connection, limit)
 
-    def of_pipeline(self, pipeline_id: str, *, until: datetime, limit: int, refused: bool = False) -> list[Story]:
-        """Its newest executions that were created by then. `refused` adds how many rows validations refused."""
+    def of_pipeline(self, pipeline_id: str, *, until: datetime, limit: int, afterwards: bool = False) -> list[Story]:
+        """Its newest executions that were created by then."""
         with self._database.read() as connection:
             seen = store.newest(connection, limit=limit, pipeline_id=pipeline_id, created_until=until)
-        return self._stories(seen, refused=refused)
+        return self._stories(seen, afterwards=afterwards)
 
-    def between(self, since: datetime, until: datetime, limit: int) -> list[Story]:
+    def between(self, since: datetime, until: datetime, limit: int, *, afterwards: bool = False) -> list[Story]:
         """Executions of all pipelines that were created then, the newest `limit`."""
         with self._database.read() as connection:
             seen = store.newest(connection, limit=limit, created_from=since, created_until=until)
-        return self._stories(seen)
+        return self._stories(seen, afterwards=afterwards)
 
     # Details
 
-    def _stories(self, seen: Sequence[ExecutionSeen], *, refused: bool = False) -> list[Story]:
+    def _stories(self, seen: Sequence[ExecutionSeen], *, afterwards: bool = False) -> list[Story]:
         wanted = [one for one in seen if self._switch.looks_at(one.labels)]
         if not wanted:
             return []
         ids = [one.id for one in wanted]
         by_execution: dict[str, list[AttemptSeen]] = {}
         with self._database.read() as connection:
-            for attempt in store.attempts_of(connection, ids):
+            attempts, over = store.attempts_of(connection, ids)
+            for attempt in attempts:
                 by_execution.setdefault(attempt.execution_id, []).append(attempt)
-            counts = store.refused_rows(connection, ids, REFUSED) if refused else {}
+            counts = store.refused_rows(connection, ids, REFUSED) if afterwards else {}
+        ended: dict[str, set[str]] = {}
+        for id, stage in over:
+            ended.setdefault(id, set()).add(stage)
         self._learn_versions({(one.pipeline_id, one.version) for one in wanted})
         return [
-            _story(one, self._versions[one.pipeline_id, one.version], by_execution.get(one.id, []), counts, refused)
+            _story(
+                one,
+                self._versions[one.pipeline_id, one.version],
+                by_execution.get(one.id, []),
+                frozenset(ended.get(one.id, ())),
+                counts,
+                afterwards,
+            )
             for one in wanted
         ]
 
@@ -152,9 +184,19 @@ class RunHistory:
 
 def sketch(document: Mapping[str, Any]) -> VersionSketch:
     stages = {
-        stage["id"]: StageSketch(str(stage.get("type", "")), tuple(needs_of(stage)), connector_of(stage))
-        for _, stage in phased_stages(document)
+        stage["id"]: StageSketch(
+            str(stage.get("type", "")), tuple(needs_of(stage)), connector_of(stage), phase is Phase.MAIN, 1, 0.0
+        )
+        for phase, stage in phased_stages(document)
     }
+    try:
+        pipeline = Pipeline.from_document(document)
+    except (ValidationError, FlexiRoasterError):  # of another release: what was read of it is enough
+        return VersionSketch(stages, document)
+    for _, stage in pipeline.in_phases():
+        retry = pipeline.retry_for(stage)
+        seconds = retry.delay.total_seconds()
+        stages[stage.id] = replace(stages[stage.id], max_attempts=retry.max_attempts, delay=seconds)
     return VersionSketch(stages, document)
 
 
@@ -181,8 +223,9 @@ def _story(
     seen: ExecutionSeen,
     version: VersionSketch,
     attempts: Sequence[AttemptSeen],
+    over: frozenset[str],
     refused: Mapping[tuple[str, str], int],
-    with_refused: bool,
+    afterwards: bool,
 ) -> Story:
     numbers, texts = inputs_of(seen.inputs)
     rows = {one.stage: one.rows for one in attempts if one.last and one.rows is not None}
@@ -192,11 +235,11 @@ def _story(
     for one in sorted(attempts, key=lambda one: (one.started_at or seen.created_at, one.stage, one.attempt)):
         if one.waited or one.taken_over or one.started_at is None:
             continue
-        stage = version.stages.get(one.stage) or StageSketch(one.type, (), "")
+        stage = version.stages.get(one.stage) or StageSketch(one.type, (), "", True, 1, 0.0)
         status = STATUS.get(one.status, "") if one.ended_at is not None else ""
         failed = status in ("failed", "timed_out")
         attributes: dict[str, float] = dict(numbers)
-        if with_refused:
+        if afterwards:
             count = _refused_by(one, refused)
             attributes |= {} if count is None else {REFUSED: float(count)}
         runs.append(
@@ -215,8 +258,8 @@ def _story(
                 attempt=max(one.attempt, 1),
                 error_class=error_class(one.error, status) if failed else "",
                 fingerprint=_fingerprint(one) if failed else "",
-                input_rows=_sum(rows, stage.needs),
-                input_bytes=_sum(sizes, stage.needs),
+                input_rows=_work(rows, one.stage, stage.needs, afterwards),
+                input_bytes=_work(sizes, one.stage, stage.needs, afterwards),
                 output_rows=one.rows,
                 worker=one.worker or "",
                 needs=stage.needs,
@@ -226,7 +269,7 @@ def _story(
         )
         if failed and one.ended_at is not None:
             errors.append(_error(seen, one, stage.connector, status))
-    return Story(seen, version, whole(seen, version, numbers, texts), runs, errors)
+    return Story(seen, version, whole(seen, version, numbers, texts), runs, errors, over)
 
 
 def whole(
@@ -306,8 +349,9 @@ def _refused_by(one: AttemptSeen, refused: Mapping[tuple[str, str], int]) -> int
     return told if isinstance(told, int) else refused.get((one.execution_id, one.stage))
 
 
-def _sum(known: Mapping[str, int | None], needs: Iterable[str]) -> float | None:
-    found = [value for need in needs if (value := known.get(need)) is not None]
+def _work(known: Mapping[str, int | None], stage: str, needs: Sequence[str], afterwards: bool) -> float | None:
+    sources = needs if needs or not afterwards else (stage,)
+    found = [value for source in sources if (value := known.get(source)) is not None]
     return float(sum(found)) if found else None
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from flexiroaster.bus.port import Bus
 from flexiroaster.engine.errors import NotFound
+from flexiroaster.engine.events import NO_EXECUTION, Event, EventType
 from flexiroaster.services.ai.switch import Switch, missing_packages
 from flexiroaster.store import models as store
-from flexiroaster.store.database import Database
+from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.models import ModelRow
 
 LOOK, TRAINING = "look", "training"
 """The names under which the learner notes what it did."""
+KEPT = 5
+"""Models of each kind that can be looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +35,17 @@ class Standing:
 
 
 class Models:
-    def __init__(self, database: Database, switch: Switch) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        switch: Switch,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._database = database
+        self._bus = bus
         self._switch = switch
+        self._clock = clock
 
     def all(self) -> list[ModelRow]:
         """The newest first."""
@@ -58,6 +72,34 @@ class Models:
             training=training.value if training else {},
             note=self._note(missing, training.value if training else {}),
         )
+
+    # What the learner did
+
+    def looked(self, **counts: Any) -> None:
+        """The history was looked through."""
+        now = self._clock()
+        self._database.write(lambda tx: store.note_work(tx.sa, LOOK, counts, now))
+
+    def trained(self, new: Sequence[ModelRow], *, runs: int, failures: int, note: str | None) -> list[str]:
+        """These models answer from now on; with none, `note` says why. Answers the files that are still needed."""
+        now = self._clock()
+        value = {"runs": runs, "failures": failures, "note": note, "models": [row.id for row in new]}
+
+        def operation(tx: Transaction) -> list[str]:
+            store.note_work(tx.sa, TRAINING, value, now)
+            files: list[str] = []
+            for row in new:
+                store.promote(tx.sa, row)
+                files = store.forget_older(tx.sa, row.kind, KEPT)
+            if new:
+                told = [
+                    Event(EventType.MODEL_TRAINED, NO_EXECUTION, "", 0, now, payload={"id": row.id, "kind": row.kind})
+                    for row in new
+                ]
+                tx.after_commit(partial(self._bus.publish, told))
+            return files
+
+        return self._database.write(operation)
 
     def _note(self, missing: list[str], training: dict[str, Any]) -> str | None:
         if not self._switch.on:

@@ -95,15 +95,20 @@ class Predictions:
 
         self._database.write(operation)
 
-    def keep_outlook(self, execution_id: str, pipeline_id: str, outlook: dict[str, Any] | None) -> None:
-        """What is left of a running execution; None once it has ended."""
+    def keep_outlooks(self, outlooks: Mapping[str, tuple[str, dict[str, Any] | None]]) -> None:
+        """By execution its pipeline and what is left of it; None once it has ended."""
         now = self._clock()
+        told = [
+            _told(id, pipeline_id, now, probability=outlook["probability"], outlook=outlook)
+            for id, (pipeline_id, outlook) in outlooks.items()
+            if outlook is not None
+        ]
 
         def operation(tx: Transaction) -> None:
-            store.set_outlook(tx.sa, execution_id, outlook, now)
-            if outlook is not None:
-                told = _told(execution_id, pipeline_id, now, probability=outlook["probability"], outlook=outlook)
-                tx.after_commit(partial(self._bus.publish, [told]))
+            for id, (_, outlook) in outlooks.items():
+                store.set_outlook(tx.sa, id, outlook, now)
+            if told:
+                tx.after_commit(partial(self._bus.publish, told))
 
         self._database.write(operation)
 

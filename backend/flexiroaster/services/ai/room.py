@@ -42,6 +42,6 @@ def make_ai(
         predictions=Predictions(database, bus, switch, clock),
         insights=Insights(database, bus, clock),
         suggestions=Suggestions(database, pipelines, bus, clock),
-        models=Models(database, switch),
+        models=Models(database, bus, switch, clock),
         explanations=Explanations(database, switch, clock),
     )

@@ -1,0 +1,343 @@
+"""Lets processes of their own follow and study the executions of this server, and writes down what they say.
+
+Nothing of it runs, or is loaded, before the first execution. It hears of executions after their commit, and reads them
+itself: no execution waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from flexiroaster.bus.port import Bus, Unsubscribe
+from flexiroaster.engine.events import EXECUTION_ENDS, Event, EventType
+from flexiroaster.services.ai import messages
+from flexiroaster.services.ai.room import AiServices
+from flexiroaster.store.database import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+HEARD = EXECUTION_ENDS | {EventType.EXECUTION_STARTED, EventType.STAGE_COMPLETED, EventType.STAGE_FAILED}
+OUTCOMES = frozenset({EventType.STAGE_COMPLETED, EventType.STAGE_FAILED})
+FIRST_WAIT = 5.0
+"""Seconds after the first execution: a burst that begins with it goes first."""
+GATHERING = 0.3
+"""Seconds in which what happens is heeded together."""
+MOST_AT_ONCE = 300
+MOST_PENDING = 5_000
+"""Executions; beyond that the oldest are not followed, only studied."""
+IDLE_SECONDS = 900.0
+"""Without anything to heed, the process that follows ends; it is quick to begin again."""
+PATIENCE_SECONDS = 300.0
+STANDBY_SECONDS = 60.0
+CRASHED_SECONDS = 60.0
+"""Before a process that died is started again."""
+FIRST_STUDY = 60.0
+"""Seconds after the first execution."""
+STUDY_EVERY = 300.0
+STUDY_PATIENCE_SECONDS = 3_600.0
+TRAIN_EVERY = timedelta(days=1)
+TRAIN_OUTCOMES = 2_000
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the history is, and where models are kept, signed with the key."""
+
+    database_url: str
+    models: Path
+    key: bytes
+
+    def message(self, *, train: bool = False) -> dict[str, Any]:
+        return {
+            "database_url": self.database_url,
+            "models": str(self.models),
+            "key": self.key.hex(),
+            "train": train,
+        }
+
+
+class Broken(Exception):
+    """A process ended, or did not answer in time."""
+
+
+class Standby(Exception):
+    """Another server does it."""
+
+
+class Learner:
+    """`start` listens; `stop` may be called twice, also without it."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        ai: AiServices,
+        place: Place,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.first_wait = FIRST_WAIT
+        self.first_study = FIRST_STUDY
+        self._bus = bus
+        self._ai = ai
+        self._place = place
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pending: dict[str, None] = {}
+        self._outcomes = 0
+        self._ended_since_study = False
+        self._reload = False
+        self._something = threading.Event()
+        self._ended = threading.Event()
+        self._stopped = threading.Event()
+        self._unsubscribe: Unsubscribe | None = None
+        self._threads: list[threading.Thread] = []
+        self._children: set[subprocess.Popen[bytes]] = set()
+
+    def start(self) -> None:
+        self._unsubscribe = self._bus.subscribe(self._hear)
+
+    def stop(self) -> None:
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+        self._stopped.set()
+        self._something.set()
+        self._ended.set()
+        with self._lock:
+            children = list(self._children)
+        for child in children:
+            child.kill()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of those that run now."""
+        with self._lock:
+            return [child.pid for child in self._children]
+
+    # --- Listening --------------------------------------------------------------------------------------------------
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        """In a publisher's thread."""
+        found = [event for event in events if event.type in HEARD and not event.index]
+        if not found:
+            return
+        with self._lock:
+            for event in found:
+                self._pending[event.execution_id] = None
+                self._outcomes += event.type in OUTCOMES
+                self._ended_since_study |= event.type in EXECUTION_ENDS
+            while len(self._pending) > MOST_PENDING:
+                del self._pending[next(iter(self._pending))]
+            if not self._threads and not self._stopped.is_set():
+                self._begin()
+        self._something.set()
+
+    def _begin(self) -> None:
+        for name, loop in (("learner", self._follow_loop), ("study", self._study_loop)):
+            thread = threading.Thread(target=loop, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    # --- Following --------------------------------------------------------------------------------------------------
+
+    def _follow_loop(self) -> None:
+        self._stopped.wait(self.first_wait)
+        while not self._stopped.is_set():
+            if not self._something.wait(timeout=None):
+                continue
+            try:
+                self._follow()
+            except Standby:
+                self._stopped.wait(STANDBY_SECONDS)
+            except (Broken, OSError, ValueError, KeyError, TypeError) as error:
+                if not self._stopped.is_set():
+                    log.warning("learner.broken", error=str(error) or type(error).__name__)
+                self._stopped.wait(CRASHED_SECONDS)
+
+    def _follow(self) -> None:
+        """Until nothing has happened for a while."""
+        child = self._spawn("follow", self._place.message())
+        try:
+            answers = Answers(child, self._stopped)
+            self._keep(answers.next(PATIENCE_SECONDS))
+            while self._something.wait(IDLE_SECONDS) and not self._stopped.is_set():
+                began = time.monotonic()
+                if (message := self._next_message()) is not None:
+                    _send(child, message)
+                    self._keep(answers.next(PATIENCE_SECONDS))
+                # At most half of the time: the machine belongs to the stages.
+                self._stopped.wait(max(GATHERING, time.monotonic() - began))
+        finally:
+            self._end(child)
+
+    def _next_message(self) -> dict[str, Any] | None:
+        with self._lock:
+            if self._reload:
+                self._reload = False
+                return {"reload": True}
+            ids = list(self._pending)[:MOST_AT_ONCE]
+            for id in ids:
+                del self._pending[id]
+            if not self._pending:
+                self._something.clear()
+        return {"ids": ids} if ids else None
+
+    def _keep(self, message: dict[str, Any]) -> None:
+        if message.get("standby"):
+            raise Standby
+        if not message:
+            return
+        try:
+            messages.keep_said(message, self._ai)
+        except StoreUnavailable as error:
+            log.warning("learner.not_kept", error=str(error))
+
+    # --- Studying ---------------------------------------------------------------------------------------------------
+
+    def _study_loop(self) -> None:
+        self._stopped.wait(self.first_study)
+        while not self._stopped.is_set():
+            with self._lock:
+                due, self._ended_since_study = self._ended_since_study, False
+            if due:
+                try:
+                    self.study()
+                except Standby:
+                    pass
+                except (Broken, OSError, ValueError, KeyError, TypeError) as error:
+                    if not self._stopped.is_set():
+                        log.warning("study.broken", error=str(error) or type(error).__name__)
+            self._stopped.wait(STUDY_EVERY)
+
+    def study(self) -> None:
+        """Look through the history once, and train where it is time. Raises Broken and Standby."""
+        train = self._training_is_due()
+        child = self._spawn("study", self._place.message(train=train))
+        try:
+            answers = Answers(child, self._stopped)
+            message = answers.next(STUDY_PATIENCE_SECONDS)
+            if message.get("standby"):
+                raise Standby
+            counts = messages.keep_findings(message, self._ai, self._clock())
+            log.info("study.looked", **counts)
+            if train:
+                self._keep_training(answers.next(STUDY_PATIENCE_SECONDS))
+        finally:
+            self._end(child)
+
+    def _training_is_due(self) -> bool:
+        standing = self._ai.models.standing()
+        if standing.missing and standing.trained_at is not None:
+            return False
+        now = self._clock()
+        return (
+            standing.trained_at is None
+            or now - standing.trained_at >= TRAIN_EVERY
+            or self._outcomes >= TRAIN_OUTCOMES
+            or (not standing.training.get("models") and self._outcomes > 0)
+        )
+
+    def _keep_training(self, message: dict[str, Any]) -> None:
+        files = messages.keep_training(message, self._ai)
+        self._outcomes = 0
+        log.info("study.trained", models=len(message["models"]), runs=message["runs"], note=message["note"])
+        if message["models"]:
+            _remove_others(self._place.models, files)
+            with self._lock:
+                self._reload = True
+            self._something.set()
+
+    # --- Processes --------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: str, first: dict[str, Any]) -> subprocess.Popen[bytes]:
+        self._place.models.mkdir(parents=True, exist_ok=True, mode=0o700)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEXIROASTER_")}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "flexiroaster.runtime.learner_process", work],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment | dict.fromkeys(ONE_THREAD, "1"),
+        )
+        with self._lock:
+            self._children.add(child)
+        if self._stopped.is_set():
+            child.kill()
+        _send(child, first)
+        return child
+
+    def _end(self, child: subprocess.Popen[bytes]) -> None:
+        with suppress(OSError):
+            assert child.stdin is not None
+            child.stdin.close()
+        try:
+            child.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+        with self._lock:
+            self._children.discard(child)
+
+
+class Answers:
+    """The lines that a process says, with a limit for the time between them."""
+
+    def __init__(self, child: subprocess.Popen[bytes], stopped: threading.Event) -> None:
+        assert child.stdout is not None
+        self._out = child.stdout
+        self._stopped = stopped
+        self._buffer = b""
+        os.set_blocking(self._out.fileno(), False)
+
+    def next(self, patience_seconds: float) -> dict[str, Any]:
+        """Raises Broken."""
+        until = time.monotonic() + patience_seconds
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            while b"\n" not in self._buffer:
+                if self._stopped.is_set():
+                    raise Broken("The server stops.")
+                if time.monotonic() > until:
+                    raise Broken(f"It did not answer within {patience_seconds:.0f} seconds.")
+                if selector.select(timeout=1.0):
+                    self._read()
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return messages.parsed(line)
+
+    def _read(self) -> None:
+        some = os.read(self._out.fileno(), 1 << 16)
+        if not some:
+            raise Broken("The process has ended.")
+        self._buffer += some
+
+
+def _send(child: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+    assert child.stdin is not None
+    try:
+        child.stdin.write(messages.line(message))
+        child.stdin.flush()
+    except BrokenPipeError as error:
+        raise Broken("The process has ended.") from error
+
+
+def _remove_others(folder: Path, needed: Sequence[str]) -> None:
+    for path in folder.glob("*.model"):
+        if path.name not in needed:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,129 @@
+"""The learner's processes, as a server starts them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from flexiroaster.ai.prediction.predictor import Predictor
+from flexiroaster.engine.events import Event, EventType
+from flexiroaster.services.ai.history import RunHistory, all_runs
+from tests.api.server_app import ServerApp, server_app
+
+PATIENCE_SECONDS = 60
+
+
+@pytest.fixture
+def learning(tmp_path: Path, sqlite_url: str) -> Iterator[ServerApp]:
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as running:
+        yield running
+
+
+def heard(server: ServerApp, wanted: Callable[[Event], bool]) -> Callable[[], Event]:
+    """Listen from now on; what is answered waits for the first event that is wanted."""
+    found: list[Event] = []
+    woken = threading.Event()
+
+    def listen(events: Sequence[Event]) -> None:
+        for event in events:
+            if wanted(event):
+                found.append(event)
+                woken.set()
+
+    server.server.engine.bus.subscribe(listen)
+
+    def wait() -> Event:
+        assert woken.wait(PATIENCE_SECONDS), "it was not told"
+        return found[0]
+
+    return wait
+
+
+def processes(server: ServerApp) -> list[int]:
+    assert server.server.learner is not None
+    return server.server.learner.processes
+
+
+def test_executions_are_predicted_after_their_start(learning: ServerApp) -> None:
+    assert processes(learning) == [], "nothing runs before the first execution"
+    learning.make("a")
+    told = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED)
+    id = learning.run("a")
+    event = told()
+    assert event.execution_id == id
+    shown = learning.client.get(f"/api/executions/{id}").json()["prediction"]
+    assert shown["note"] == "Not enough data yet (0 of 20 executions)."
+    assert shown["failure_probability"] == event.payload["failure_probability"]
+    assert shown["as_of"] == learning.client.get(f"/api/executions/{id}").json()["started_at"]
+
+
+def test_what_answers_is_what_the_library_says(learning: ServerApp) -> None:
+    learning.make("a")
+    told = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED)
+    learning.run("a")
+    told()
+    second = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED)
+    id = learning.run("a")
+    second()
+    server = learning.server
+    stories = RunHistory(server.engine.database, server.services.ai.switch).newest(10)
+    whole = next(story.whole for story in stories if story.seen.id == id)
+    assert whole is not None
+    earlier = [run for run in all_runs(stories) if run.execution != id]
+    alone = Predictor(refit_every=None).replay(earlier).predict(whole)
+    shown = learning.client.get(f"/api/executions/{id}").json()["prediction"]
+    assert shown["failure_probability"] == pytest.approx(alone.probability)
+    assert shown["p90_seconds"] == pytest.approx(alone.duration.p90)
+
+
+def test_a_study_is_written_down_and_ends(learning: ServerApp) -> None:
+    learning.make("a")
+    learning.run("a")
+    learner = learning.server.learner
+    assert learner is not None
+    learner.study()
+    standing = learning.client.get("/api/ai").json()
+    assert standing["looked_at"] is not None
+    assert standing["trained_at"] is not None
+    assert "1 of 500 stage runs and 0 of 50 failures" in standing["note"]
+
+
+def test_the_processes_end_with_the_server(tmp_path: Path, sqlite_url: str) -> None:
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as server:
+        server.make("a")
+        told = heard(server, lambda event: event.type == EventType.PREDICTION_UPDATED)
+        server.run("a")
+        told()
+        pids = processes(server)
+        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in pids} == {19}
+    assert processes(server) == []
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_a_process_that_dies_is_no_trouble(learning: ServerApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flexiroaster.runtime.learner.CRASHED_SECONDS", 0.0)
+    learning.make("a")
+    told = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED)
+    learning.run("a")
+    told()
+    for pid in processes(learning):
+        os.kill(pid, signal.SIGKILL)
+    ids: list[str] = []
+    again = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED and event.execution_id in ids)
+    ids.append(learning.run("a"))
+    ids.append(learning.run("a"))
+    again()
+
+
+def test_nothing_is_learned_where_it_is_switched_off(tmp_path: Path, sqlite_url: str) -> None:
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True, ai=False) as server:
+        server.make("a")
+        server.run("a")
+        assert server.server.learner is None
