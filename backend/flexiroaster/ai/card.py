@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flexiroaster.ai.prediction.features import BY_NAME
+from flexiroaster.ai.prediction.pace import LABELS
 from flexiroaster.ai.prediction.scores import Bin, pinball, reliability, scores
 from flexiroaster.ai.runs import DAY, library
 
@@ -170,7 +171,7 @@ class Reference:
             now = self._shares(place, [row[place] for row in rows])
             index = sum((a - b) * math.log(a / b) for a, b in zip(_soft(now), _soft(before), strict=True))
             if index >= NOTED_DRIFT and name not in GROWING:
-                label = BY_NAME[name].label if name in BY_NAME else name.replace("_", " ")
+                label = BY_NAME[name].label if name in BY_NAME else LABELS.get(name, name)
                 found.append({"feature": name, "label": label, "index": index})
         return sorted(found, key=lambda one: -float(one["index"]))[:MOST_DRIFTS]
 

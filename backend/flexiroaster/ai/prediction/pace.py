@@ -118,22 +118,23 @@ class Late:
     stages: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
-NAMES = (
-    "seconds_runs",
-    "seconds_median",
-    "seconds_recent",
-    "seconds_line",
-    "seconds_last",
-    "seconds_deviation",
-    "seconds_kind",
-    "seconds_kind_line",
-    "seconds_slope",
-    "seconds_size",
-    "seconds_size_apart",
-    "seconds_execution_late",
-    "seconds_siblings_late",
-    "seconds_pipeline_late",
-)
+LABELS = {
+    "seconds_runs": "earlier durations of the stage",
+    "seconds_median": "median duration of the stage",
+    "seconds_recent": "duration of the stage's latest runs",
+    "seconds_line": "duration that fits the size of the input",
+    "seconds_last": "duration of the stage's last run",
+    "seconds_deviation": "spread of the stage's durations",
+    "seconds_kind": "median duration of stages of this type",
+    "seconds_kind_line": "duration of this type that fits the size of the input",
+    "seconds_slope": "how durations of the stage grow with the input",
+    "seconds_size": "size of the input",
+    "seconds_size_apart": "size of the input, against usual",
+    "seconds_execution_late": "how late this execution is",
+    "seconds_siblings_late": "how late other runs of the stage in this execution were",
+    "seconds_pipeline_late": "how late the pipeline was lately",
+}
+NAMES = tuple(LABELS)
 LINE = NAMES.index("seconds_line")
 RUNS = NAMES.index("seconds_runs")
 MEDIAN = NAMES.index("seconds_median")
