@@ -24,6 +24,7 @@ from tests.history import History
 from tests.postgres import Postgres
 
 if TYPE_CHECKING:
+    from tests.rabbitmq import RabbitServer
     from tests.redis_server import RedisServer
     from tests.s3 import S3Server
 
@@ -65,6 +66,16 @@ def redis_server() -> Iterator[RedisServer]:
     from tests.redis_server import RedisServer
 
     server = RedisServer.begin()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit_server() -> Iterator[RabbitServer]:
+    """The session's RabbitMQ; who breaks one starts its own."""
+    from tests.rabbitmq import RabbitServer
+
+    server = RabbitServer.begin()
     yield server
     server.stop()
 

@@ -21,7 +21,7 @@ HIGHEST_PORT = 65_000
 
 @dataclass
 class RabbitServer:
-    """Start with `RabbitServer.begin()`. `options` are lines of its configuration."""
+    """Start with `RabbitServer.begin()`. `options` are parameters of its application, as `name value`."""
 
     folder: Path
     options: tuple[str, ...] = ()
@@ -81,6 +81,7 @@ class RabbitServer:
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_SERVER_ERL_ARGS": "+S 1:1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(f"-rabbit {option}" for option in self.options),
         }
 
     def _starts(self) -> bool:
@@ -92,13 +93,13 @@ class RabbitServer:
             f"listeners.tcp.1 = 127.0.0.1:{self.port}",
             "loopback_users = none",
             "distribution.listener.interface = 127.0.0.1",
-            *self.options,
         ]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         with (self.folder / "out").open("wb") as out:
             self.process = subprocess.Popen(
                 [str(BINARIES / "rabbitmq-server")],
                 env=self._environment(),
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -111,6 +112,8 @@ class RabbitServer:
                 return True
             assert time.monotonic() < end, self._log()
             time.sleep(0.05)  # nothing tells when a line was written
+        if "eaddrinuse" not in self._log() and "already in use" not in self._log():
+            raise RuntimeError(f"RabbitMQ does not start: {self._log()[-3000:]}")
         return False
 
     def _log(self) -> str:

@@ -113,6 +113,7 @@ class Fleet:
             "FLEXIROASTER_ADMIN_EMAIL": EMAIL,
             "FLEXIROASTER_ADMIN_PASSWORD": PASSWORD,
             "FLEXIROASTER_LEASE_SECONDS": str(self.lease_seconds),
+            "FLEXIROASTER_GRACE_SECONDS": "1",
             "FLEXIROASTER_CODE_STAGES": "on",
             "FLEXIROASTER_CODE_CONFINED": "off",
             **broker,

@@ -19,6 +19,7 @@ from flexiroaster.composition import make_bus
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
 from flexiroaster.runtime.attempt import Attempt
+from flexiroaster.runtime.broker import Broker
 from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.embedded import Embedded, Limits, Seat
 from flexiroaster.services.executions import Executions
@@ -69,6 +70,9 @@ class TestEngine:
     artifacts: ArtifactStore | None = None
     """Where they are kept if not in `folder`, which has the copies then."""
     code_stages: bool = False
+    kind: str = "server"
+    pools: tuple[str, ...] | None = None
+    broker_url: str | None = None
     seen: list[Event] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -85,9 +89,16 @@ class TestEngine:
             concurrency=self.concurrency,
             code_stages=self.code_stages,
         )
-        seat = Seat("test", lease=self.lease)
         self.embedded = Embedded(
-            self.database, self.bus, self.artifacts, registry, limits, self.conditions, notices=notices, seat=seat
+            self.database,
+            self.bus,
+            self.artifacts,
+            registry,
+            limits,
+            self.conditions,
+            notices=notices,
+            seat=Seat("test", self.kind, self.pools, lease=self.lease),
+            broker=None if self.broker_url is None else Broker(self.broker_url),
         )
 
     @property
