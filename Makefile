@@ -98,6 +98,10 @@ bench: setup $(STAMPS)/development ## Measure against bare limits; writes bench/
 bench-ai: setup $(STAMPS)/development ## Measure the AI layer beside simpler methods (DATA=folder with data sets)
 	$(PYTHON) bench/ai.py $(DATA) $(ARGS)
 
+.PHONY: bench-fleet
+bench-fleet: setup-tests ## Measure a fleet beside Celery alone, on RabbitMQ and Redis
+	$(PYTHON) bench/fleet.py $(ARGS)
+
 # --- Locks and cleaning ----------------------------------------------------------------------------------------------
 
 .PHONY: lock

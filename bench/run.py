@@ -32,14 +32,14 @@ def main(names: list[str]) -> int:
         print(f"{name} …", file=sys.stderr)
         rows += map(with_ratio, load(known[name]).run())
     show(rows)
-    RESULTS.write_text(json.dumps([{key: row[key] for key in KEYS} for row in rows] + ai_results(), indent=2) + "\n")
+    RESULTS.write_text(json.dumps([{key: row[key] for key in KEYS} for row in rows] + others(), indent=2) + "\n")
     return 1 if any(missed(row) for row in rows) else 0
 
 
-def ai_results() -> list[dict[str, Any]]:
-    """What bench/ai.py measured stays in the file."""
+def others() -> list[dict[str, Any]]:
+    """What bench/ai.py and bench/fleet.py measured stays in the file."""
     old: list[dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    return [row for row in old if row["workload"].startswith("ai_")]
+    return [row for row in old if row["workload"].startswith(("ai_", "fleet_"))]
 
 
 def has_run(path: Path) -> bool:
