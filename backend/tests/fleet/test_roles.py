@@ -23,9 +23,7 @@ KEY = "a key that all processes of this test share"
     ids=["api", "worker", "scheduler"],
 )
 def test_sqlite_serves_one_process(tmp_path: Path, make: Callable[[Settings, Role], object], role: Role) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"SQLite serves one: set FLEXIROASTER_DATABASE_URL .* `flexiroaster"
-    ):
+    with pytest.raises(ConfigurationError, match=r"SQLite serves one: set FLEXIROASTER_DATABASE_URL .* `flexiroaster"):
         make(Settings.load(data_folder=tmp_path), role)
 
 
