@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from flexiroaster.auth.errors import NotAssigned
 from flexiroaster.auth.identity import Caller
 from flexiroaster.auth.permissions import Role, may
-from flexiroaster.engine import planner
-from flexiroaster.engine.definition.fields import Fields
+from flexiroaster.engine import definition, planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import Conflict, InvalidInputs, NotFound
 from flexiroaster.engine.events import iso_z
@@ -153,8 +152,8 @@ def _checked(state: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     return values
 
 
-def _form(state: Mapping[str, Any]) -> Fields:
-    return Fields(state.get("form") or {}, owner="The form", one="field", all="values")
+def _form(state: Mapping[str, Any]) -> definition.Fields:
+    return definition.Fields(state.get("form") or {}, owner="The form", one="field", all="values")
 
 
 def _same(stage: str, decision: dict[str, Any], answer: Answer) -> dict[str, Any]:

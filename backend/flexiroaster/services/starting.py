@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 import sqlalchemy as sa
 
-from flexiroaster.engine import planner
-from flexiroaster.engine.definition import check_inputs
+from flexiroaster.engine import definition, planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import InvalidInputs, InvalidRequest, NotFound
 from flexiroaster.engine.expressions import Template
@@ -233,7 +232,7 @@ def new_id(now: datetime) -> str:
 
 def complete(version: Version, given: Mapping[str, Any], logical_date: datetime) -> dict[str, Any]:
     """With the defaults of what is not given. Raises InvalidInputs."""
-    filled, problems = check_inputs(version.pipeline, given)
+    filled, problems = definition.check_inputs(version.pipeline, given)
     if problems:
         raise InvalidInputs(problems)
     visible = {"inputs": filled, "execution": {"logical_date": logical_date}, "vars": {}}

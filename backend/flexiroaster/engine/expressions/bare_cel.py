@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from types import ModuleType
 
-sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
 
-import cel  # noqa: E402
+@cache
+def cel() -> ModuleType:
+    """Loaded with the first expression."""
+    sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
+    import cel
 
-__all__ = ["cel"]
+    return cel

@@ -50,7 +50,8 @@ _OTHER_LANGUAGES = {
 class Expression:
     source: str
     analysis: Analysis
-    program: cel.Program
+    program: Any
+    """A `cel.Program`."""
     path: Reference | None
     """Set when the expression is nothing but a name with members: answered without CEL, of any size, as it is."""
 
@@ -91,7 +92,7 @@ class Expression:
         called = {call.text for call in self.analysis.calls}
         functions = {name: _recording(FUNCTIONS[name], refused) for name in called if name in FUNCTIONS}
         try:
-            value = self.program.execute(cel.Context(variables=variables, functions=functions))
+            value = self.program.execute(cel().Context(variables=variables, functions=functions))
         except Exception as error:
             self._explain_missing(error, scope)
             raise self._error(f"failed: {refused[0] if refused else _cause(error)}") from error
@@ -204,9 +205,9 @@ def _require_functions(source: str, found: Analysis) -> None:
             )
 
 
-def _parse(source: str) -> cel.Program:
+def _parse(source: str) -> Any:
     try:
-        return cel.compile(source)
+        return cel().compile(source)
     except ValueError as refused:
         raise _syntax_error(source, str(refused)) from refused
     except BaseException as panic:
