@@ -50,12 +50,12 @@ def migrations(check: bool) -> bool:
     from alembic.migration import MigrationContext
 
     from flexiroaster.store.database import Database
-    from flexiroaster.store.migrate import upgrade
+    from flexiroaster.store.migrate import migrate
     from flexiroaster.store.tables import metadata
 
     with tempfile.TemporaryDirectory() as folder:
         database = Database.open(f"sqlite:///{folder}/migrated.db")
-        upgrade(database)
+        migrate(database)
         with database.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             differences = compare_metadata(context, metadata)

