@@ -8,26 +8,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-UNUSED = ("aiohttp", "requests", "websocket", "kombu", "redis", "cryptography", "rich", "watchfiles")
+UNUSED = ("aiohttp", "requests", "websocket", "kombu", "redis", "cryptography", "pydantic.v1", "rich", "watchfiles")
 """What our libraries import by the way where it is installed, and a server does not use through them: python-socketio
-its clients' HTTP libraries and its message queues, PyJWT signatures by pairs of keys, structlog the pretty tracebacks,
-uvicorn the reloader. They can do without.
+its clients' HTTP libraries and its message queues, PyJWT signatures by pairs of keys, FastAPI old models, structlog
+pretty tracebacks, uvicorn its reloader. They can do without.
 """
 
 
 @contextmanager
 def lean_imports() -> Iterator[None]:
-    """Wrap the server's first imports. Nothing stays blocked afterwards."""
-    modules: dict[str, Any] = sys.modules
-    blocked = [name for name in UNUSED if name not in modules]
-    modules.update(dict.fromkeys(blocked))
+    """Wrap what a server imports before it serves. Nothing stays blocked afterwards."""
     # Imports make objects that stay: looking for garbage among them, over and over, takes a tenth of the time.
     gc.disable()
     try:
-        yield
+        with left_out(*UNUSED):
+            yield
     finally:
         gc.enable()
         gc.freeze()
+
+
+@contextmanager
+def left_out(*names: str) -> Iterator[None]:
+    """What is imported meanwhile finds these not installed, unless they are loaded already."""
+    modules: dict[str, Any] = sys.modules
+    blocked = [name for name in names if name not in modules]
+    modules.update(dict.fromkeys(blocked))
+    try:
+        yield
+    finally:
         for name in blocked:
             if modules.get(name, name) is None:
                 del modules[name]

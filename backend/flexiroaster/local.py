@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-import structlog
+
+from flexiroaster.plain_structlog import structlog  # isort: split
 
 from flexiroaster.bus.port import Listener
 from flexiroaster.composition import Allowed, Engine, make_engine

@@ -14,6 +14,7 @@ import uvicorn
 from flexiroaster.config import Settings
 from flexiroaster.data_folder import unusable
 from flexiroaster.engine.errors import ConfigurationError
+from flexiroaster.lean_imports import lean_imports
 from flexiroaster.main import Server, make_app, make_server
 from flexiroaster.roles import EVERYTHING, Role
 from flexiroaster.server_file import RunningServer, forget_server
@@ -39,7 +40,8 @@ def serve(settings: Settings, on_ready: Callable[[Server, int], None], role: Rol
     port = int(listening.getsockname()[1])
     server = make_server(settings, role)
     try:
-        app = make_app(server, settings.url(port))
+        with lean_imports():
+            app = make_app(server, settings.url(port))
         config = uvicorn.Config(
             app,
             log_config=None,
