@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import blake2b
 from pathlib import Path
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
@@ -15,30 +12,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.artifacts.port import ArtifactStore
-from flexiroaster.auth.identity import SessionsEnded
-from flexiroaster.auth.keys import signing_keys
-from flexiroaster.auth.passwords import Passwords
-from flexiroaster.auth.shared_throttle import SharedThrottle
-from flexiroaster.auth.throttle import LoginThrottle, Throttle
-from flexiroaster.auth.tokens import Tokens
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.bus.port import Bus
-from flexiroaster.bus.postgres import PostgresBus
-from flexiroaster.bus.redis import RedisLink
 from flexiroaster.engine.errors import ConfigurationError
-from flexiroaster.engine.events import Event
 from flexiroaster.runtime.broker import Broker
 from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.embedded import NO_SEAT, Embedded, Limits, Seat
-from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.history import History
-from flexiroaster.services.narration import as_events
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.stages.registry import StageRegistry, default_registry
-from flexiroaster.store import stream
 from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import upgrade
-from flexiroaster.store.notices import Notices
+
+if TYPE_CHECKING:
+    from flexiroaster.bus.redis import RedisLink
+    from flexiroaster.store.notices import Notices
 
 log = structlog.get_logger(__name__)
 
@@ -126,44 +114,13 @@ def make_engine(
     )
 
 
-def make_bus(database: Database, link: RedisLink | None = None) -> tuple[LocalBus | PostgresBus, Notices | None]:
+def make_bus(database: Database, link: RedisLink | None = None) -> tuple[Bus, Notices | None]:
     """One process has SQLite; on PostgreSQL there may be other servers, which `link` reaches faster."""
     if database.dialect == "sqlite":
         return LocalBus(), None
-    notices = Notices(database.engine, str(uuid4()), link)
+    from flexiroaster.several_servers import make_shared_bus
 
-    def read_events(wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
-        with database.read() as connection:
-            return stream.events(connection, wanted, since)
-
-    def read_lines(wanted: Sequence[tuple[str, datetime, datetime]]) -> list[Event]:
-        with database.read() as connection:
-            return as_events(stream.lines(connection, wanted))
-
-    return PostgresBus(notices, read_events, read_lines), notices
-
-
-def make_link(redis_url: str, database_url: str, secret: str) -> RedisLink:
-    """Common to the servers of a database, which have the same secret; connects when it is started."""
-    key = _shared_key(secret)
-    database = sa.make_url(database_url).database or ""
-    return RedisLink(redis_url, blake2b(database.encode(), key=key, digest_size=8).hexdigest(), key)
-
-
-def share_endings(accounts: Accounts, notices: Notices) -> None:
-    """Who is signed out here is signed out everywhere, at once."""
-
-    def heard(items: list[list[str | None]]) -> None:
-        for user_id, session in items:
-            accounts.note_ended(SessionsEnded(str(user_id), session))
-
-    notices.hear("sessions", heard)
-    accounts.on_ended_here = lambda ended: notices.tell("sessions", [[ended.user_id, ended.session]])
-
-
-def _shared_key(secret: str) -> bytes:
-    """For what servers share in Redis."""
-    return blake2b(secret.encode(), digest_size=32, person=b"flexiroaster-msg").digest()
+    return make_shared_bus(database, link)
 
 
 def open_database(url: str, *, wait_for_disk: bool = False) -> Database:
@@ -208,12 +165,3 @@ def _unusable(url: str, error: Exception, now: str | None) -> str:
         return f"The database {path} cannot be used ({cause}): put back a copy of it, or name another data folder."
     shown = sa.make_url(url).render_as_string(hide_password=True)
     return f"The database {shown} cannot be used ({cause}): start it, or correct FLEXIROASTER_DATABASE_URL."
-
-
-def make_accounts(database: Database, secret: str, link: RedisLink | None = None) -> Accounts:
-    import time
-
-    throttle: Throttle = LoginThrottle(time.monotonic)
-    if link is not None:
-        throttle = SharedThrottle(link, _shared_key(secret), throttle)
-    return Accounts(database, Tokens(signing_keys([secret])), Passwords(), throttle)

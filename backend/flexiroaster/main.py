@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from fastapi import FastAPI
@@ -23,8 +23,7 @@ from flexiroaster.api.description import operation_id
 from flexiroaster.api.routes import TAGS, add_routes, include_routes, install_services
 from flexiroaster.api.security import install_security
 from flexiroaster.artifact_store import make_artifacts
-from flexiroaster.bus.redis import RedisLink
-from flexiroaster.composition import Engine, make_accounts, make_engine, make_link, share_endings
+from flexiroaster.composition import Engine, make_engine
 from flexiroaster.config import Settings
 from flexiroaster.data_folder import DataFolder, unusable
 from flexiroaster.engine.errors import ConfigurationError, NotFound
@@ -33,7 +32,7 @@ from flexiroaster.examples import load_examples
 from flexiroaster.housekeeping import make_collector
 from flexiroaster.learning import make_learner
 from flexiroaster.log_output import configure_logs
-from flexiroaster.roles import EVERYTHING, Role, allowed_by, make_broker, seat_of
+from flexiroaster.roles import EVERYTHING, Role, allowed_by, make_broker, make_link, seat_of
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.runtime.learner import Learner
 from flexiroaster.services.accounts import Accounts
@@ -46,11 +45,15 @@ from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
 from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.services.workers import Workers
+from flexiroaster.sign_in import make_accounts
 from flexiroaster.store.executions import EventRow
 from flexiroaster.web.dashboard import Dashboard, find_dist
 from flexiroaster.web.docs import install_docs
 from flexiroaster.web.routes import install_dashboard
 from flexiroaster.websocket.server import LiveServer, create_socket, mount_socket
+
+if TYPE_CHECKING:
+    from flexiroaster.bus.redis import RedisLink
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +139,7 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
         path.mkdir(parents=True, exist_ok=True)
     settings.artifacts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
-    link = make_link(settings.redis_url, settings.database_url, secret) if settings.redis_url else None
+    link = make_link(settings, secret)
     engine = make_engine(
         settings.database_url,
         settings.artifacts_folder,
@@ -190,6 +193,8 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
 def _accounts(settings: Settings, secret: str, engine: Engine, link: RedisLink | None) -> Accounts:
     accounts = make_accounts(engine.database, secret, link)
     if engine.notices is not None:
+        from flexiroaster.several_servers import share_endings
+
         share_endings(accounts, engine.notices)
     if settings.admin_email is not None and settings.admin_password is not None:
         accounts.ensure_admin(settings.admin_email, settings.admin_password.get_secret_value())

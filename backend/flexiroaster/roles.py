@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from sqlalchemy import make_url
@@ -18,6 +18,9 @@ from flexiroaster.data_folder import DataFolder
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.runtime.broker import Broker
 from flexiroaster.runtime.embedded import Seat
+
+if TYPE_CHECKING:
+    from flexiroaster.bus.redis import RedisLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,15 @@ def allowed_by(settings: Settings, role: Role) -> Allowed:
 
 def make_broker(settings: Settings) -> Broker | None:
     return None if settings.broker_url is None else Broker(settings.broker_url)
+
+
+def make_link(settings: Settings, secret: str) -> RedisLink | None:
+    """What reaches the other servers of the database faster, where there is a Redis."""
+    if settings.redis_url is None:
+        return None
+    from flexiroaster.several_servers import link_of
+
+    return link_of(settings.redis_url, settings.database_url, secret)
 
 
 def seat_of(settings: Settings, folder: DataFolder, secret: str, role: Role) -> Seat:

@@ -14,12 +14,12 @@ import structlog
 
 import flexiroaster
 from flexiroaster.artifact_store import make_artifacts
-from flexiroaster.composition import Engine, make_engine, make_link
+from flexiroaster.composition import Engine, make_engine
 from flexiroaster.config import PREFIX, Settings
 from flexiroaster.data_folder import DataFolder, read_key, unusable
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.housekeeping import make_collector
-from flexiroaster.roles import Role, allowed_by, make_broker, seat_of
+from flexiroaster.roles import Role, allowed_by, make_broker, make_link, seat_of
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.services.drain import Drain
 
@@ -129,7 +129,7 @@ def _hand(settings: Settings, role: Role, folder: DataFolder) -> Hand:
         artifacts=make_artifacts(settings),
         wait_for_disk=settings.wait_for_disk,
         seat=seat_of(settings, folder, secret, role),
-        link=make_link(settings.redis_url, settings.database_url, secret) if settings.redis_url else None,
+        link=make_link(settings, secret),
         broker=make_broker(settings),
     )
     engine.embedded.refuse_differences()

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @contextmanager
 def local_accounts(settings: Settings) -> Iterator[Accounts]:
     """Works beside a running server, and without one; then the tables are made where there are none."""
-    from flexiroaster.composition import make_accounts, open_database
+    from flexiroaster.composition import open_database
     from flexiroaster.log_output import configure_logs
+    from flexiroaster.sign_in import make_accounts
     from flexiroaster.store.database import Database
 
     configure_logs("warning", json=False)

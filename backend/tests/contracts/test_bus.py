@@ -11,8 +11,9 @@ import pytest
 
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.bus.port import Bus
-from flexiroaster.composition import make_bus, make_link
+from flexiroaster.composition import make_bus
 from flexiroaster.engine.events import Event, EventType, of_pipeline
+from flexiroaster.several_servers import link_of
 from flexiroaster.store import progress
 from flexiroaster.store.database import Database
 from flexiroaster.store.progress import LogEntry
@@ -74,7 +75,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     databases = [Database.open(url) for _ in range(1 + ("two" in request.param))]
     prepare(databases[0])
     redis_url = request.getfixturevalue("redis_server").url if "redis" in request.param else None
-    links = [make_link(redis_url, url, "secret") if redis_url else None for _ in databases]
+    links = [link_of(redis_url, url, "secret") if redis_url else None for _ in databases]
     made = [make_bus(database, link) for database, link in zip(databases, links, strict=True)]
     for bus, notices in made:
         assert notices is not None

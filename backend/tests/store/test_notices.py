@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from flexiroaster.composition import make_link
+from flexiroaster.several_servers import link_of
 from flexiroaster.store.database import Database
 from flexiroaster.store.notices import Notices
 from tests.redis_server import RedisServer
@@ -20,7 +20,7 @@ PATIENCE = 60.0
 
 class Server:
     def __init__(self, name: str, database: Database, redis_url: str | None) -> None:
-        self.link = make_link(redis_url, "postgresql://host/db", "secret") if redis_url else None
+        self.link = link_of(redis_url, "postgresql://host/db", "secret") if redis_url else None
         self.notices = Notices(database.engine, name, self.link)
         self.notices.others, self.notices.expected = True, 1
         self.heard: list[Any] = []
