@@ -123,15 +123,15 @@ def insert(database: Database, told: Sequence[Event]) -> None:
 
 def connect(here: Bus, there: Bus) -> None:
     """A listener takes a moment to connect: what was told before, it does not hear."""
-    ears = Ear(here, is_for_hello=True), Ear(there, is_for_hello=True)
-    hello = of_pipeline(EventType.PIPELINE_UPDATED, "hello", NOW)
+    buses = {"here": here, "there": there}
+    ears = {name: Ear(bus, is_for_hello=True) for name, bus in buses.items()}
     end = datetime.now(UTC) + timedelta(seconds=PATIENCE)
-    while not all(len(ear.heard) > 1 for ear in ears):
-        here.publish([hello])
-        there.publish([hello])
+    while any({hello.payload["by"] for hello in ear.heard} != set(buses) for ear in ears.values()):
+        for name, bus in buses.items():  # who says it hears it too
+            bus.publish([of_pipeline(EventType.PIPELINE_UPDATED, "hello", NOW, by=name)])
         assert datetime.now(UTC) < end
         threading.Event().wait(0.02)
-    for ear in ears:
+    for ear in ears.values():
         ear.leave()
 
 
