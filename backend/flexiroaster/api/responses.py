@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from flexiroaster.api.schemas import ErrorResponse
@@ -57,6 +58,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: described(status) for status in sorted({*statuses, *EVERYWHERE})}
 
 
+@cache
 def described(status: int) -> dict[str, Any]:
     description, code, detail = _EXAMPLES[status]
     example = {"detail": detail, "code": code, "request_id": "5f0c2a9e", "problems": []}

@@ -1,6 +1,9 @@
 """The tables. Alembic's migrations are checked against this file.
 
 Times are aware UTC: TIMESTAMPTZ on PostgreSQL, ISO 8601 text with microseconds on SQLite (it sorts as it reads).
+
+Nothing here names what is PostgreSQL's alone: SQLAlchemy would load all its drivers for it, 2 MB. The conditions of
+indexes, which are SQLite's by name, are taken over by `dialects.postgres`.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    TIMESTAMP,
     BigInteger,
     Boolean,
     Column,
@@ -25,9 +29,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -63,7 +67,24 @@ def _as_text(_type: JsonText, _compiler: object, **_options: object) -> str:
     return "TEXT"
 
 
-Json = JsonText(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+class _Json(TypeDecorator[Any]):
+    """JSONB on PostgreSQL."""
+
+    impl = JsonText(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import JSONB
+
+            return dialect.type_descriptor(JSONB(none_as_null=True))
+        return dialect.type_descriptor(JsonText(none_as_null=True))
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
+        return self.impl_instance.coerce_compared_value(op, value)  # a key inside is no JSON
+
+
+Json = _Json()
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
@@ -157,20 +178,17 @@ executions = Table(
         "parent_position",
         "parent_idx",
         sqlite_where=text("parent_id IS NOT NULL"),
-        postgresql_where=text("parent_id IS NOT NULL"),
     ),
     Index(
         "ix_executions_open",
         "status",
         sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
     ),
     Index(
         "ix_executions_admitted",
         "pipeline_id",
         "concurrency_key",
         sqlite_where=text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
-        postgresql_where=text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
     ),
 )
 Index(
@@ -180,7 +198,6 @@ Index(
     executions.c.priority.desc(),
     executions.c.number,
     sqlite_where=text("waiting_since IS NOT NULL"),
-    postgresql_where=text("waiting_since IS NOT NULL"),
 )
 
 stage_runs = Table(
@@ -218,32 +235,27 @@ stage_runs = Table(
         "ix_stage_runs_waits_for",
         "waits_for",
         sqlite_where=text("waits_for IS NOT NULL"),
-        postgresql_where=text("waits_for IS NOT NULL"),
     ),
     Index(
         "ix_stage_runs_due",
         "due_at",
         sqlite_where=text("due_at IS NOT NULL"),
-        postgresql_where=text("due_at IS NOT NULL"),
     ),
     Index(
         "ix_stage_runs_pool",
         "pool",
         "status",
         sqlite_where=text("pool IS NOT NULL AND ended_at IS NULL"),
-        postgresql_where=text("pool IS NOT NULL AND ended_at IS NULL"),
     ),
     Index(
         "ix_stage_runs_reused_from",
         "reused_from",
         sqlite_where=text("reused_from IS NOT NULL"),
-        postgresql_where=text("reused_from IS NOT NULL"),
     ),
     Index(
         "ix_stage_runs_cached_from",
         "cached_from",
         sqlite_where=text("cached_from IS NOT NULL"),
-        postgresql_where=text("cached_from IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
 )

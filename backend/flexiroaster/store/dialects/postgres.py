@@ -13,12 +13,20 @@ from sqlalchemy.exc import DBAPIError
 
 from flexiroaster.store.dialects import statements
 from flexiroaster.store.dialects.together import IDENTITY, Put, Statements, merged
+from flexiroaster.store.tables import metadata
 
 READ_CONNECTIONS = 8
 BY_KEY = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
 """Ways to find rows that the writer is not to take. It looks for a few rows by their keys; the planner, which cannot
 know how many rows a JSON array holds, would read the whole table.
 """
+
+
+def _take_over_conditions() -> None:
+    """Indexes are partial as they are on SQLite."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
 
 
 class Postgres:
@@ -33,6 +41,7 @@ class Postgres:
         self._begun = False
 
     def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
+        _take_over_conditions()
         return sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             json_serializer=dumps,
