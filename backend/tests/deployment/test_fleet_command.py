@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import psycopg
 import pytest
 
 from tests.deployment.files import ROOT
+from tests.system.asking import FINAL
 from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, clean_environment
 
 pytestmark = pytest.mark.slow
@@ -58,6 +60,10 @@ def flexi(fleet: dict[str, Any], url: str, *arguments: str) -> subprocess.Comple
     form = {"username": EMAIL, "password": PASSWORD}
     token = httpx.post(f"{url}/api/auth/login", data=form, timeout=PATIENCE_SECONDS).raise_for_status().json()
     environment = {"FLEXIROASTER_URL": url, "FLEXIROASTER_TOKEN": token["access_token"]}
+    return command(fleet, environment, *arguments)
+
+
+def command(fleet: dict[str, Any], environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flexiroaster", *arguments],
         env=clean_environment(Path(fleet["folder"]), **environment),
@@ -100,3 +106,36 @@ def test_an_example_runs_with_its_artifacts_in_s3_and_every_server_shows_it(flee
     )
     kept = s3.list_objects_v2(Bucket="flexiroaster", Prefix=f"artifacts/{execution['id']}/")["Contents"]
     assert any(found["Key"].endswith(".parquet") for found in kept)
+
+
+def test_a_worker_that_is_killed_in_the_middle_costs_nothing(fleet: dict[str, Any]) -> None:
+    workers = {member["pid"] for member in fleet["members"] if member["role"] == "worker"}
+    (url, *_) = serving(fleet)
+    started = flexi(fleet, url, "execute", "flights", "--input", "reports=reports/again", "--json")
+    assert started.returncode == 0, started.stderr
+    execution = json.loads(started.stdout)["execution_id"]
+    killed = None
+    with psycopg.connect(fleet["environment"]["FLEXIROASTER_DATABASE_URL"], autocommit=True) as connection:
+
+        def status() -> str:
+            (found,) = connection.execute("SELECT status FROM executions WHERE id = %s", (execution,)).fetchall()
+            return str(found[0])
+
+        end = time.monotonic() + PATIENCE_SECONDS
+        while status() not in FINAL:
+            assert time.monotonic() < end, status()
+            holds = connection.execute(HOLDS, (execution,)).fetchone()
+            if killed is None and holds is not None:
+                killed = holds[0]
+                os.kill(killed, signal.SIGKILL)
+        assert status() == "success"
+    assert killed in workers
+    environment = fleet["environment"] | {"FLEXIROASTER_DATA_FOLDER": str(Path(fleet["folder"]) / "api-1" / "data")}
+    found = json.loads(command(fleet, environment, "doctor", "--json").stdout)
+    assert found["healthy"], found
+
+
+HOLDS = """
+SELECT workers.pid FROM stage_runs JOIN workers ON workers.id = stage_runs.lease_owner
+WHERE stage_runs.execution_id = %s AND stage_runs.ended_at IS NULL
+"""
