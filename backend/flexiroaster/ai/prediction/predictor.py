@@ -115,10 +115,12 @@ class Predictor:
         self.train()
         return self
 
-    def replay(self, history: Iterable[Row], attributes: tuple[str, ...] | None = None) -> Predictor:
+    def replay(
+        self, history: Iterable[Row], attributes: tuple[str, ...] | None = None, noted: int = NEWEST
+    ) -> Predictor:
         """Forget everything, then follow these runs, in any order, without training: the prior answers until `train`
         or `load`. `attributes` are those of the models to come (`ModelRecord.attributes`), by default those of the
-        runs.
+        runs. Only the newest `noted` are examples to learn from; of the others the outcomes count.
         """
         runs = sorted(map(Run.of, history), key=lambda run: run.started_at)
         if attributes is None:
@@ -130,7 +132,7 @@ class Predictor:
         for run in runs:
             level = self.level(run)
             of_level[run.stage != ""] -= 1
-            if of_level[run.stage != ""] < NEWEST:
+            if of_level[run.stage != ""] < noted:
                 level.note(run)
             if run.ended_at is not None:
                 level.remember(run)

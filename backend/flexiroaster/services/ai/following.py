@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED = 5_000
 """Executions that are followed again when the learner begins."""
+NOTED = 3_000
+"""Of their runs, those that say how far durations are usually off: it takes five times as long to follow them so."""
 RECENT = timedelta(hours=1)
 """Executions that began so shortly before are predicted though the learner came late: as of their start."""
 EXECUTIONS_KNOWN = 20_000
@@ -87,7 +89,7 @@ class Following:
         stories = self._history.newest(REMEMBERED)
         since = (self._clock() - RECENT).timestamp()
         old = [run for run in all_runs(stories) if run.started_at < since]
-        self._predictor.replay(old, attributes)
+        self._predictor.replay(old, attributes, NOTED)
         self._told.clear()
         self._ended.clear()
         for story in stories:
