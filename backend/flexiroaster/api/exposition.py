@@ -27,7 +27,7 @@ class ScraperPermit(Permit):
     """Also for who has the token that is good for this alone."""
 
     async def check(self, request: Request) -> Caller:
-        wanted, given = services(request).metrics_token, bearer_token(request)
+        wanted, given = (await services(request)).metrics_token, bearer_token(request)
         if wanted is not None and given is not None and hmac.compare_digest(wanted.encode(), given.encode()):
             return Caller("", "metrics", Role.VIEWER.value, "", datetime.max.replace(tzinfo=UTC))
         return await super().check(request)

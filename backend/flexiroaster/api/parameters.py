@@ -17,7 +17,8 @@ LARGEST_ID = 2**53 - 1
 """The largest whole number that JavaScript keeps exactly."""
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
+    """Async, though it waits for nothing: FastAPI would call a plain function in a thread, at every request."""
     found: Services = request.app.state.services
     return found
 
