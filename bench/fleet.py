@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "backend")]
@@ -34,7 +35,7 @@ from tests.redis_server import RedisServer  # noqa: E402
 
 Row = dict[str, Any]
 
-ROUNDS = 5
+ROUNDS = 3
 TASKS = 1_000
 WAKES = 40
 STEPS = 24
@@ -148,13 +149,14 @@ def once(fleet: Fleet, client: httpx.Client, pipeline: str) -> float:
     answer = client.post(f"/api/pipelines/{pipeline}/execute", json={})
     execution = answer.raise_for_status().json()["execution_id"]
     query = "SELECT status, extract(epoch FROM ended_at)::float FROM executions WHERE id = %s"
-    while True:
-        ((status, ended_at),) = fleet.rows(query, execution)
-        if ended_at is not None:
-            assert status == "success", status
-            return float(ended_at) - began
-        assert time.time() - began < PATIENCE
-        time.sleep(0.02)  # asking costs the fleet something, too
+    with psycopg.connect(fleet.url, autocommit=True) as connection:
+        while True:
+            status, ended_at = connection.execute(query, (execution,)).fetchone() or ("", None)
+            if ended_at is not None:
+                assert status == "success", status
+                return float(ended_at) - began
+            assert time.time() - began < PATIENCE
+            time.sleep(0.02)  # asking costs the fleet something, too
 
 
 def wake_up(fleet: Fleet, client: httpx.Client) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from flexiroaster.services.drain import Drain
 
 log = structlog.get_logger(__name__)
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while others want it: word of work passes through two of them."""
 MOST_BESIDE = 1000
 """Processes of this kind that share a data folder."""
 
@@ -79,6 +82,7 @@ def work(settings: Settings, role: Role, on_ready: Callable[[Hand], None]) -> No
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     hand = make_hand(settings, role)

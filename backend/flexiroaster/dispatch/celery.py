@@ -7,6 +7,7 @@ are published by a thread of its own: a broker that is away holds nobody up.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -17,7 +18,6 @@ from uuid import uuid4
 
 import structlog
 from celery import Celery
-from celery.utils.log import get_logger
 from kombu import Connection, Producer, Queue
 
 from flexiroaster.dispatch.port import Ready
@@ -54,7 +54,7 @@ class Hint(NamedTuple):
 def make_app(url: str) -> Celery:
     """Connects when it is first used."""
     for name in ("celery", "kombu", "amqp"):
-        get_logger(name).setLevel("CRITICAL")  # what matters of it is said here, once
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said here, once
     app = Celery("flexiroaster", broker=url, set_as_current=False, autofinalize=False)
     app.conf.update(
         task_serializer="json",
