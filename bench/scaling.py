@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import threading
@@ -38,7 +37,6 @@ STAGES = 12_000
 EXECUTIONS, LENGTH = 150, 3
 LISTENERS, NOTICES, BEATS, ROWS = 20, 400, 150, 500
 REDIS_MESSAGES = 3_000
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def run() -> list[dict[str, Any]]:
@@ -168,11 +166,11 @@ def _stages(engine: Rig, server: Postgres) -> tuple[float, float]:
     document = {"id": "chain", "name": "Chain", "stages": [{"id": f"s{n}", "type": "noop"} for n in range(LENGTH)]}
     pipeline = engine.keep(document)
     for warming in (True, False):
-        began, database = time.process_time(), _processor_seconds(server)
+        began, database = time.process_time(), _of_server(server)
         for _ in range(EXECUTIONS // 5 if warming else EXECUTIONS):
             engine.start(pipeline)
         engine.wait(EXECUTIONS // 5 if warming else EXECUTIONS)
-        spent = time.process_time() - began, _processor_seconds(server) - database
+        spent = time.process_time() - began, _spent(database, _of_server(server))
     stages = EXECUTIONS * LENGTH
     return spent[0] / stages, spent[1] / stages
 
@@ -230,28 +228,23 @@ def _redis() -> tuple[float, float]:
         assert server.process is not None
         pid = server.process.pid
         with server.client() as sender:
-            alone = _of_process(pid, lambda: sender.publish("bench", "x" * 200), REDIS_MESSAGES)
+            alone = _of_redis(pid, lambda: sender.publish("bench", "x" * 200))
             with ExitStack() as stack:
                 for _ in range(LISTENERS):  # their sockets take what comes: nobody has to read it
                     listener = stack.enter_context(sender.pubsub())
                     listener.subscribe("bench")
                     listener.get_message(timeout=5)
-                heard = _of_process(pid, lambda: sender.publish("bench", "x" * 200), REDIS_MESSAGES)
+                heard = _of_redis(pid, lambda: sender.publish("bench", "x" * 200))
     finally:
         server.stop()
     return alone, max(heard - alone, 0.0) / LISTENERS
 
 
-def _of_process(pid: int, do: Callable[[], object], times: int) -> float:
-    before = _own_ticks(pid)
-    for _ in range(times):
+def _of_redis(pid: int, do: Callable[[], object]) -> float:
+    before = {pid: _of_process(pid) or 0.0}
+    for _ in range(REDIS_MESSAGES):
         do()
-    return (_own_ticks(pid) - before) / TICKS / times
-
-
-def _own_ticks(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(stat[11]) + int(stat[12])
+    return _spent(before, {pid: _of_process(pid) or 0.0}) / REDIS_MESSAGES
 
 
 def _notify(sender: psycopg.Connection[Any]) -> None:
@@ -259,27 +252,30 @@ def _notify(sender: psycopg.Connection[Any]) -> None:
 
 
 def _of_database(server: Postgres, do: Callable[[], None], times: int) -> float:
-    before = _processor_seconds(server)
+    before = _of_server(server)
     for _ in range(times):
         do()
-    return (_processor_seconds(server) - before) / times
+    return _spent(before, _of_server(server)) / times
 
 
-def _processor_seconds(server: Postgres) -> float:
-    """Of the server and all its processes, those that have ended included."""
+def _of_server(server: Postgres) -> dict[int, float]:
+    """Processor seconds by process."""
     root = int((server.data / "postmaster.pid").read_text().split()[0])
-    ticks = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended
-                continue
-            if int(entry.name) == root:
-                ticks += sum(map(int, stat[11:15]))
-            elif int(stat[1]) == root:
-                ticks += int(stat[11]) + int(stat[12])
-    return ticks / TICKS
+    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    return {pid: seconds for pid in (root, *map(int, children)) if (seconds := _of_process(pid)) is not None}
+
+
+def _spent(before: dict[int, float], after: dict[int, float]) -> float:
+    """By those that are still there: connections of these measurements stay open while they last."""
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
+
+
+def _of_process(pid: int) -> float | None:
+    """To the nanosecond, where `stat` counts in hundredths; None when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:
+        return None
 
 
 if __name__ == "__main__":
