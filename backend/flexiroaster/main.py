@@ -186,7 +186,7 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
         ),
     )
     collector = make_collector(settings, engine.database, engine.artifacts)
-    learner = make_learner(settings, engine.bus, services.ai, secret)
+    learner = make_learner(settings, role, engine.bus, services.ai, secret)
     return Server(settings, folder, engine, services, collector, learner)
 
 

@@ -41,7 +41,8 @@ MOST_PENDING = 5_000
 IDLE_SECONDS = 900.0
 """Without anything to heed, the process that follows ends; it is quick to begin again."""
 PATIENCE_SECONDS = 300.0
-STANDBY_SECONDS = 60.0
+STANDBY_SECONDS = 300.0
+"""Of several servers on one database one learns; the others look so often whether it still does."""
 CRASHED_SECONDS = 60.0
 """Before a process that died is started again."""
 FIRST_STUDY = 60.0
@@ -100,6 +101,7 @@ class Learner:
         self._outcomes = 0
         self._ended_since_study = False
         self._reload = False
+        self._standby = False
         self._something = threading.Event()
         self._ended = threading.Event()
         self._stopped = threading.Event()
@@ -108,7 +110,7 @@ class Learner:
         self._children: set[subprocess.Popen[bytes]] = set()
 
     def start(self) -> None:
-        self._unsubscribe = self._bus.subscribe(self._hear)
+        self._unsubscribe = self._bus.subscribe(self._hear, wanted=lambda: not self._standby)
 
     def stop(self) -> None:
         if self._unsubscribe is not None:
@@ -164,7 +166,9 @@ class Learner:
             try:
                 self._follow()
             except Standby:
+                self._standby = True
                 self._stopped.wait(STANDBY_SECONDS)
+                self._standby = False
             except (Broken, OSError, ValueError, KeyError, TypeError) as error:
                 if not self._stopped.is_set():
                     log.warning("learner.broken", error=str(error) or type(error).__name__)
@@ -246,8 +250,10 @@ class Learner:
         if standing.missing and standing.trained_at is not None:
             return False
         now = self._clock()
+        files = [row.file for row in self._ai.models.all() if row.status == "champion"]
         return (
             standing.trained_at is None
+            or not all((self._place.models / file).exists() for file in files)
             or now - standing.trained_at >= TRAIN_EVERY
             or self._outcomes >= TRAIN_OUTCOMES
             or (not standing.training.get("models") and self._outcomes > 0)

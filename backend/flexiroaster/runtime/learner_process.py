@@ -120,7 +120,7 @@ def _alone(database: Database, lock: int) -> Iterator[bool]:
     if database.dialect == "sqlite":
         yield True
         return
-    with database.engine.connect() as connection:
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         yield bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(lock))))
 
 

@@ -100,7 +100,7 @@ class Following:
             if story.whole is not None and story.whole.started_at < since and story.whole.status in COUNTED:
                 self._ended[story.seen.pipeline_id] += 1
         self._serve(rows)
-        return self._follow(stories, predict_since=since)
+        return self._follow(stories, predict_since=since, forecast_all=True)
 
     def reload(self) -> Said | None:
         """New models were trained: let them answer. None where nothing else changed by it."""
@@ -113,11 +113,11 @@ class Following:
 
     def heed(self, ids: Iterable[str]) -> Said:
         """Something happened to these executions."""
-        return self._follow(self._history.named(ids), predict_since=-math.inf)
+        return self._follow(self._history.named(ids), predict_since=-math.inf, forecast_all=False)
 
     # --- Events -----------------------------------------------------------------------------------------------------
 
-    def _follow(self, stories: Sequence[Story], *, predict_since: float) -> Said:
+    def _follow(self, stories: Sequence[Story], *, predict_since: float, forecast_all: bool) -> Said:
         said = Said()
         touched = self._tell_ends(stories)
         known = self._predicted([story.seen.id for story in stories])
@@ -137,7 +137,9 @@ class Following:
         moment = max((_newest(story) for story in stories), default=-math.inf)
         if in_detail:
             self._look_ahead(stories, said, moment)
-        said.forecasts = self._forecasts(touched or {story.seen.pipeline_id for story in stories}, moment)
+        if forecast_all or not touched:
+            touched = {story.seen.pipeline_id for story in stories}
+        said.forecasts = self._forecasts(touched, moment)
         return said
 
     def _tell_ends(self, stories: Sequence[Story]) -> set[str]:
