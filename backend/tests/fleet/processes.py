@@ -123,9 +123,10 @@ class Fleet:
     def api(self) -> ServerProcess:
         return self._stack.enter_context(ServerProcess(self._next("api"), environment=self.environment, command="api"))
 
-    def worker(self, *pools: str, concurrency: int = 4) -> RoleProcess:
+    def worker(self, *pools: str, concurrency: int = 4, environment: dict[str, str] | None = None) -> RoleProcess:
         options = ("--concurrency", str(concurrency), *(part for pool in pools for part in ("--pool", pool)))
-        return self._stack.enter_context(RoleProcess("worker", self._next("worker"), self.environment, options))
+        settings = self.environment | (environment or {})
+        return self._stack.enter_context(RoleProcess("worker", self._next("worker"), settings, options))
 
     def scheduler(self) -> RoleProcess:
         return self._stack.enter_context(RoleProcess("scheduler", self._next("scheduler"), self.environment))
