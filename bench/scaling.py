@@ -61,7 +61,7 @@ def main() -> None:
     costs = Costs(**json.loads(options.costs.read_text())) if options.costs else measured()
     if options.costs_to:
         options.costs_to.write_text(json.dumps(asdict(costs), indent=2) + "\n")
-    text = "\n".join([*shown_costs(costs), "", *shown_fleets(costs)])
+    text = "\n".join([*shown_costs(costs), "", *shown_fleets(costs), "", *shown_database(costs)])
     print(text)
     if options.write:
         written = re.sub(
@@ -109,6 +109,14 @@ def shown_fleets(costs: Costs) -> list[str]:
         cells.append(_with_redis(costs, Fleet(number, SLOTS, CORES, listeners=False), 1.0))
         lines.append(f"| {number:,} | {' | '.join(cells)} |")
     return lines
+
+
+def shown_database(costs: Costs) -> list[str]:
+    most = [f"{cores} of them {round(cores / costs.database, -2):,.0f}" for cores in (4, CORES, 4 * CORES)]
+    return [
+        f"A core of PostgreSQL records {round(1 / costs.database, -2):,.0f} stages a second when Redis carries the messages:",
+        f"{', '.join(most)}.",
+    ]
 
 
 def _work(seconds: float) -> str:
