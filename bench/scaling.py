@@ -112,10 +112,10 @@ def shown_fleets(costs: Costs) -> list[str]:
 
 
 def shown_database(costs: Costs) -> list[str]:
-    most = [f"{cores} of them {round(cores / costs.database, -2):,.0f}" for cores in (4, CORES, 4 * CORES)]
+    small, usual, large = (f"{round(cores / costs.database, -2):,.0f}" for cores in (4, CORES, 4 * CORES))
     return [
-        f"A core of PostgreSQL records {round(1 / costs.database, -2):,.0f} stages a second when Redis carries the messages:",
-        f"{', '.join(most)}.",
+        f"When Redis carries the messages, PostgreSQL can record {small} stages a second with 4 cores, {usual} with {CORES},",
+        f"{large} with {4 * CORES}, as far as its disk goes along.",
     ]
 
 
