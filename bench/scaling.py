@@ -114,8 +114,8 @@ def shown_fleets(costs: Costs) -> list[str]:
 def shown_database(costs: Costs) -> list[str]:
     small, usual, large = (f"{round(cores / costs.database, -2):,.0f}" for cores in (4, CORES, 4 * CORES))
     return [
-        f"When Redis carries the messages, PostgreSQL can record {small} stages a second with 4 cores, {usual} with {CORES},",
-        f"{large} with {4 * CORES}, as far as its disk goes along.",
+        f"When Redis carries the messages, PostgreSQL can record {small} stages a second with 4 cores, {usual} with",
+        f"{CORES}, {large} with {4 * CORES}, as far as its disk goes along.",
     ]
 
 
