@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -108,7 +108,10 @@ class Draft:
         status = values.get("status", self.execution.status)
         if status is not self.execution.status and status not in EXECUTION_MOVES[self.execution.status]:
             raise IllegalMove(f"execution {self.execution.id} cannot go from {self.execution.status} to {status}")
-        self.execution = replace(self.execution, **values)
+        changed = self.execution.copy()
+        for name, value in values.items():
+            setattr(changed, name, value)
+        self.execution = changed
 
     def emit(self, type: EventType, key: Key | None = None, **payload: Any) -> None:
         """Events are numbered without a gap within their execution."""

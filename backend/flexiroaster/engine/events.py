@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
+from flexiroaster.engine.named import Named
 
-class EventType(StrEnum):
+
+class EventType(Named):
     EXECUTION_QUEUED = "execution_queued"
     EXECUTION_ADMITTED = "execution_admitted"
     EXECUTION_STARTED = "execution_started"

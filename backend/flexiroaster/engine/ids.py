@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 
 def time_ordered_id(unix_milliseconds: int, random_bits: int) -> str:
     """`random_bits` are 74 random bits: the caller brings clock and chance."""
@@ -12,4 +10,5 @@ def time_ordered_id(unix_milliseconds: int, random_bits: int) -> str:
     value |= ((random_bits >> 62) & 0xFFF) << 64
     value |= 0b10 << 62
     value |= random_bits & ((1 << 62) - 1)
-    return str(UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Literal
 
 from flexiroaster.engine.errors import StageError
+from flexiroaster.engine.named import Named
 
 
-class WaitsFor(StrEnum):
+class WaitsFor(Named):
     """What ends the wait of a stage run."""
 
     TIME = "time"

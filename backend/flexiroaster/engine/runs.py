@@ -126,6 +126,33 @@ class Execution:
     alone: bool = False
     """A re-run of one stage: nothing else runs, no handler either."""
 
+    def copy(self) -> Execution:
+        """As that of a stage run."""
+        return Execution(
+            self.id,
+            self.pipeline_id,
+            self.version,
+            self.number,
+            self.status,
+            self.created_at,
+            self.priority,
+            self.retries,
+            self.started_at,
+            self.ended_at,
+            self.idle_seconds,
+            self.timeout_at,
+            self.cancel_requested_at,
+            self.stopping_as,
+            self.phase,
+            self.paused_at,
+            self.concurrency_key,
+            self.waiting_since,
+            self.failed_stage,
+            self.error,
+            self.reason,
+            self.alone,
+        )
+
     def seconds_until(self, moment: datetime) -> float | None:
         """Its duration, if it ended then: the sum of its rounds; None before it started."""
         if self.started_at is None:

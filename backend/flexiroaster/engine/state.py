@@ -25,10 +25,10 @@ A stage run::
 
 from __future__ import annotations
 
-from enum import StrEnum
+from flexiroaster.engine.named import Named
 
 
-class ExecutionStatus(StrEnum):
+class ExecutionStatus(Named):
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
@@ -39,7 +39,7 @@ class ExecutionStatus(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-class StageStatus(StrEnum):
+class StageStatus(Named):
     PENDING = "pending"
     QUEUED = "queued"
     RUNNING = "running"
@@ -53,7 +53,7 @@ class StageStatus(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-class Phase(StrEnum):
+class Phase(Named):
     """What an execution is about. It passes them in this order and leaves out those that have nothing to do.
 
     How it will end is decided at the end of `main`, except that a success may still fail in the last two.
