@@ -24,7 +24,7 @@ def make_shared_bus(database: Database, link: RedisLink | None) -> tuple[Postgre
     """`link` reaches the other servers faster."""
     notices = Notices(database.engine, str(uuid4()), link)
 
-    def read_events(wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
+    def read_events(wanted: Sequence[tuple[str, int, int, int]], since: datetime) -> list[Event]:
         with database.read() as connection:
             return stream.events(connection, wanted, since)
 

@@ -21,15 +21,15 @@ from flexiroaster.engine.events import Event, EventType
 
 log = structlog.get_logger(__name__)
 
-UNDER_WAY = timedelta(seconds=1)
-"""How long before it is told of an event may have happened, generously."""
+UNDER_WAY = timedelta(seconds=10)
+"""How long before it is told of an event may have happened, generously: a commit may have to wait."""
 REMEMBERED = 20_000
 """Executions of which it is known up to which event they were told."""
 READ_AGAIN_SECONDS = 1.0
 
-ReadEvents = Callable[[Sequence[tuple[str, int, int]], datetime], list[Event]]
-"""Execution, first and last number → what is kept of these and has happened since a moment, each execution's in
-order."""
+ReadEvents = Callable[[Sequence[tuple[str, int, int, int]], datetime], list[Event]]
+"""Execution, first number, that from which on all are wanted, last number → what is kept of these; of those before the
+second one what has happened since a moment. Each execution's in the order of their numbers."""
 ReadLines = Callable[[Sequence[tuple[str, datetime, datetime]]], list[Event]]
 """Execution, first and last moment → the log lines between."""
 
@@ -139,9 +139,8 @@ class PostgresBus:
         """Whether it may be told now. When another server's come before it, it is read again with those."""
         if not event.seq:
             return event.type is not EventType.LOG or self._is_new_line(event)
-        known = self._heard.get(event.execution_id, 0)
-        if event.seq > known + 1:
-            self._read_soon(event.execution_id, known + 1, event.seq)
+        if event.seq > self._heard.get(event.execution_id, 0) + 1:
+            self._read_soon(event.execution_id, event.seq, event.seq)
             return False
         return self._is_news(event)
 
@@ -224,13 +223,17 @@ class PostgresBus:
     ) -> None:
         # From where the listeners were told: so that one server's events come after those of another that it has not
         # heard of yet, and a message that was lost is made good.
-        wanted = [(id, self._heard.get(id, 0) + 1, last) for id, (_, last) in numbers.items()]
+        wanted = [self._wanted_of(id, *span) for id, span in numbers.items()]
         since = self._since or datetime.now(UTC)
         found = self._read_events(wanted, since) if wanted else []
         spans = [(id, first, last) for id, (first, last) in lines.items()]
         told = self._read_lines(spans) if spans else []
         with self._telling:
             self._local.publish([*filter(self._is_news, found), *whole, *filter(self._is_new_line, told)])
+
+    def _wanted_of(self, id: str, told: int, last: int) -> tuple[str, int, int, int]:
+        known = self._heard.get(id)
+        return (id, 1, told, last) if known is None else (id, known + 1, known + 1, last)
 
     def _is_new_line(self, line: Event) -> bool:
         """Spans of time overlap."""

@@ -17,10 +17,13 @@ MOST_LINES = 2_000
 
 # Arrays of PostgreSQL: one statement whatever the number of executions.
 _EVENTS = sa.text(
-    "SELECT e.execution_id, e.seq, e.at, e.type, e.stage, e.idx, e.payload, x.pipeline_id "
-    "FROM unnest(CAST(:ids AS text[]), CAST(:firsts AS int[]), CAST(:lasts AS int[])) AS w (id, first, last) "
-    "JOIN events e ON e.execution_id = w.id AND e.seq BETWEEN w.first AND w.last AND e.at >= :since "
-    "JOIN executions x ON x.id = e.execution_id ORDER BY e.at, e.execution_id, e.seq"
+    "SELECT e.execution_id, e.seq, e.at, e.type, e.stage, e.idx, e.payload, x.pipeline_id, "
+    # Of two servers at one execution, what is numbered later may have been decided earlier.
+    "max(e.at) OVER (PARTITION BY e.execution_id ORDER BY e.seq) AS place "
+    "FROM unnest(CAST(:ids AS text[]), CAST(:firsts AS int[]), CAST(:alls AS int[]), CAST(:lasts AS int[])) "
+    "AS w (id, first, all_from, last) JOIN events e ON e.execution_id = w.id AND e.seq BETWEEN w.first AND w.last "
+    "AND (e.seq >= w.all_from OR e.at >= :since) "
+    "JOIN executions x ON x.id = e.execution_id ORDER BY place, e.execution_id, e.seq"
 ).columns(at=UtcDateTime, payload=Json)
 _LINES = sa.text(
     "SELECT l.at, l.level, l.pipeline_id, l.execution_id, l.stage, l.idx, l.attempt, l.message "
@@ -30,12 +33,12 @@ _LINES = sa.text(
 ).columns(at=UtcDateTime)
 
 
-def events(connection: sa.Connection, wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
-    """Of each execution from a first to a last number, as far as they happened since a moment: in the order in which
-    they happened, and of their numbers.
+def events(connection: sa.Connection, wanted: Sequence[tuple[str, int, int, int]], since: datetime) -> list[Event]:
+    """Of each execution from a first to a last number; those before the number between only as far as they happened
+    since a moment. Each execution's in the order of their numbers, and these about as they happened.
     """
-    ids, firsts, lasts = zip(*wanted, strict=True)
-    given = {"ids": list(ids), "firsts": list(firsts), "lasts": list(lasts), "since": since}
+    ids, firsts, alls, lasts = zip(*wanted, strict=True)
+    given = {"ids": list(ids), "firsts": list(firsts), "alls": list(alls), "lasts": list(lasts), "since": since}
     return [event_of(row) for row in connection.execute(_EVENTS, given)]
 
 

@@ -38,15 +38,15 @@ class Kept:
     """Events of one execution as the database has them, and what was read of them."""
 
     def __init__(self) -> None:
-        self.read: list[tuple[str, int, int]] = []
+        self.read: list[tuple[str, int, int, int]] = []
         self.fails = 0
 
-    def __call__(self, wanted: Sequence[tuple[str, int, int]], since: datetime) -> list[Event]:
+    def __call__(self, wanted: Sequence[tuple[str, int, int, int]], since: datetime) -> list[Event]:
         if self.fails:
             self.fails -= 1
             raise ConnectionError("the database is away")
         self.read += wanted
-        return [event(seq, id) for id, first, last in wanted for seq in range(first, last + 1)]
+        return [event(seq, id) for id, first, _, last in wanted for seq in range(first, last + 1)]
 
 
 def event(seq: int, execution: str = "e1") -> Event:
@@ -101,7 +101,7 @@ def test_what_nobody_here_wants_to_hear_is_not_read() -> None:
         wanted.set()
         bench.wire.others_tell("events", ["e2", 1, 1])
         bench.wait([1])
-        assert bench.kept.read == [("e2", 1, 1)]
+        assert bench.kept.read == [("e2", 1, 1, 1)]
 
 
 def test_message_that_was_lost_is_made_good_by_the_next() -> None:
@@ -153,3 +153,16 @@ def test_listener_is_told_that_messages_were_lost() -> None:
         leave()
         bench.wire.others_tell("gap")
         assert missed == ["here", "here"]
+
+
+def test_what_it_is_told_of_is_read_whenever_it_happened_and_what_was_before_if_it_is_recent() -> None:
+    """A commit may wait for seconds after its events were decided."""
+    with Bench() as bench:
+        bench.bus.subscribe(bench.hear)
+        bench.wire.others_tell("events", ["e1", 5, 6])
+        bench.wait([1, 2, 3, 4, 5, 6])
+        bench.wire.others_tell("events", ["e1", 9, 9])
+        bench.wait([1, 2, 3, 4, 5, 6, 7, 8, 9])
+        bench.bus.publish([event(3, "e2")])
+        bench.wait([*range(1, 10), 1, 2, 3])
+        assert bench.kept.read == [("e1", 1, 5, 6), ("e1", 7, 7, 9), ("e2", 1, 3, 3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -254,3 +254,15 @@ def test_more_than_fits_into_a_message_arrives(pair: Pair) -> None:
     ear = Ear(pair.there)
     pair.publish(*(of_pipeline(EventType.PIPELINE_UPDATED, f"p{n}", NOW, by="x" * 200) for n in range(500)))
     assert [one.pipeline_id for one in ear.wait(500)] == [f"p{n}" for n in range(500)]
+
+
+@pytest.mark.parametrize("pair", TWO, indirect=True)
+def test_events_come_by_their_numbers_however_long_ago_they_were_decided(pair: Pair) -> None:
+    ear = Ear(pair.there)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    decided = [replace(event(1), at=past), event(2), replace(event(3), at=past), event(4)]
+    pair.keep(decided)
+    pair.here.publish(decided[:2])
+    ear.wait(2)
+    pair.here.publish(decided[2:])
+    assert ear.wait(4) == decided

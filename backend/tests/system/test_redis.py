@@ -32,6 +32,7 @@ class Browser:
         self.execution = execution
         self.seen: list[int] = []
         self.doubled = 0
+        self._told_again_up_to = 0
         self._socket: socketio.SimpleClient | None = None
 
     def connect(self, server: ServerProcess, client: httpx.Client) -> None:
@@ -53,15 +54,16 @@ class Browser:
             name, payload = self._socket.receive(PATIENCE_SECONDS)
             if name == "events_omitted":
                 self._ask()
+                self._told_again_up_to = self.seen[-1]  # what was on its way comes with the answer too
             elif payload.get("execution_id") == self.execution and payload["seq"]:
                 self._see(payload["seq"])
 
     def _see(self, seq: int) -> None:
         """As the page does: what comes twice because it asked is known by its number."""
-        if self.seen and seq <= self.seen[-1]:
-            self.doubled += 1
-        else:
+        if not self.seen or seq > self.seen[-1]:
             self.seen.append(seq)
+        elif seq > self._told_again_up_to:
+            self.doubled += 1
 
     def _ask(self) -> None:
         assert self._socket is not None
