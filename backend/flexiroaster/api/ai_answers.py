@@ -121,6 +121,15 @@ def explanation(found: Explanation, suggestions: list[SuggestionEntry]) -> schem
         else schemas.SeenBeforeBody(
             count=before.count, first_at=before.first_at, last_at=before.last_at, executions=before.executions
         ),
+        retry=None
+        if found.retry is None
+        else schemas.RetryAdviceBody(
+            probability=found.retry.probability,
+            low=found.retry.low,
+            high=found.retry.high,
+            worth_it=found.retry.worth_it,
+            words=found.retry.words,
+        ),
         suggestions=[suggestion(entry) for entry in suggestions],
     )
 

@@ -253,6 +253,16 @@ class SeenBeforeBody(BaseModel):
     executions: list[str]
 
 
+class RetryAdviceBody(BaseModel):
+    """Whether another try of the stage that failed is likely to succeed, from what became of retries before."""
+
+    probability: float = Field(description="that it succeeds", examples=[0.62])
+    low: float = Field(examples=[0.41])
+    high: float = Field(examples=[0.8])
+    worth_it: bool = Field(description="false only where even `high` is not worth a try")
+    words: str = Field(examples=["9 of 14 attempts number 2 after http_connection succeeded."])
+
+
 class ExplanationBody(BaseModel):
     """Why an execution failed, the most probable cause first."""
 
@@ -264,4 +274,5 @@ class ExplanationBody(BaseModel):
     )
     note: str | None = Field(examples=["Not enough data yet (3 of 8 executions that passed)."])
     seen_before: SeenBeforeBody | None
+    retry: RetryAdviceBody | None = Field(None, description="None where no stage of it failed by itself")
     suggestions: list[SuggestionBody] = Field(description="open ones for the stage that failed")

@@ -372,6 +372,25 @@ def test_a_failure_is_explained_with_its_evidence(server: ServerApp) -> None:
     assert "300" in found["causes"][0]["text"] or "5 min" in found["causes"][0]["text"]
     assert (found["stage"], found["compared"], found["note"]) == ("s0", 30, None)
     assert found["seen_before"]["count"] == 1
+    assert 0 < found["retry"]["low"] < found["retry"]["probability"] < found["retry"]["high"] < 1
+
+
+def test_a_retry_that_never_helped_is_not_worth_it(server: ServerApp) -> None:
+    past = server.history
+    past.pipeline("orders", stages=1)
+    error = {"message": "ValueError: no", "code": "exception"}
+    for number in range(1, 41):
+        id = past.execution("orders", number, status="failed", failed_stage="s0", error=error)
+        for attempt in (1, 2, 3):
+            began = NOW + timedelta(minutes=number, seconds=10 * attempt)
+            what: dict[str, Any] = {"error": error, "started_at": began, "ended_at": began + timedelta(seconds=1)}
+            if attempt < 3:
+                past.attempt(id, 0, attempt, **what)
+            else:
+                past.stage_run(id, 0, status="failed", attempt=3, **what)
+    found = server.client.get(f"/api/executions/{id}/explain").json()["retry"]
+    assert not found["worth_it"]
+    assert "another try is not worth it" in found["words"]
 
 
 def test_what_has_not_failed_is_not_explained(server: ServerApp) -> None:

@@ -2696,6 +2696,8 @@ export interface components {
              */
             note: string | null;
             seen_before: components["schemas"]["SeenBeforeBody"] | null;
+            /** @description None where no stage of it failed by itself */
+            retry?: components["schemas"]["RetryAdviceBody"] | null;
             /**
              * Suggestions
              * @description open ones for the stage that failed
@@ -3969,6 +3971,38 @@ export interface components {
              * @description whether stages may take cached results; left out: only where everything runs again
              */
             use_cache?: boolean | null;
+        };
+        /**
+         * RetryAdviceBody
+         * @description Whether another try of the stage that failed is likely to succeed, from what became of retries before.
+         */
+        RetryAdviceBody: {
+            /**
+             * Probability
+             * @description that it succeeds
+             * @example 0.62
+             */
+            probability: number;
+            /**
+             * Low
+             * @example 0.41
+             */
+            low: number;
+            /**
+             * High
+             * @example 0.8
+             */
+            high: number;
+            /**
+             * Worth It
+             * @description false only where even `high` is not worth a try
+             */
+            worth_it: boolean;
+            /**
+             * Words
+             * @example 9 of 14 attempts number 2 after http_connection succeeded.
+             */
+            words: string;
         };
         /**
          * RetryPlan

@@ -81,7 +81,7 @@ def likely_causes(execution: str, past: Past) -> list[Cause]:
     found: dict[CauseKind, _Evidence | None] = {
         "connector_outage": _outage(run, past),
         "version": _version(run, outcomes),
-        "input": _input(run, passed),
+        "input": _stronger(_input(run, passed), _value(run, outcomes)),
         "bad_rows": _bad_rows(run, passed),
         "upstream_late": _upstream(run, past),
         "slow": _slow(run, passed),
@@ -179,6 +179,39 @@ def _input(run: Run, passed: Sequence[Run]) -> _Evidence | None:
         if (evidence := _unusual(name, run, passed, read, write)) is not None
     ]
     return max(found, key=lambda evidence: evidence.digits, default=None)
+
+
+def _value(run: Run, outcomes: Sequence[StageOutcome]) -> _Evidence | None:
+    """The text among its inputs with which executions fail, and not with others."""
+    recent = outcomes[-COMPARED_RUNS:]
+    best: _Evidence | None = None
+    for name, value in run.categories.items():
+        with_it = [one for one in recent if one.last.categories.get(name) == value]
+        others = [one for one in recent if one.last.categories.get(name, value) != value]
+        failed, elsewhere = sum(one.ever_failed for one in with_it), sum(one.ever_failed for one in others)
+        # One failure says nothing of a text that never comes twice, such as a day.
+        if failed < 2 or len(others) < LEAST_COMPARED or failed / len(with_it) <= elsewhere / len(others):
+            continue
+        apart = _log_beta(failed, len(with_it)) + _log_beta(elsewhere, len(others))
+        together = _log_beta(failed + elsewhere, len(with_it) + len(others))
+        evidence = _Evidence(
+            (apart - together) / math.log(10) - math.log10(len(run.categories)),
+            f"With {name} {value!r} {_the(run)} failed in {failed} of {len(with_it)} executions; with others in "
+            f"{elsewhere} of {len(others)}.",
+            tuple(one.execution for one in with_it if one.ever_failed)[-EXECUTIONS_SHOWN:],
+            {
+                "failed": failed,
+                "executions": len(with_it),
+                "failed_elsewhere": elsewhere,
+                "executions_elsewhere": len(others),
+            },
+        )
+        best = _stronger(best, evidence)
+    return best
+
+
+def _stronger(one: _Evidence | None, other: _Evidence | None) -> _Evidence | None:
+    return max((found for found in (one, other) if found), key=lambda found: found.digits, default=None)
 
 
 def _unusual(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,17 @@ class SeenBefore:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Whether another try of the stage that failed is likely to succeed."""
+
+    probability: float
+    low: float
+    high: float
+    worth_it: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """`causes` are empty where `note` says why; the most probable one comes first, `unknown` may be among them."""
 
@@ -48,6 +59,7 @@ class Explanation:
     compared: int
     note: str | None
     seen_before: SeenBefore | None
+    retry: Retry | None
 
 
 class Explanations:
@@ -68,7 +80,7 @@ class Explanations:
             raise Conflict(f"Execution {execution_id!r} has not failed: it is {row.status}.", "not_failed")
         off = self._switch.why_not({})
         if off is not None:
-            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], 0, off, None)
+            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], 0, off, None, None)
         return self._explained(row)
 
     def _explained(self, row: FullExecutionRow) -> Explanation:
@@ -91,9 +103,33 @@ class Explanations:
         except ValueError:
             # The label of the pipeline keeps it out, or it failed without any stage failing.
             off = "No stage of it failed by itself: see its error."
-            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], passed, off, None)
-        before = _seen_before(row, own)
-        return Explanation(row.id, row.pipeline_id, row.failed_stage, causes, passed, note, before)
+            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], passed, off, None, None)
+        before, retry = _seen_before(row, own), _retry(row, own)
+        return Explanation(row.id, row.pipeline_id, row.failed_stage, causes, passed, note, before, retry)
+
+
+def _retry(row: FullExecutionRow, own: list[Story]) -> Retry | None:
+    """From what became of retries in the executions of the pipeline; None where no stage can be tried again."""
+    from flexiroaster.ai import Predictor
+    from flexiroaster.services.ai.history import all_runs
+
+    failed = [
+        run
+        for story in own
+        if story.seen.id == row.id
+        for run in story.attempts
+        if run.failed and run.stage == (row.failed_stage or run.stage) and run.ended_at is not None
+    ]
+    if not failed:
+        return None
+    last = failed[-1]
+    ended = last.ended_at or last.started_at
+    # Of a fifth try where there never was one, the fourth tells most.
+    seen = max(run.attempt for story in own for run in story.attempts)
+    attempt = min(last.attempt + 1, max(seen, 2))
+    again = replace(last, attempt=attempt, started_at=ended, ended_at=None, status="", error_class="")
+    advice = Predictor(refit_every=None).replay(all_runs(own), noted=0).retry(again)
+    return Retry(advice.probability, advice.low, advice.high, not advice.stop, advice.words)
 
 
 def _seen_before(row: FullExecutionRow, own: list[Story]) -> SeenBefore | None:

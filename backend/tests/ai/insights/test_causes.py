@@ -52,6 +52,20 @@ def test_other_numbers_of_the_input_count_as_well() -> None:
     assert "900 as files" in cause.text
 
 
+def test_text_of_the_input_with_which_it_fails() -> None:
+    runs = [stage_run(number, categories={"source": f"eu-{number % 4}"}) for number in range(90)]
+    runs += [stage_run(number, categories={"source": "eu-9"}, failed=number % 3 == 1) for number in range(92, 100)]
+    cause = first([*runs, stage_run(100, categories={"source": "eu-9"}, failed=True)])
+    assert cause.kind == "input"
+    assert "With source 'eu-9' the stage load failed in 3 of 9 executions; with others in 0 of 90." in cause.text
+    assert set(cause.executions) == {"orders-100", *(one.execution for one in runs if one.failed)}
+
+
+def test_a_text_that_never_comes_twice_is_no_cause() -> None:
+    runs = [stage_run(number, categories={"day": f"day {number}"}) for number in range(100)]
+    assert first([*runs, stage_run(100, categories={"day": "day 100"}, failed=True)]).kind == "unknown"
+
+
 def test_rows_that_were_refused() -> None:
     runs = [stage_run(number, input_rows=1_000, attributes={"invalid_count": number % 4}) for number in range(100)]
     cause = first([*runs, stage_run(100, input_rows=1_000, attributes={"invalid_count": 400}, failed=True)])
