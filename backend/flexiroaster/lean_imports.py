@@ -1,4 +1,4 @@
-"""Importing the server in half the time and memory."""
+"""Importing in less time and memory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ pretty tracebacks, uvicorn its reloader. They can do without.
 @contextmanager
 def lean_imports() -> Iterator[None]:
     """Wrap what a server imports before it serves. Nothing stays blocked afterwards."""
-    # Imports make objects that stay: looking for garbage among them, over and over, takes a tenth of the time.
+    with uncollected(), left_out(*UNUSED):
+        _load_fastapi()
+        yield
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Wrap what makes objects that stay, as imports do: looking for garbage among them, over and over, takes a tenth of
+    the time.
+    """
     gc.disable()
     try:
-        with left_out(*UNUSED):
-            _load_fastapi()
-            yield
+        yield
     finally:
         gc.enable()
         gc.freeze()

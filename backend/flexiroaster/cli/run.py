@@ -64,17 +64,21 @@ def run(
 
     Exits with 0 when it succeeded, 1 when it failed, 2 when the definition or an input is wrong.
     """
-    from flexiroaster.cli.definition_file import STANDARD_INPUT, read_definition
-    from flexiroaster.cli.start_data import start_data
-    from flexiroaster.local import local_engine
-    from flexiroaster.log_output import configure_logs
+    from flexiroaster.lean_imports import uncollected
+
+    with uncollected():
+        from flexiroaster.cli.definition_file import STANDARD_INPUT, read_definition
+        from flexiroaster.cli.start_data import start_data
+        from flexiroaster.local import local_engine
+        from flexiroaster.log_output import configure_logs
 
     configure_logs("error", json=False)
     if file == STANDARD_INPUT and data == "-":
         raise typer.BadParameter("standard input is the definition already: name a file.", param_hint="'--data'")
     start_with = start_data(data)
     definition = read_definition(file)
-    pipeline = _checked(definition, as_json)
+    with uncollected():  # it loads the types of stages
+        pipeline = _checked(definition, as_json)
     given = _checked_inputs(pipeline, inputs or [], as_json)
     approved = approve or []
     check_answers(pipeline, approved, terminal=_can_ask(as_json))
