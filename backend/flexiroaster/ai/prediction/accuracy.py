@@ -78,11 +78,21 @@ class Accuracy:
         """The candidate that is to answer."""
         return (self._errors.get(key) or Errors()).best(offers, self.of_all)
 
-    def add(self, key: str, execution: str, seconds: float, offers: Mapping[str, float], scale: float) -> None:
-        """`seconds`, the answers on `offer` and the expected spread are logarithms."""
+    def add(
+        self,
+        key: str,
+        execution: str,
+        seconds: float,
+        offers: Mapping[str, float],
+        scale: float,
+        answered: str | None = None,
+    ) -> None:
+        """`seconds`, the answers on `offer` and the expected spread are logarithms. `answered` is the candidate whose
+        residual counts, by default the one that would have answered.
+        """
         errors = {name: abs(seconds - offer) for name, offer in offers.items()}
         own = self._errors.setdefault(key, Errors())
-        residual = Residual(seconds - offers[own.best(offers, self.of_all)], scale)
+        residual = Residual(seconds - offers[answered or own.best(offers, self.of_all)], scale)
         self._residuals.setdefault(key, Window(NEWEST)).add(residual, execution)
         own.add(errors, execution)
         if key != COLD:

@@ -80,7 +80,8 @@ def _served(
 
     def end(place: int) -> None:
         sample = scored[place]
-        accuracy.add(sample.key, sample.execution, sample.seconds, offered[place], scales[place])
+        # With hardly any runs behind it, a line errs far more than it will later; trees pool the runs of all stages.
+        accuracy.add(sample.key, sample.execution, sample.seconds, offered[place], scales[place], "trees")
 
     for place, sample in enumerate(scored):
         while ending and ending[0][0] <= sample.started_at:
