@@ -279,6 +279,7 @@ class Learner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment | dict.fromkeys(ONE_THREAD, "1"),
+            process_group=0,  # Ctrl+C is for the server, with which it ends
         )
         with self._lock:
             self._children.add(child)

@@ -127,3 +127,20 @@ def test_nothing_is_learned_where_it_is_switched_off(tmp_path: Path, sqlite_url:
         server.make("a")
         server.run("a")
         assert server.server.learner is None
+
+
+def test_of_several_servers_one_learns_and_all_know(tmp_path: Path, postgres_url: str) -> None:
+    common = {
+        "database_url": postgres_url,
+        "secret_key": "s" * 40,
+        "artifacts_url": (tmp_path / "artifacts").as_uri(),
+        "learning": True,
+    }
+    with server_app(tmp_path / "a", **common) as one, server_app(tmp_path / "b", **common) as other:
+        one.make("a")
+        told = [heard(server, lambda event: event.type == EventType.PREDICTION_UPDATED) for server in (one, other)]
+        id = one.run("a")
+        for wait in told:
+            assert wait().execution_id == id
+        for server in (one, other):
+            assert server.client.get(f"/api/executions/{id}").json()["prediction"] is not None
