@@ -78,7 +78,7 @@ class _Json(TypeDecorator[Any]):
             from sqlalchemy.dialects.postgresql import JSONB
 
             return dialect.type_descriptor(JSONB(none_as_null=True))
-        return dialect.type_descriptor(JsonText(none_as_null=True))
+        return JsonText(none_as_null=True)  # as it is: SQLite's own in its place would be a column named JSON
 
     def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
         return self.impl_instance.coerce_compared_value(op, value)  # a key inside is no JSON

@@ -76,3 +76,11 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return str(sorted((key, _text(below)) for key, below in value.items()))
     return str(value)
+
+
+def test_sqlite_keeps_json_as_text(sqlite_url: str) -> None:
+    """A column declared as JSON has numeric affinity there, and makes a number of the text "3"."""
+    with Database.open(sqlite_url).read() as connection:
+        declared = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE type = 'table'").scalars().all()
+    assert declared
+    assert not [statement for statement in declared if " JSON" in statement]
