@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from flexiroaster.store.database import Database
-from flexiroaster.store.tables import metadata, results
+from flexiroaster.store.tables import results
 from tests.history import History
 
 
@@ -18,13 +18,3 @@ def test_values_come_back(database: Database, history: History, value: Any) -> N
     with database.read() as connection:
         found = connection.scalar(sa.select(results.c.value))
     assert (found, type(found)) == (value, type(value))
-
-
-def test_sqlite_knows_no_type_of_that_name(sqlite_url: str) -> None:
-    database = Database.open(sqlite_url)
-    found = {
-        column["type"].compile() for name in metadata.tables for column in sa.inspect(database.engine).get_columns(name)
-    }
-    database.close()
-    assert "TEXT" in found
-    assert "JSON" not in found
