@@ -14,6 +14,8 @@ from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.bus.port import Bus
+from flexiroaster.data import clusters
+from flexiroaster.data.clusters import Cluster
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.runtime.broker import Broker
 from flexiroaster.runtime.conditions import REALITY, Conditions
@@ -65,6 +67,8 @@ class Allowed:
     concurrency: int
     code_dirs: tuple[Path, ...] = ()
     hidden_from_code: tuple[Path, ...] = ()
+    spark: Cluster | None = None
+    """Where data stages with `engine: spark` run; None leaves what this process was told before."""
 
 
 def make_engine(
@@ -89,6 +93,8 @@ def make_engine(
     artifacts_folder.mkdir(parents=True, exist_ok=True)
     artifacts = artifacts or DiskArtifacts(artifacts_folder)
     registry = default_registry()
+    if allowed.spark is not None:
+        clusters.configure(allowed.spark)
     limits = Limits(
         artifact_dir=artifacts_folder,
         data_dirs=allowed.data_dirs,

@@ -137,6 +137,14 @@ class Settings(BaseSettings):
     http_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         (), description="host:port entries that http stages may reach although they are private addresses."
     )
+    spark_url: str | None = Field(
+        None,
+        description="The Spark cluster that data stages with `engine: spark` run on: spark://host:7077, "
+        "sc://host:15002 (Spark Connect), or local[*] for this machine.",
+    )
+    spark_options: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        (), description="Spark's own settings, such as spark.executor.memory=8g, separated by commas."
+    )
     concurrency: int = Field(
         default_factory=lambda: 2 * (os.cpu_count() or 1) + 2,
         ge=1,
@@ -295,6 +303,21 @@ class Settings(BaseSettings):
             host, colon, port = entry.rpartition(":")
             if not colon or not host or not port.isdigit() or int(port) > 65535:
                 raise ValueError(f"{entry!r} is no host:port. Write entries such as 10.0.0.7:8080,10.0.0.8:80.")
+        return value
+
+    @field_validator("spark_url")
+    @classmethod
+    def _spark_cluster(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"local(\[(\*|\d+)\])?|yarn|(spark|sc|k8s)://\S+", value):
+            raise ValueError("Write spark://host:7077, sc://host:15002, or local[*] for this machine.")
+        return value
+
+    @field_validator("spark_options")
+    @classmethod
+    def _named_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for option in value:
+            if not re.fullmatch(r"spark\.[\w.\-]+=.+", option):
+                raise ValueError(f"{option!r} is no option of Spark. Write options such as spark.executor.memory=8g.")
         return value
 
     @field_validator("trusted_proxies")

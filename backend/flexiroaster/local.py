@@ -17,6 +17,7 @@ from flexiroaster.plain_structlog import structlog  # isort: split
 
 from flexiroaster.bus.port import Listener
 from flexiroaster.composition import Allowed, Engine, make_engine
+from flexiroaster.data.clusters import cluster_of
 from flexiroaster.data_folder import DataFolder
 from flexiroaster.engine.events import Event
 from flexiroaster.engine.state import EXECUTION_FINAL
@@ -88,6 +89,7 @@ def run_local(
     data_folder: str | Path | None = None,
     code_stages: bool = True,
     http_allow: Sequence[str] = (),
+    spark_url: str | None = None,
     data: Any = None,
     listener: Listener | None = None,
 ) -> LocalExecution:
@@ -96,13 +98,16 @@ def run_local(
     `pipeline` is a `Pipeline`, a document, YAML text, or the path of a file. File stages may use `data_dirs` (by
     default the current folder), code stages import from `code_dirs` (by default the folder of the file, or the current
     one). `data` is what expressions read as `execution.data`. Without `data_folder` everything is kept in a temporary
-    folder and removed at the end. Raises InvalidDefinition and InvalidInputs.
+    folder and removed at the end. `spark_url` is where stages with `engine: spark` run. Raises InvalidDefinition
+    and InvalidInputs.
     """
     if not structlog.is_configured():
         configure_logs("warning", json=False)
     folders = tuple(Path(folder) for folder in data_dirs) or (Path.cwd(),)
     code = [Path(folder) for folder in code_dirs] or [pipeline.parent if isinstance(pipeline, Path) else Path.cwd()]
-    with local_engine(folders, data_folder, code_dirs=code, code_stages=code_stages, http_allow=http_allow) as engine:
+    with local_engine(
+        folders, data_folder, code_dirs=code, code_stages=code_stages, http_allow=http_allow, spark_url=spark_url
+    ) as engine:
         pipeline_id = keep(engine, as_source(pipeline))
         return run_to_end(engine, pipeline_id, inputs or {}, listener, data=data)
 
@@ -116,6 +121,8 @@ def local_engine(
     code_stages: bool = True,
     http_allow: Sequence[str] = (),
     concurrency: int | None = None,
+    spark_url: str | None = None,
+    spark_options: Sequence[str] = (),
 ) -> Iterator[Engine]:
     """A running engine in `data_folder`, or in a temporary one that is removed at the end."""
     allowed = Allowed(
@@ -124,6 +131,7 @@ def local_engine(
         http_allow=tuple(http_allow),
         concurrency=concurrency or 2 * (os.cpu_count() or 1) + 2,
         code_dirs=tuple(Path(folder).resolve() for folder in code_dirs),
+        spark=cluster_of(spark_url, spark_options) if spark_url else None,
     )
     if data_folder is not None:
         with _engine_in(Path(data_folder).absolute(), allowed) as engine:

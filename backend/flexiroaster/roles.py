@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 import flexiroaster
 from flexiroaster.composition import Allowed
 from flexiroaster.config import PREFIX, Settings, variable
+from flexiroaster.data.clusters import cluster_of
 from flexiroaster.data_folder import DataFolder
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.runtime.broker import Broker
@@ -61,6 +62,7 @@ def allowed_by(settings: Settings, role: Role) -> Allowed:
         settings.concurrency if role.runs_stages else 0,
         settings.code_dirs,
         _hidden_from_code(settings) if settings.code_confined else (),
+        spark=cluster_of(settings.spark_url, settings.spark_options),
     )
 
 

@@ -55,6 +55,15 @@ def run(
         list[str] | None,
         typer.Option("--http-allow", metavar="HOST:PORT", help="A private address that http stages may reach."),
     ] = None,
+    spark: Annotated[
+        str | None,
+        typer.Option(
+            "--spark",
+            metavar="URL",
+            envvar="FLEXIROASTER_SPARK_URL",
+            help="Where stages with `engine: spark` run: spark://host:7077, sc://host:15002, or local[*].",
+        ),
+    ] = None,
     approve: Annotated[
         list[str] | None,
         typer.Option("--approve", metavar="STAGE", help="Approve what this stage asks; repeat it for more."),
@@ -84,7 +93,7 @@ def run(
     check_answers(pipeline, approved, terminal=_can_ask(as_json))
     folders = _folders(definition, data_dirs or [])
     with local_engine(
-        folders, folder, code_dirs=[definition.folder], code_stages=code, http_allow=http_allow or ()
+        folders, folder, code_dirs=[definition.folder], code_stages=code, http_allow=http_allow or (), spark_url=spark
     ) as engine:
         with (
             _progress(pipeline, as_json) as progress,

@@ -60,26 +60,37 @@ def begin(session: Session, typed: Typed) -> None:
     session.view(TABLE, typed.scan)
 
 
-def check(session: Session, typed: Typed, samples: int, found: Path | None = None) -> Checked:
+def check(
+    session: Session, typed: Typed, samples: int, found: Path | None = None, broken: str | None = None
+) -> Checked:
     """One scan for all rules of rows, one for each unique key, and one for the content of bad rows if there are any.
 
     Call `begin` first. `found` is a CSV file of rows that break rules without a condition: row and rule numbers.
+    `broken` is a query that gives those of all other rules, where they have been looked for elsewhere.
     """
     session.run(f"CREATE OR REPLACE TEMP TABLE {_BAD} ({name(ROW)} BIGINT, rule INTEGER)")
     if found is not None:
         _add_found(session, found)
-    types = {column.name: column.type for column in typed.columns}
-    for number, rule in enumerate(typed.rules):
-        if rule.unique_over:
-            _find_repeated(session, number, rule, types)
-    if _take_content(session, typed):
-        _add_conditions(session, typed.rules)
+    if broken is not None:
+        session.run(f"INSERT INTO {_BAD} {broken}")
+        _take_content(session, None)
+    else:
+        _find_broken(session, typed)
     invalid = int(session.row(f"SELECT count(DISTINCT {name(ROW)}) FROM {_BAD}")[0])
     rows = int(session.row(f"SELECT count(*) FROM {TABLE}")[0])
     counts = dict(session.rows(f"SELECT rule, count(*) FROM {_BAD} GROUP BY rule"))
     shown = _samples(session, typed, samples) if invalid else {}
     findings = [Finding(rule, counts.get(n, 0), shown.get(n, [])) for n, rule in enumerate(typed.rules)]
     return Checked(rows, invalid, findings)
+
+
+def _find_broken(session: Session, typed: Typed) -> None:
+    types = {column.name: column.type for column in typed.columns}
+    for number, rule in enumerate(typed.rules):
+        if rule.unique_over:
+            _find_repeated(session, number, rule, types)
+    if _take_content(session, typed.broken):
+        _add_conditions(session, typed.rules)
 
 
 def _add_found(session: Session, found: Path) -> None:
@@ -89,11 +100,12 @@ def _add_found(session: Session, found: Path) -> None:
     )
 
 
-def _take_content(session: Session, typed: Typed) -> bool:
-    """Keep every column of the bad rows, which are mostly few: for their rules, the samples and the quarantine."""
+def _take_content(session: Session, broken: str | None) -> bool:
+    """Keep every column of the bad rows, which are mostly few: for their rules, the samples and the quarantine. They
+    are those found so far, and those for which `broken` is true."""
     session.run(
         f"CREATE OR REPLACE TEMP TABLE {_NUMBERS} AS SELECT {name(ROW)} FROM {_BAD}"
-        + (f" UNION ALL SELECT {name(ROW)} FROM {TABLE} WHERE {typed.broken}" if typed.broken else "")
+        + (f" UNION ALL SELECT {name(ROW)} FROM {TABLE} WHERE {broken}" if broken else "")
     )
     if session.row(f"SELECT count(*) FROM {_NUMBERS}")[0] == 0:
         return False

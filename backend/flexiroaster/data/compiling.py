@@ -16,8 +16,10 @@ from flexiroaster.data.table import Column
 from flexiroaster.data.types import duckdb_type
 from flexiroaster.engine.errors import Location, StageFailed
 
-_ORDER = "_order"
-_MAX_PIVOT_COLUMNS = 1_000
+ORDER_COLUMN = "_order"
+_ORDER = ORDER_COLUMN
+_PRIME = 2**31 - 1
+MAX_PIVOT_COLUMNS = 1_000
 
 
 class Binder(Protocol):
@@ -30,7 +32,19 @@ class Binder(Protocol):
     def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation as a query over the step before, in DuckDB's words. `where` begins every sentence about it."""
+
+    where: str
+    name: str
+    query: exp.Query
+    operation: ops.Operation
+
+
 Tables = Callable[[str], Sequence[Column]]
+Values = Callable[[Sequence[Step], str], list[Any]]
+"""The different values of a column after some steps, in order, one more than a pivot may have at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +56,23 @@ class Compiled:
     pretty: str
     columns: tuple[Column, ...]
     group: str | None = None
+    steps: tuple[Step, ...] = ()
 
 
 def compile_operations(
-    operations: Sequence[ops.Operation], others: Mapping[int, Mapping[str, str]], binder: Binder, tables: Tables
+    operations: Sequence[ops.Operation],
+    others: Mapping[int, Mapping[str, str]],
+    binder: Binder,
+    tables: Tables,
+    values: Values | None = None,
 ) -> Compiled:
     """Compile operations over the table `input`.
 
     `others` gives per operation (by index) the names under which its further tables can be read: `with` → table name,
-    for `sql` each name of its `with`. `tables` gives the columns of a table.
+    for `sql` each name of its `with`. `tables` gives the columns of a table. `values` looks at data that the binder
+    does not have.
     """
-    compiler = _Compiler(binder, tables)
+    compiler = _Compiler(binder, tables, values)
     for index, operation in enumerate(operations):
         if isinstance(operation, ops.Group) and index != len(operations) - 1:
             raise StageFailed(
@@ -62,18 +82,25 @@ def compile_operations(
     return compiler.compiled()
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    where: str
-    name: str
-    query: exp.Query
+def sample_hash(number: str, seed: int) -> str:
+    """A hash of a row's number (from 1): unlike TABLESAMPLE, the same rows whatever the number of threads, and on Spark
+    as on DuckDB. Its upper half is mixed by squaring, the lower half is the number, so that no two are equal."""
+    start = f"(({number}) % {_PRIME} * 48271 + {seed * 69621 % _PRIME}) % {_PRIME}"
+    mixed = f"(({start}) * ({start}) % {_PRIME} * 16807 + {start}) % {_PRIME}"
+    return f"({mixed}) * 4294967296 + ({number}) % 4294967296"
+
+
+def sample_bound(percent: float) -> int:
+    """The hashes below it are so many per cent of all."""
+    return round(percent / 100 * _PRIME) << 32
 
 
 class _Compiler:
-    def __init__(self, binder: Binder, tables: Tables) -> None:
+    def __init__(self, binder: Binder, tables: Tables, values: Values | None) -> None:
         self._binder = binder
         self._tables = tables
-        self._steps: list[_Step] = []
+        self._values = values or self._values_found
+        self._steps: list[Step] = []
         self._current = INPUT
         self._names = [column.name for column in tables(INPUT)]
         self._group: str | None = None
@@ -87,7 +114,7 @@ class _Compiler:
         if query is None:
             return
         self._current = f"step_{index + 1}"
-        self._steps.append(_Step(self._where, self._current, query))
+        self._steps.append(Step(self._where, self._current, query, operation))
         self._names = self._names_after(query)
         self._refuse_repeated_names()
 
@@ -95,10 +122,11 @@ class _Compiler:
         query = self._whole(self._steps)
         sql = query.sql(dialect="duckdb", comments=False)
         columns = self._bound(sql)
-        return Compiled(sql, query.sql(dialect="duckdb", pretty=True, copy=False), columns, self._group)
+        pretty = query.sql(dialect="duckdb", pretty=True, copy=False)
+        return Compiled(sql, pretty, columns, self._group, tuple(self._steps))
 
     @staticmethod
-    def _whole(steps: Sequence[_Step]) -> exp.Query:
+    def _whole(steps: Sequence[Step]) -> exp.Query:
         if not steps:
             return exp.select("*").from_(nodes.table(INPUT), copy=False)
         if len(steps) == 1:
@@ -120,7 +148,7 @@ class _Compiler:
                 self._bind_alone(self._steps[:number])
             raise error
 
-    def _bind_alone(self, steps: Sequence[_Step]) -> None:
+    def _bind_alone(self, steps: Sequence[Step]) -> None:
         try:
             self._binder.columns(self._whole(steps).sql(dialect="duckdb", comments=False))
         except StageFailed as error:
@@ -280,13 +308,13 @@ class _Compiler:
         return self._with_columns(casts)
 
     def _sample(self, operation: ops.Sample) -> exp.Select:
-        # A hash of the row's number: unlike TABLESAMPLE, the same rows whatever the number of threads.
-        number = f"hash(row_number() OVER () + {operation.seed} * 1000003)"
-        numbered = exp.select("*", f"{number} AS {_ORDER}").from_(nodes.table(self._current), copy=False)
+        number = nodes.parsed(f"SELECT {sample_hash('row_number() OVER ()', operation.seed)} AS {_ORDER}").expressions[
+            0
+        ]
+        numbered = exp.select("*", number).from_(nodes.table(self._current), copy=False)
         columns = exp.select(*map(nodes.column, self._names)).from_(numbered.subquery("numbered"))
         if operation.percent is not None:
-            share = f"{_ORDER} % 1000000 < {round(operation.percent * 10_000)}"
-            return columns.where(exp.condition(share, dialect="duckdb"))
+            return columns.where(exp.condition(f"{_ORDER} < {sample_bound(operation.percent)}", dialect="duckdb"))
         return columns.order_by(_ORDER).limit(operation.rows or 0)
 
     def _dedupe(self, operation: ops.Dedupe) -> exp.Select:
@@ -368,20 +396,23 @@ class _Compiler:
 
     def _found_values(self, column: str) -> list[Any]:
         """The pivot's columns must be known before it runs: one look at the data."""
-        distinct = (
-            exp.select(nodes.column(column))
-            .distinct()
-            .from_(exp.Subquery(this=nodes.parsed(self._sql()), alias="rows_so_far"))
-        )
-        query = distinct.order_by(nodes.column(column)).limit(_MAX_PIVOT_COLUMNS + 1).sql(dialect="duckdb")
-        values = [row[0] for row in self._binder.rows(query)]
-        if len(values) > _MAX_PIVOT_COLUMNS:
+        values = self._values(self._steps, column)
+        if len(values) > MAX_PIVOT_COLUMNS:
             raise StageFailed(
-                f"{self._where}: '{column}' has more than {_MAX_PIVOT_COLUMNS} values: list those needed in `values`.",
+                f"{self._where}: '{column}' has more than {MAX_PIVOT_COLUMNS} values: list those needed in `values`.",
                 code="too_many_columns",
                 location=Location(column=column),
             )
         return values
+
+    def _values_found(self, steps: Sequence[Step], column: str) -> list[Any]:
+        distinct = (
+            exp.select(nodes.column(column))
+            .distinct()
+            .from_(exp.Subquery(this=nodes.parsed(self._whole(steps).sql(dialect="duckdb")), alias="rows_so_far"))
+        )
+        query = distinct.order_by(nodes.column(column)).limit(MAX_PIVOT_COLUMNS + 1).sql(dialect="duckdb")
+        return [row[0] for row in self._binder.rows(query)]
 
     def _unpivot(self, operation: ops.Unpivot) -> exp.Query:
         turned = self._resolved(operation.columns)

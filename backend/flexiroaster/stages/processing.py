@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from flexiroaster.data import operations as ops
 from flexiroaster.data.operations import INPUT
 from flexiroaster.data.quoting import name
+from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import TableRef
 from flexiroaster.data.values import json_safe
 from flexiroaster.engine.errors import StageFailed
 from flexiroaster.engine.outcome import Succeeded
 from flexiroaster.stages.base import Stage, StageConfig, StageContext, StageExample
-from flexiroaster.stages.tables import as_table, given_table, keep, open_tables, result_of
+from flexiroaster.stages.tables import ENGINE, Engine, as_table, given_table, keep, open_tables, result_of
+
+if TYPE_CHECKING:
+    from flexiroaster.data.compiling import Compiled
 
 MAX_GROUPS = 1_000
 
@@ -27,6 +32,7 @@ class ProcessingConfig(StageConfig):
         None, description="The table: `${{ results.<stage>.data }}`. Left out, it is the one needed stage's."
     )
     operations: list[ops.Operation] = Field([], description="What to do, in order.", max_length=200)
+    engine: Engine = ENGINE
 
 
 class ProcessingStage(Stage):
@@ -102,7 +108,7 @@ class ProcessingStage(Stage):
                 table = f"table_{index + 1}_{called}"
                 tables[table] = as_table(data, context, f"{table}.parquet")
                 others[index][called] = table
-        return _process(config.operations, tables, others, context)
+        return _process(config, tables, others, context)
 
 
 def _further(operation: ops.Operation) -> Mapping[str, Any]:
@@ -124,12 +130,9 @@ def _is_list_of_tables(data: Any) -> bool:
 
 
 def _process(
-    operations: list[ops.Operation], refs: dict[str, TableRef], others: dict[int, dict[str, str]], context: StageContext
+    config: ProcessingConfig, refs: dict[str, TableRef], others: dict[int, dict[str, str]], context: StageContext
 ) -> Succeeded:
-    from flexiroaster.data.compiling import compile_operations  # sqlglot: only when a stage runs
-
-    with open_tables(refs, context) as tables:
-        compiled = compile_operations(operations, others, tables.session, tables.columns)
+    with open_tables(refs, context) as tables, _compiled(config, others, tables, context) as compiled:
         context.log("debug", "The operations are one query.", sql=compiled.pretty)
         sql = compiled.sql
         if compiled.group is not None:
@@ -141,6 +144,22 @@ def _process(
     if compiled.group is not None:
         result["groups"] = _groups(ref, compiled.group, context)
     return Succeeded(result, rows=ref.rows, bytes=ref.bytes)
+
+
+@contextmanager
+def _compiled(
+    config: ProcessingConfig, others: dict[int, dict[str, str]], tables: Tables, context: StageContext
+) -> Iterator[Compiled]:
+    """The operations as a query of DuckDB's: of what they are computed from, or of what Spark has computed."""
+    if config.engine == "spark":
+        from flexiroaster.data.spark.computing import computed
+
+        with computed(config.operations, others, tables, context.scratch_dir, context.on_cancel) as compiled:
+            yield compiled
+    else:
+        from flexiroaster.data.compiling import compile_operations  # sqlglot: only when a stage runs
+
+        yield compile_operations(config.operations, others, tables.session, tables.columns)
 
 
 def _groups(ref: TableRef, column: str, context: StageContext) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from flexiroaster.data import inline
 from flexiroaster.data.confinement import Confinement
@@ -18,6 +18,12 @@ from flexiroaster.engine.errors import StageFailed
 from flexiroaster.stages.base import StageContext
 
 PARQUET_MEDIA_TYPE = "application/vnd.apache.parquet"
+Engine = Literal["duckdb", "spark"]
+ENGINE: Engine = Field(
+    "duckdb",
+    description="What computes: `duckdb` in this server, or `spark` on the cluster of FLEXIROASTER_SPARK_URL, for "
+    "tables that outgrow one machine.",
+)
 _STORED_AS = {"HUGEINT": "BIGINT", "UHUGEINT": "UBIGINT", '"NULL"': "VARCHAR"}
 """Parquet has no 128-bit integer: DuckDB would store sums of integers as floating point. And a column without any value
 has no type."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from flexiroaster.engine.errors import Location, StageFailed
 from flexiroaster.engine.outcome import Succeeded
 from flexiroaster.engine.plurals import counted
 from flexiroaster.stages.base import ArtifactDraft, Stage, StageConfig, StageContext, StageExample
-from flexiroaster.stages.tables import PARQUET_MEDIA_TYPE, as_table, given_table, open_tables, result_of
+from flexiroaster.stages.tables import ENGINE, PARQUET_MEDIA_TYPE, Engine, as_table, given_table, open_tables, result_of
 
 INPUT = "input"
 _DURATION = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -70,6 +70,7 @@ class ValidationConfig(StageConfig):
         description="Whether bad rows (up to `max_invalid`) are set aside, or only reported and handed on.",
     )
     samples: int = Field(5, ge=1, le=100, description="How many bad rows the report shows for each rule.")
+    engine: Engine = ENGINE
 
     @field_validator("max_invalid")
     @classmethod
@@ -158,10 +159,11 @@ class _Validation:
         types = {column.name: column.type for column in typed_columns(source, wanted)}
         from_schema = records.sql_rules(schema, types) if schema is not None else []
         rules = [*self._rules(types), *(from_schema or [])]
-        draft, typed = self._typed(source, wanted, rules)
+        draft, typed, file = self._typed(source, wanted, rules)
         checking.begin(self.tables.session, typed)
         found = self._check_records(typed, schema) if schema is not None and from_schema is None else None
-        checked = checking.check(self.tables.session, typed, self.config.samples, found)
+        with self._broken_rows(typed, file) as broken:
+            checked = checking.check(self.tables.session, typed, self.config.samples, found, broken)
         self._check_table(typed, checked, schema)
         if draft is not None:
             draft.rows = checked.rows
@@ -169,6 +171,20 @@ class _Validation:
         if checked.invalid > self._allowed(checked.rows):
             raise self._failure(source, checked)
         return self._handed_on(source, draft, typed, checked)
+
+    def _broken_rows(self, typed: Typed, file: Path) -> AbstractContextManager[str | None]:
+        """What another engine than DuckDB has found."""
+        if self.config.engine == "duckdb":
+            return nullcontext(None)
+        from flexiroaster.data.spark.checking import broken_rows
+
+        foreign = {}
+        for column, table in self.foreign.items():
+            given = self.config.columns[column].references
+            assert given is not None
+            theirs = known_column(given.column, [c.name for c in self.tables.columns(table)])
+            foreign[f"values_of_{column}"] = (table, str(theirs))
+        return broken_rows(typed, file, self.tables, foreign, self.context.scratch_dir, self.context.on_cancel)
 
     def _load_foreign(self) -> dict[str, str]:
         """The values that columns refer to, read once, as the rules ask for them twice; gives their tables."""
@@ -194,10 +210,13 @@ class _Validation:
                 wanted[column] = duckdb_type(rules.type, f"Column '{column}': ")
         return {column: type_name for column, type_name in wanted.items() if types[column] != type_name}
 
-    def _typed(self, source: Opened, wanted: dict[str, str], rules: list[Rule]) -> tuple[ArtifactDraft | None, Typed]:
+    def _typed(
+        self, source: Opened, wanted: dict[str, str], rules: list[Rule]
+    ) -> tuple[ArtifactDraft | None, Typed, Path]:
+        """The table with the wanted types, and its Parquet file; with a draft where that is written here."""
         as_it_is = source.single_parquet and source.without is None and not source.ref.equals
         if as_it_is:
-            return None, typed_parquet(source, wanted, rules)
+            return None, typed_parquet(source, wanted, rules), source.files[0]
         draft = self.artifacts.enter_context(
             self.context.artifact("data.parquet", kind="table", media_type=PARQUET_MEDIA_TYPE)
         )
@@ -206,7 +225,7 @@ class _Validation:
         if not self.tables.session.may_use(path):
             path = self.context.scratch_dir.resolve() / path.name
             self.artifacts.callback(shutil.move, path, draft.path)
-        return draft, ingest(self.tables.session, source, wanted, rules, path)
+        return draft, ingest(self.tables.session, source, wanted, rules, path), path
 
     def _rules(self, types: dict[str, str]) -> list[Rule]:
         rules = column_rules(self.config.columns, types, self._load_foreign())
