@@ -22,8 +22,10 @@ from flexiroaster.store.migrate import upgrade
 from flexiroaster.store.predictions import NewPrediction
 from tests.services.ai.rows import write
 
+pytestmark = pytest.mark.slow
+
 KEY = b"k" * 32
-RUNS = history(seed=3, pipelines=8, days=24).runs
+RUNS = history(seed=3, pipelines=7, days=20).runs
 NOW = datetime.fromtimestamp(max(run.ended_at or 0.0 for run in RUNS) + 60.0, UTC)
 
 
@@ -66,6 +68,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
 def _of_the_last_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "RECENT", timedelta(days=1))
     monkeypatch.setattr(room, "MOST_IN_DETAIL", 10_000)
+    monkeypatch.setattr(room, "NOTED", 300)
 
 
 def test_what_was_learned_is_kept_and_answers(learned: Room) -> None:
