@@ -75,6 +75,7 @@ class RabbitServer:
             "RABBITMQ_DIST_PORT": str(port + 1),
             "ERL_EPMD_PORT": str(port + 2),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_EPMD_RELAXED_COMMAND_CHECK": "true",  # so that it ends though it has not yet heard of the kill
             "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
