@@ -54,7 +54,6 @@ class Browser:
             name, payload = self._socket.receive(PATIENCE_SECONDS)
             if name == "events_omitted":
                 self._ask()
-                self._told_again_up_to = self.seen[-1]  # what was on its way comes with the answer too
             elif payload.get("execution_id") == self.execution and payload["seq"]:
                 self._see(payload["seq"])
 
@@ -76,6 +75,8 @@ class Browser:
                 if event["seq"]:
                     self._see(event["seq"])
             more = answer["more"]
+        # What was on its way comes with the answer too, from the dashboard's room for example, where everybody begins.
+        self._told_again_up_to = self.seen[-1] if self.seen else 0
 
 
 LONG = {
