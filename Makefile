@@ -84,7 +84,8 @@ test: check test-frontend test-backend ## Every gate and every test: backend, fr
 
 .PHONY: test-backend
 test-backend: setup-tests
-	cd backend && $(CURDIR)/$(PYTHON) -m pytest -n auto --dist worksteal
+	cd backend && $(CURDIR)/$(PYTHON) -m pytest -n auto --dist worksteal -m "not spark"
+	cd backend && $(CURDIR)/$(PYTHON) -m pytest tests/data/spark
 
 .PHONY: test-frontend
 test-frontend: $(STAMPS)/frontend
@@ -107,7 +108,8 @@ bench-fleet: setup-tests ## Measure a fleet beside Celery alone, on RabbitMQ and
 .PHONY: lock
 lock: $(STAMPS)/uv ## Choose versions anew: the requirements locks and package-lock.json
 	cd backend && $(LOCK) --upgrade pyproject.toml -o requirements.lock
-	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev --extra ai --extra fleet --extra redis pyproject.toml -o requirements-dev.lock
+	cd backend && $(LOCK) --upgrade -c requirements.lock --group dev --extra ai --extra fleet --extra redis --extra spark \
+		pyproject.toml -o requirements-dev.lock
 	cd backend && $(LOCK) -c requirements-dev.lock --extra ai --extra fleet --extra redis pyproject.toml -o requirements-image.lock
 	cd backend && $(LOCK) --upgrade --group node -o requirements-node.lock
 	cd frontend && npm install --package-lock-only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import threading
@@ -105,11 +106,14 @@ class Run:
             file = self._stored(table, columns)
             self.gapless.add(table)
             return self._numbered(self._parquet([file], columns), [file])
-        frame = self._numbered(self._parquet(source.files, columns), source.files)
+        files = [self._visible(file) for file in source.files]
+        frame = self._numbered(self._parquet(files, columns), files)
         if source.without is None:
             self.gapless |= {table} if len(source.files) == 1 else set()
             return frame
-        left_out = self._session.read.schema(f"{WITHOUT_ROW} BIGINT").parquet(_plain_path(source.without))
+        left_out = self._session.read.schema(f"{WITHOUT_ROW} BIGINT").parquet(
+            _plain_path(self._visible(source.without))
+        )
         numbers = left_out.selectExpr(f"{WITHOUT_ROW} - 1 AS {ROW}")
         return frame.join(numbers, ROW, "left_anti")
 
@@ -122,9 +126,21 @@ class Run:
             column_type(column)
         if not all(is_read_as_it_is(column.type) for column in columns):
             file = self._stored(table, columns)
+        file = self._visible(file)
         with self._working():
             frame = self._parquet([file], columns).selectExpr("*", f"_metadata.row_index AS {number}")
             frame.createOrReplaceTempView(table)
+
+    def _visible(self, file: Path) -> Path:
+        """Spark takes files whose names begin so for hidden ones, and reads nothing: another name for the same file."""
+        if not file.name.startswith((".", "_")):
+            return file
+        link = self._scratch / f"file-{uuid4().hex[:12]}.parquet"
+        try:
+            os.link(file, link)
+        except OSError:
+            link.symlink_to(file)
+        return link
 
     def _stored(self, table: str, columns: Sequence[Column]) -> Path:
         """The rows of a table, in a file that Spark reads."""
