@@ -71,7 +71,6 @@ class Transaction:
             self._dialect.put(self._raw, name, rows, stale)
 
     def fetch(self, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        self._dialect.flush(self._raw)
         return self._dialect.fetch(self._raw, name, parameters)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
@@ -85,76 +84,68 @@ class Transaction:
 Operation = Callable[[Transaction], T]
 
 
-class _Ticket(Generic[T]):
-    """An operation waiting for its commit."""
+class Waiter:
+    """Who waits for a turn."""
 
-    __slots__ = ("callbacks", "durable", "error", "leads", "on_failure", "operation", "result", "settled", "turn")
+    __slots__ = ("error", "leads", "settled", "turn")
 
-    def __init__(self, operation: Operation[T], durable: bool, on_failure: Callable[[], None] | None) -> None:
-        self.operation = operation
-        self.durable = durable
-        self.on_failure = on_failure
-        self.settled = False
-        self.result: T | None = None
+    def __init__(self) -> None:
         self.error: BaseException | None = None
-        self.callbacks: list[Callable[[], None]] = []
+        self.settled = False
         self.turn: threading.Lock | None = None
-        """Held until it is settled or its caller is to lead; None for a caller that leads from the start."""
+        """Held until it is settled or is to lead; None for who leads from the start."""
         self.leads = False
 
 
-class Writer:
-    """Runs operations one after the other on one connection; who comes while a commit runs joins the next group.
+W = TypeVar("W", bound=Waiter)
 
-    There is no writer thread: whoever comes first leads and commits for all that wait; then the first of those that
-    came meanwhile leads. A lone caller pays no thread hop, a crowd pays a fraction of a commit each and is woken once.
-    An operation that fails is rolled back alone: its group is run again one by one. It must therefore be safe to call
-    twice; `on_failure` is where it drops what it remembered outside.
+
+class Crowd(Generic[W]):
+    """Does something for many at once, without a thread of its own.
+
+    Whoever comes first leads, and does it for all that wait; then the first of those that came meanwhile leads. One
+    alone pays no thread hop, a crowd pays a fraction of the work each and is woken once.
     """
 
-    def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
-        self._engine = engine
-        self._dialect = dialect
-        self._lock = threading.Lock()
+    def __init__(self, work: Callable[[list[W]], None], most: int) -> None:
+        self._work = work
+        self._most = most
         self._queueing = threading.Lock()
-        self._waiting: deque[_Ticket[Any]] = deque()
+        self._waiting: deque[W] = deque()
         self._led = False
-        self._connection: sa.Connection | None = None
-        self._raw: Any = None
-        self.trouble: str | None = None
 
-    def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
-        ticket = _Ticket(operation, durable, on_failure)
+    def join(self, waiter: W) -> None:
+        """Returns when the work is done for it."""
         with self._queueing:
             if self._led:
-                ticket.turn = threading.Lock()
-                ticket.turn.acquire()
+                waiter.turn = threading.Lock()
+                waiter.turn.acquire()
             self._led = True
-            self._waiting.append(ticket)
-        if ticket.turn is not None:
+            self._waiting.append(waiter)
+        if waiter.turn is not None:
             try:
-                ticket.turn.acquire()
+                waiter.turn.acquire()
             except BaseException:  # Ctrl-C
-                self._withdraw(ticket)
+                self._withdraw(waiter)
                 raise
-        if not ticket.settled:
+        if not waiter.settled:
             self._lead()
-        if ticket.error is not None:
-            raise ticket.error
-        return ticket.result  # type: ignore[return-value]
-
-    def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+        if waiter.error is not None:
+            raise waiter.error
 
     def _lead(self) -> None:
-        """Commit for all that wait, the caller's being the first, then let the next lead."""
+        """Work for all that wait, the caller being the first, then let the next lead."""
+        group: list[W] = []
+        with self._queueing:
+            while self._waiting and len(group) < self._most:
+                group.append(self._waiting.popleft())
         try:
-            with self._lock:
-                self._commit_group()
+            self._work(group)
         finally:
+            for waiter in group:
+                waiter.settled = True
+                if waiter.turn is not None:
+                    waiter.turn.release()
             with self._queueing:
                 self._hand_over()
 
@@ -165,28 +156,72 @@ class Writer:
             following.leads = True
             following.turn.release()
 
-    def _withdraw(self, ticket: _Ticket[Any]) -> None:
-        """Its caller has gone before it was settled, perhaps when it was to lead."""
+    def _withdraw(self, waiter: W) -> None:
+        """It has gone before it was settled, perhaps when it was to lead."""
         with self._queueing:
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
-                if ticket.leads:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+                if waiter.leads:
                     self._hand_over()
 
-    def _commit_group(self) -> None:
-        group: list[_Ticket[Any]] = []
-        with self._queueing:
-            while self._waiting and len(group) < GROUP_LIMIT:
-                group.append(self._waiting.popleft())
+
+class _Ticket(Waiter, Generic[T]):
+    """An operation waiting for its commit."""
+
+    __slots__ = ("callbacks", "on_failure", "operation", "result")
+
+    def __init__(self, operation: Operation[T], on_failure: Callable[[], None] | None) -> None:
+        super().__init__()
+        self.operation = operation
+        self.on_failure = on_failure
+        self.result: T | None = None
+        self.callbacks: list[Callable[[], None]] = []
+
+
+class Writer:
+    """Runs operations one after the other on one connection; who comes while a commit runs joins the next group.
+
+    An operation that fails is rolled back alone: its group is run again one by one. It must therefore be safe to call
+    twice; `on_failure` is where it drops what it remembered outside.
+    """
+
+    def __init__(self, engine: sa.Engine, dialect: Dialect) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._lock = threading.Lock()
+        self._commits: Crowd[_Ticket[Any]] = Crowd(self._commit_group, GROUP_LIMIT)
+        self._syncs: Crowd[Waiter] = Crowd(self._sync, GROUP_LIMIT)
+        self._connection: sa.Connection | None = None
+        self._raw: Any = None
+        self.trouble: str | None = None
+
+    def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
+        """`durable` waits for the disk after the commit, while others go on with what it has written."""
+        ticket = _Ticket(operation, on_failure)
+        self._commits.join(ticket)
+        if durable and not self._dialect.commits_to_disk:
+            self._syncs.join(Waiter())
+        return ticket.result  # type: ignore[return-value]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _sync(self, group: list[Waiter]) -> None:
         try:
+            self._dialect.sync()
+        except OSError as error:
+            self.trouble = f"The disk does not take what the database writes ({error.strerror}): check it."
+            for waiter in group:
+                waiter.error = _unavailable(self.trouble, error)
+
+    def _commit_group(self, group: list[_Ticket[Any]]) -> None:
+        with self._lock:
             if len(group) == 1 or self._attempt(group) is not None:
                 for ticket in group:
                     ticket.error = self._attempt_again(ticket)
-        finally:
-            for ticket in group:
-                ticket.settled = True
-                if ticket.turn is not None:
-                    ticket.turn.release()
 
     def _attempt_again(self, ticket: _Ticket[Any]) -> BaseException | None:
         for _ in range(CONFLICT_TRIES):
@@ -199,7 +234,7 @@ class Writer:
         """One transaction for the whole group; answers the error that undid it, None when it is committed."""
         try:
             connection, raw = self._connected()
-            self._dialect.begin(raw, durable=any(ticket.durable for ticket in group))
+            self._dialect.begin(raw)
             for ticket in group:
                 transaction = Transaction(connection, raw, self._dialect)
                 ticket.result = ticket.operation(transaction)

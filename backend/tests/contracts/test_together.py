@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from flexiroaster.store.dialects import statements
-from flexiroaster.store.dialects.together import IDENTITY, Put, Statements, merged
+from flexiroaster.store.dialects import IDENTITY, statements
+from flexiroaster.store.dialects.together import Put, Statements, merged
 
 STALE = RuntimeError("stale")
 

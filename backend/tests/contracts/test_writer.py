@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from flexiroaster.store.database import Database, Transaction
+from flexiroaster.store.database import Database, StoreUnavailable, Transaction
 
 THREADS, EACH, PATIENCE_SECONDS = 12, 50, 60
 
@@ -108,3 +109,56 @@ def test_whoever_is_interrupted_while_waiting_does_not_hold_up_the_rest(database
     finally:
         signal.signal(signal.SIGALRM, before)
     assert written(database) == 1
+
+
+def test_what_is_acknowledged_is_brought_to_the_disk_first(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(database._dialect, "commits_to_disk", False)
+    monkeypatch.setattr(database._dialect, "sync", lambda: events.append(f"synced with {written(database)} rows"))
+    database.write(lambda tx: insert(tx, 0, 0))
+    assert events == []
+    database.write(lambda tx: insert(tx, 0, 1), durable=True)
+    assert events == ["synced with 2 rows"]
+
+
+def test_a_crowd_shares_the_way_to_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    syncs: list[int] = []
+
+    def sync() -> None:
+        syncs.append(written(database))
+        begun.set()
+        assert go_on.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(database._dialect, "commits_to_disk", False)
+    monkeypatch.setattr(database._dialect, "sync", sync)
+    with ThreadPoolExecutor(THREADS) as threads:
+        first = threads.submit(database.write, lambda tx: insert(tx, 0, 0), durable=True)
+        assert begun.wait(PATIENCE_SECONDS)
+        others = [
+            threads.submit(database.write, lambda tx, n=n: insert(tx, 1, n), durable=True) for n in range(THREADS - 1)
+        ]
+        while written(database) < THREADS:  # others write while one waits for the disk
+            threading.Event().wait(0.001)
+        waiting = database._writer._syncs._waiting
+        while len(waiting) < THREADS - 1:
+            threading.Event().wait(0.001)
+        assert not first.done()
+        go_on.set()
+        assert [future.result(PATIENCE_SECONDS) for future in others] == list(range(THREADS - 1))
+    assert syncs == [1, THREADS]
+
+
+def test_a_disk_that_takes_nothing_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(database._dialect, "commits_to_disk", False)
+    monkeypatch.setattr(database._dialect, "sync", fail)
+    with pytest.raises(StoreUnavailable, match="Input/output error"):
+        database.write(lambda tx: insert(tx, 0, 0), durable=True)
+    assert written(database) == 1, "as after an answer that was lost"
+    assert database.trouble is not None
+    monkeypatch.undo()
+    database.write(lambda tx: insert(tx, 0, 1), durable=True)
+    assert database.trouble is None

@@ -1,11 +1,12 @@
 """A database that breaks at a chosen statement: the process dies there, or the statement fails once.
 
 The drivers' cursors are replaced, so that every statement is met: those of the hot path, SQLAlchemy's, the writer's
-BEGIN and COMMIT, and those that only read.
+BEGIN and COMMIT, and those that only read. Bringing SQLite's log to the disk is one of them.
 """
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from flexiroaster.store.dialects import dialect_for
 from flexiroaster.testing.virtual_time import START
 
 ANSWERED = "the queued statements are answered"
+SYNC = "what is committed is brought to the disk"
 
 
 class Died(BaseException):
@@ -100,6 +102,8 @@ class Faults:
             broken = sqlite3.OperationalError("disk I/O error")
             broken.sqlite_errorcode = sqlite3.SQLITE_IOERR
             raise broken
+        if connection is None:
+            raise OSError(errno.EIO, "Input/output error")
         connection.close()
         raise psycopg.OperationalError("server closed the connection unexpectedly")
 
@@ -121,7 +125,10 @@ class Ground:
         """For the next process, when the one before has been buried."""
         self.clear()
         self._faults = faults
-        return Database(self._engine, dialect_for(sa.make_url(self.url)))
+        dialect = dialect_for(sa.make_url(self.url))
+        if dialect.name == "sqlite":  # only a power cut would tell whether it was done
+            dialect.sync = lambda: faults.around(None, SYNC, lambda: None)
+        return Database(self._engine, dialect)
 
     def clear(self) -> None:
         """No connection is left open."""
@@ -136,8 +143,6 @@ class Ground:
 def _sqlite_connection(faults: Faults) -> type[sqlite3.Connection]:
     class Cursor(sqlite3.Cursor):
         def execute(self, sql: str, parameters: Any = ()) -> Cursor:
-            if sql == "PRAGMA synchronous=FULL":  # only a power cut would tell the difference
-                sql = "PRAGMA synchronous=NORMAL"
             return faults.around(self.connection, sql, lambda: super(Cursor, self).execute(sql, parameters))
 
         def executemany(self, sql: str, parameters: Any) -> Cursor:

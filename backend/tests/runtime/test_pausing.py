@@ -43,11 +43,15 @@ def test_what_runs_ends_and_nothing_follows_before_the_resume(engine: TestEngine
 
 
 def test_pausing_and_resuming_twice_does_no_harm(engine: TestEngine) -> None:
-    execution, _ = paused(engine)
+    gate = Gate()
+    execution = engine.execute({"a": act(engine.act(gate)), "b": ["a"]})
+    gate.wait_entered()
+    engine.executions.pause(execution, "ada")
     engine.executions.pause(execution)
     assert engine.row(execution)["reason"] == "paused by ada"
     engine.executions.resume(execution)
     engine.executions.resume(execution)
+    gate.open.set()
     assert engine.wait_end(execution) == "success"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,8 @@ from flexiroaster.engine.errors import ConfigurationError
 
 class Dialect(Protocol):
     name: Literal["sqlite", "postgresql"]
+    commits_to_disk: bool
+    """Whether a commit waits for the disk by itself."""
 
     def create_engine(
         self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
@@ -26,9 +28,13 @@ class Dialect(Protocol):
         """The writer has a new connection."""
         ...
 
-    def begin(self, raw: Any, *, durable: bool) -> None: ...
+    def begin(self, raw: Any) -> None: ...
 
     def commit(self, raw: Any) -> None: ...
+
+    def sync(self) -> None:
+        """Wait until all that is committed is on the disk. Safe beside the writer. Raises OSError."""
+        ...
 
     def rollback(self, raw: Any) -> None: ...
 
@@ -43,7 +49,9 @@ class Dialect(Protocol):
         """Send what was put and not sent yet."""
         ...
 
-    def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]: ...
+    def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """What a statement answers. It sees what was put before."""
+        ...
 
     def to_driver(self, moment: datetime | None) -> Any: ...
 
@@ -54,6 +62,26 @@ class Dialect(Protocol):
     def unavailable(self, error: BaseException) -> str | None:
         """A sentence when the error says that the database cannot take a write now, None for any other error."""
         ...
+
+
+IDENTITY: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "insert_execution": ("executions", (0,)),
+    "update_execution": ("executions", (-2,)),
+    "set_outputs": ("executions", (-1,)),
+    "insert_stage_run": ("stage_runs", (0, 1, 2)),
+    "move_stage_run": ("stage_runs", (-5, -4, -3)),
+    "update_stage_run": ("stage_runs", (-5, -4, -3)),
+    "insert_event": ("events", (0, 1)),
+    "insert_attempt": ("attempts", (0, 1, 2, 3)),
+    "put_result": ("results", (0, 1, 2)),
+    "insert_artifact": ("artifacts", (0,)),
+    "insert_log": ("logs", ()),
+}
+"""The statements that take many rows: the table, and which parameters say what row it is (none: a new one always).
+In this order they may be executed whatever the order they were put in: a row is inserted before it is changed or named.
+"""
+APART = frozenset({"next_number", "lock_pipeline", "lock_gate"})
+"""Statements that look at nothing that is ever put: what was put need not be sent before them."""
 
 
 def dialect_for(url: sa.URL) -> Dialect:

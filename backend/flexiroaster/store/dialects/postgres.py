@@ -11,8 +11,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from flexiroaster.store.dialects import statements
-from flexiroaster.store.dialects.together import IDENTITY, Put, Statements, merged
+from flexiroaster.store.dialects import APART, IDENTITY, statements
+from flexiroaster.store.dialects.together import Put, Statements, merged
 from flexiroaster.store.tables import metadata
 
 READ_CONNECTIONS = 8
@@ -33,6 +33,7 @@ class Postgres:
     """One instance per database: the queue is of its writer's transaction."""
 
     name: Literal["sqlite", "postgresql"] = "postgresql"
+    commits_to_disk = True
 
     def __init__(self) -> None:
         self._sql = statements("postgres.sql")
@@ -57,7 +58,7 @@ class Postgres:
         for setting in BY_KEY:
             raw.execute(f"SET {setting} = off")
 
-    def begin(self, raw: Any, *, durable: bool) -> None:
+    def begin(self, raw: Any) -> None:
         self._forget()
 
     def commit(self, raw: Any) -> None:
@@ -73,6 +74,9 @@ class Postgres:
                     raw.execute(*self._statements.of(together))
         self._forget()
 
+    def sync(self) -> None:
+        pass  # `synchronous_commit` is on
+
     def rollback(self, raw: Any) -> None:
         begun = self._begun
         self._forget()
@@ -87,7 +91,12 @@ class Postgres:
             self._send(raw)
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        return self._send(raw, fetch=(self._sql[name], parameters))
+        waiting: list[Put] = []
+        if name in APART:
+            waiting, self._queue = self._queue, waiting
+        answer = self._send(raw, fetch=(self._sql[name], parameters))
+        self._queue = waiting
+        return answer
 
     def _forget(self) -> None:
         self._queue.clear()

@@ -12,6 +12,11 @@ needs_failed = %s, lease_owner = %s, lease_until = %s, due_at = %s, reason = %s,
 = %s, bytes = %s, ready_at = %s, started_at = %s, ended_at = %s, waits_for = %s, cached_from = %s, iterations = %s
 WHERE execution_id = %s AND position = %s AND idx = %s AND status = %s AND attempt = %s;
 
+-- name: move_stage_run
+UPDATE stage_runs SET status = %s, attempt = %s, needs_left = %s, needs_ok = %s, needs_failed = %s, lease_owner = %s,
+lease_until = %s, reason = %s, ready_at = %s, started_at = %s, ended_at = %s
+WHERE execution_id = %s AND position = %s AND idx = %s AND status = %s AND attempt = %s;
+
 -- name: update_execution
 UPDATE executions SET status = %s, retries = %s, started_at = %s, ended_at = %s, idle_seconds = %s,
 timeout_at = %s, cancel_requested_at = %s, stopping_as = %s, failed_stage = %s, error = %s, reason = %s, phase = %s,

@@ -1,7 +1,8 @@
-"""SQLite: WAL, one writer, `NORMAL` for progress and `FULL` for what was acknowledged to somebody."""
+"""SQLite: WAL, one writer, `NORMAL`; what is acknowledged to somebody is synced before that."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,17 +13,28 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
-from flexiroaster.store.dialects import statements
+from flexiroaster.store.dialects import APART, IDENTITY, statements
 
 READ_CONNECTIONS = 8
+_sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+CLASHING = {"move_stage_run": "update_stage_run", "update_stage_run": "move_stage_run"}
+"""Two that change the same rows, each in the order in which it was put: the other one goes first."""
 
 
 class Sqlite:
+    """One instance per database: what waits is of its writer's transaction. Many rows of one statement cost half of as
+    many statements, so they wait for each other.
+    """
+
     name: Literal["sqlite", "postgresql"] = "sqlite"
 
     def __init__(self) -> None:
         self._sql = statements("sqlite.sql")
-        self._full = False
+        self.commits_to_disk = False
+        self._log = ""
+        self._waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in IDENTITY}
+        self._stale: dict[str, Exception] = {}
         # A decision writes its own time many times over. The cache itself is called: a method around it costs more.
         self.to_driver: Callable[[datetime | None], str | None] = lru_cache(maxsize=4096)(_as_text)
 
@@ -40,32 +52,68 @@ class Sqlite:
         return engine
 
     def prepare_writer(self, raw: Any) -> None:
-        self._full = False
+        """Without a write-ahead log (network disks have no memory to share for it), a commit itself waits."""
+        ((mode,),) = raw.execute("PRAGMA journal_mode").fetchall()
+        self.commits_to_disk = mode != "wal"
+        if self.commits_to_disk:
+            raw.execute("PRAGMA synchronous=FULL")
+        self._log = f"{raw.execute('PRAGMA database_list').fetchone()[2]}-wal"
 
-    def begin(self, raw: Any, *, durable: bool) -> None:
-        if durable != self._full:  # SQLite refuses this pragma inside a transaction
-            raw.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._full = durable
+    def begin(self, raw: Any) -> None:
         raw.execute("BEGIN IMMEDIATE")
 
     def commit(self, raw: Any) -> None:
+        self.flush(raw)
         raw.execute("COMMIT")
 
+    def sync(self) -> None:
+        """What `synchronous=FULL` does at the end of a commit, without keeping the next one waiting: the log, to which
+        commits are only ever added, goes to the disk; what is no longer in it, a checkpoint has brought there before.
+        """
+        log = os.open(self._log, os.O_RDWR | _CLOEXEC)
+        try:
+            _sync(log)
+        finally:
+            os.close(log)
+
     def rollback(self, raw: Any) -> None:
+        self._forget()
         if raw.in_transaction:
             raw.execute("ROLLBACK")
 
     def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
-        statement = self._sql[name]
-        done = raw.execute(statement, rows[0]) if len(rows) == 1 else raw.executemany(statement, rows)
-        if stale is not None and done.rowcount != len(rows):
-            raise stale
+        waiting = self._waiting.get(name)
+        if waiting is None:
+            self.flush(raw)
+            raw.executemany(self._sql[name], rows)
+            return
+        clashing = CLASHING.get(name)
+        if clashing is not None and self._waiting[clashing]:
+            self.flush(raw)
+        waiting += rows
+        if stale is not None:
+            self._stale[name] = stale
 
     def flush(self, raw: Any) -> None:
-        pass  # everything was executed at once: there is no way to the server to save
+        """What is inserted comes first, then what changes it or names it: so no order of the puts is lost."""
+        for name, rows in self._waiting.items():
+            if rows:
+                statement = self._sql[name]
+                done = raw.execute(statement, rows[0]) if len(rows) == 1 else raw.executemany(statement, rows)
+                if name in self._stale and done.rowcount != len(rows):
+                    raise self._stale[name]
+                rows.clear()
+        self._stale.clear()
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        if name not in APART:
+            self.flush(raw)
         return list(raw.execute(self._sql[name], parameters).fetchall())
+
+    def _forget(self) -> None:
+        for rows in self._waiting.values():
+            rows.clear()
+        self._stale.clear()
 
     def is_conflict(self, error: BaseException) -> bool:
         return False  # there is one writer

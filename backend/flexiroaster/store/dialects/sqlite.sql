@@ -12,6 +12,11 @@ UPDATE stage_runs SET status = ?, attempt = ?, spent = ?, lost = ?, needs_left =
 ready_at = ?, started_at = ?, ended_at = ?, waits_for = ?, cached_from = ?, iterations = ?
 WHERE execution_id = ? AND position = ? AND idx = ? AND status = ? AND attempt = ?;
 
+-- name: move_stage_run
+UPDATE stage_runs SET status = ?, attempt = ?, needs_left = ?, needs_ok = ?, needs_failed = ?, lease_owner = ?,
+lease_until = ?, reason = ?, ready_at = ?, started_at = ?, ended_at = ?
+WHERE execution_id = ? AND position = ? AND idx = ? AND status = ? AND attempt = ?;
+
 -- name: update_execution
 UPDATE executions SET status = ?, retries = ?, started_at = ?, ended_at = ?, idle_seconds = ?,
 timeout_at = ?, cancel_requested_at = ?, stopping_as = ?, failed_stage = ?, error = ?, reason = ?, phase = ?,

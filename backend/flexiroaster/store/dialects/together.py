@@ -18,23 +18,10 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from flexiroaster.store.dialects import IDENTITY
 from flexiroaster.store.tables import metadata
 
 Rows = Sequence[tuple[Any, ...]]
-
-IDENTITY: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "insert_execution": ("executions", (0,)),
-    "update_execution": ("executions", (-2,)),
-    "set_outputs": ("executions", (-1,)),
-    "insert_stage_run": ("stage_runs", (0, 1, 2)),
-    "update_stage_run": ("stage_runs", (-5, -4, -3)),
-    "insert_event": ("events", (0, 1)),
-    "insert_attempt": ("attempts", (0, 1, 2, 3)),
-    "put_result": ("results", (0, 1, 2)),
-    "insert_artifact": ("artifacts", (0,)),
-    "insert_log": ("logs", ()),
-}
-"""The statements that take many rows: the table, and which parameters say what row it is (none: a new one always)."""
 
 
 class Put(NamedTuple):
