@@ -81,6 +81,14 @@ class InProcessDispatch:
         """Whether so much is queued that others could do some of it."""
         return len(self._queue) > BACKLOG
 
+    @property
+    def next_priority(self) -> int | None:
+        """Of what `take` would answer; None when nothing is queued. Only a look: it may have changed already."""
+        if not self._queue:
+            return None
+        with self._arrived:
+            return self._queue.priority
+
     def take(self, *, instant_only: bool = False) -> Ready | None:
         """The next; None when nothing is queued, or when the next is not instant and should be."""
         with self._arrived:

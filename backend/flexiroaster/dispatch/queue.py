@@ -41,6 +41,11 @@ class ReadyQueue:
         self._size += 1
         level.push(ready, self._arrivals)
 
+    @property
+    def priority(self) -> int | None:
+        """The highest of what is queued."""
+        return self._priorities[-1] if self._priorities else None
+
     def peek(self) -> Ready | None:
         """What `pop` would answer."""
         return self._levels[self._priorities[-1]].first if self._size else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from flexiroaster.bus.port import Bus
 from flexiroaster.dispatch.inprocess import InProcessDispatch
@@ -16,7 +16,7 @@ from flexiroaster.dispatch.port import Ready, Work
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import ArtifactsUnavailable, StageError
-from flexiroaster.engine.events import EventType
+from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.expressions import ExpressionError
 from flexiroaster.engine.runs import Execution, Key
 from flexiroaster.engine.state import EXECUTION_FINAL, ExecutionStatus
@@ -49,12 +49,21 @@ class Timers(Protocol):
 Decide = Callable[[Live, Draft], None]
 
 
+class Settled(NamedTuple):
+    """A draft that is written."""
+
+    version: Version
+    draft: Draft
+    timeout_is_new: bool
+
+
 @dataclass(slots=True)
 class Tally:
     """What an operation touched outside the database: undone when its transaction fails."""
 
     executions: list[str] = field(default_factory=list)
     taken: list[Ready] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
 
 
 class Changes:
@@ -125,6 +134,7 @@ class Changes:
             self.dispatch.add(tally.taken)
             tally.executions.clear()
             tally.taken.clear()
+            tally.settled.clear()
 
         for tries in range(STALE_TRIES):
             try:
@@ -147,7 +157,7 @@ class Changes:
             progress.save(tx, draft)
             if draft.plan.gated and (freed := planner.slots_freed(draft)):
                 tx.after_commit(partial(self.on_slots_free, freed))
-            self.settle(tx, live, draft)
+            self.settle(tx, tally, live, draft)
         if ended:
             self.live.forget(draft.execution.id)
             if draft.execution.concurrency_key is not None and before not in EXECUTION_FINAL:
@@ -183,45 +193,57 @@ class Changes:
         if results:
             draft.tell_more(draft.events[-1].type, results=summarise(results))
 
-    def settle(self, tx: Transaction, live: Live, draft: Draft, *, is_new: bool = False) -> None:
+    def settle(self, tx: Transaction, tally: Tally, live: Live, draft: Draft, *, is_new: bool = False) -> None:
         """Take a written draft over into memory, and say what is to happen after the commit."""
         timeout_is_new = is_new or draft.execution.timeout_at != live.state.execution.timeout_at
         draft.apply()
         if draft.groups:
             forget_ended(live, draft)
-        tx.after_commit(partial(self._announce, live.version, draft, timeout_is_new))
+        if not tally.settled:
+            tx.after_commit(partial(self._announce, tally.settled))
+        tally.settled.append(Settled(live.version, draft, timeout_is_new))
 
-    def _announce(self, version: Version, draft: Draft, timeout_is_new: bool) -> None:
-        execution_id = draft.execution.id
-        if draft.ready:
-            self.dispatch.announce([self.ready(version, draft, key) for key in draft.ready])
-        if draft.to_stop:
-            work = [Work(execution_id, key) for key in draft.to_stop]
-            self.dispatch.stop(work)
-            self.others.stop(work)
-        for child in draft.left:
-            self.on_child_left(child)
-        for key, run in draft.runs.items():
-            if run.due_at is not None:
-                self.timers.at(run.due_at, partial(self.wake, execution_id, key))
-        timeout_at = draft.execution.timeout_at
-        if timeout_at is not None and timeout_is_new:
-            self.timers.at(timeout_at, partial(self.time_out, execution_id))
-        self.journal.add(draft.events)
-        self.bus.publish(draft.events)
-        if draft.groups:
-            self._item_progress.changed(draft)
+    def _announce(self, settled: Sequence[Settled]) -> None:
+        """All that an operation did, at once."""
+        ready: list[Ready] = []
+        events: list[Event] = []
+        for version, draft, timeout_is_new in settled:
+            execution_id = draft.execution.id
+            ready += [self.ready(version, draft, key) for key in draft.ready]
+            if draft.to_stop:
+                work = [Work(execution_id, key) for key in draft.to_stop]
+                self.dispatch.stop(work)
+                self.others.stop(work)
+            for child in draft.left:
+                self.on_child_left(child)
+            for key, run in draft.runs.items():
+                if run.due_at is not None:
+                    self.timers.at(run.due_at, partial(self.wake, execution_id, key))
+            timeout_at = draft.execution.timeout_at
+            if timeout_at is not None and timeout_is_new:
+                self.timers.at(timeout_at, partial(self.time_out, execution_id))
+            events += draft.events
+        if ready:
+            self.dispatch.announce(ready)
+        self.journal.add(events)
+        self.bus.publish(events)
+        for _, draft, _ in settled:
+            if draft.groups:
+                self._item_progress.changed(draft)
 
     def ready(self, version: Version, draft: Draft, key: Key) -> Ready:
         """How the queue is told of a stage run that may be claimed."""
-        position = key.position
         return Ready(
             Work(draft.execution.id, key),
             version.is_instant(key),
-            draft.execution.priority + version.plan.stages[position].priority,
-            version.outlook.tails[position],
+            self.priority(version, draft, key),
+            version.outlook.tails[key.position],
             pool_of(version, key),
         )
+
+    def priority(self, version: Version, draft: Draft, key: Key) -> int:
+        """Higher ones go first."""
+        return draft.execution.priority + version.plan.stages[key.position].priority
 
     def time_out(self, execution_id: str) -> None:
         """The execution's timeout has passed (nothing happens when it has ended, or was retried with a new one)."""

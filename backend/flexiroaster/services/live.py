@@ -126,6 +126,8 @@ class Live:
     use_cache: bool = True
     results: dict[str, Any] = field(default_factory=dict)
     items: dict[Key, Any] = field(default_factory=dict)
+    turn: int = 0
+    """Stage runs that went on here without queueing up behind other executions."""
 
     @property
     def depth(self) -> int:

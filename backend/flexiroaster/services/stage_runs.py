@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from flexiroaster.dispatch.port import Serves
+from flexiroaster.dispatch.queue import TURN
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.events import EventType
@@ -136,7 +137,8 @@ class StageRuns:
 
         def operation(tx: Transaction) -> list[Claimed]:
             batch = _Batch(self._changes, tx, tally)
-            claimed = self._claim_from_queue(batch)
+            claimed: list[Claimed] = []
+            self._claim_from_queue(batch, claimed)
             batch.save()
             return claimed
 
@@ -255,21 +257,37 @@ class StageRuns:
         return self.serves is None or self.serves(pool_of(version, key))
 
     def _claim_following(self, batch: _Batch) -> list[Claimed]:
-        """Go on with what these outcomes made ready, in the order of the queue where others wait."""
-        if self._changes.dispatch.waiting:
-            self._queue_up(batch)
-            return self._claim_from_queue(batch)
+        """Go on with what these outcomes made ready; where others wait, in the order of the queue.
+
+        What is instant goes on all the same until its execution's turn is over: an execution that is done soon is out
+        of the way, where many that take turns would all be under way for long.
+        """
         found: list[Claimed] = []
+        waiting = self._changes.dispatch.next_priority
         for live, draft in batch.drafts.values():
-            is_instant = live.version.is_instant
+            if not draft.ready:
+                continue
             _sort(live.version, draft.ready)
-            while draft.ready and (not found or (found[0].instant and is_instant(draft.ready[0]))):
+            while draft.ready and self._goes_on(live, draft, draft.ready[0], found, waiting):
                 claimed = self._claim(batch, live, draft, draft.ready.pop(0))
                 if claimed is not None:
+                    live.turn += 1
                     found.append(claimed)
                 if len(found) == MOST_AT_ONCE:
                     return found
+        if waiting is not None and (not found or found[0].instant):
+            self._queue_up(batch)
+            self._claim_from_queue(batch, found)
         return found
+
+    def _goes_on(self, live: Live, draft: Draft, key: Key, found: list[Claimed], waiting: int | None) -> bool:
+        """`waiting` is the priority of what is first in the queue."""
+        instant = live.version.is_instant(key)
+        if found and not (instant and found[0].instant):
+            return False
+        if waiting is None:
+            return True
+        return instant and live.turn < TURN and self._changes.priority(live.version, draft, key) >= waiting
 
     def _queue_up(self, batch: _Batch) -> None:
         """Before the commit, so that the next to go is chosen among all; if it fails these hints are wrong, no more."""
@@ -278,8 +296,7 @@ class StageRuns:
                 self._changes.dispatch.add(self._changes.ready(live.version, draft, key) for key in draft.ready)
                 draft.ready.clear()
 
-    def _claim_from_queue(self, batch: _Batch) -> list[Claimed]:
-        found: list[Claimed] = []
+    def _claim_from_queue(self, batch: _Batch, found: list[Claimed]) -> None:
         dispatch = self._changes.dispatch
         taken = batch.tally.taken
         while (
@@ -291,10 +308,10 @@ class StageRuns:
             live, draft = batch.draft(ready.work.execution_id)
             claimed = self._claim(batch, live, draft, ready.work.key)
             if claimed is not None:
+                live.turn = 1
                 found.append(claimed)
                 if not claimed.instant:
                     break
-        return found
 
     def _claim(self, batch: _Batch, live: Live, draft: Draft, key: Key) -> Claimed | None:
         plan = draft.plan

@@ -213,7 +213,7 @@ class Starting:
         progress.insert(tx, new, draft)
         tally.executions.append(new.id)
         self._changes.live.keep(live)
-        self._changes.settle(tx, live, draft, is_new=True)
+        self._changes.settle(tx, tally, live, draft, is_new=True)
         if checked.version.deadlines:
             self._deadlines.set(tx, new.id, checked.version.deadlines, checked.at)
         if take_over is not None:

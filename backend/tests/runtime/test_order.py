@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from flexiroaster.dispatch.queue import TURN
+from flexiroaster.services.stage_runs import MOST_AT_ONCE
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import stage_runs
 from tests.runtime.engine import Gate, TestEngine, running
@@ -107,3 +109,47 @@ def test_priority_survives_a_restart(database: Database, tmp_path: Path) -> None
         for started in waiting:
             assert after.wait_end(started) == "success"
         assert order_of(after) == ["urgent", "usual"]
+
+
+def instant(length: int) -> dict[str, Any]:
+    """A chain of stages that take microseconds."""
+    return {f"s{n}": {"type": "noop", "needs": [f"s{n - 1}"] if n else []} for n in range(length)}
+
+
+def starts(engine: TestEngine, *execution_ids: str) -> list[str]:
+    """Which of these executions each stage that started was of, in their order."""
+    return [
+        event.execution_id
+        for event in engine.seen
+        if event.type.value == "stage_started" and event.execution_id in execution_ids
+    ]
+
+
+def started_together(engine: TestEngine, *lengths: int) -> list[str]:
+    """Executions of instant stages that begin when the only worker is free."""
+    gate = Gate()
+    blocker = engine.execute({"blocker": {"type": "act", "config": engine.act(gate), "needs": []}})
+    gate.wait_entered()
+    waiting = [engine.executions.start(engine.add(instant(length))) for length in lengths]
+    gate.open.set()
+    for started in waiting:
+        engine.wait_end(started)
+    engine.wait_end(blocker)
+    return [started.execution_id for started in waiting]
+
+
+def test_instant_executions_are_done_in_few_transactions(engine: TestEngine) -> None:
+    """As many as share a transaction go on together: none of them waits behind those that have not begun."""
+    ids = started_together(engine, *[3] * (2 * MOST_AT_ONCE))
+    first, second = set(ids[:MOST_AT_ONCE]), set(ids[MOST_AT_ONCE:])
+    order = starts(engine, *ids)
+    assert set(order[: 3 * MOST_AT_ONCE]) == first
+    assert set(order[3 * MOST_AT_ONCE :]) == second
+
+
+def test_a_long_chain_of_instant_stages_lets_others_pass(engine: TestEngine) -> None:
+    long, *others = started_together(engine, 2 * TURN, *[1] * MOST_AT_ONCE)
+    order = starts(engine, long, *others)
+    last = max(order.index(other) for other in others)
+    assert order[: last + 1].count(long) <= TURN
+    assert order.count(long) == 2 * TURN
