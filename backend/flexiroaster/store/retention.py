@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -85,7 +84,7 @@ def old_below(connection: sa.Connection, before: datetime, parents: Collection[s
     return list(found.values())
 
 
-def _old(before: datetime, parents: Sequence[str] | None = None) -> sa.Select[tuple[str, datetime, int]]:
+def _old(before: datetime, parents: Sequence[str] | None = None) -> sa.Select[str, datetime, int]:
     table = executions.c
     told = sa.select(sa.func.max(events.c.seq)).where(events.c.execution_id == table.id).scalar_subquery()
     query = sa.select(table.id, table.created_at, sa.func.coalesce(told, 0).label("events"))
@@ -94,7 +93,7 @@ def _old(before: datetime, parents: Sequence[str] | None = None) -> sa.Select[tu
     return query if parents is None else query.where(table.parent_id.in_(parents))
 
 
-def _rows(connection: sa.Connection, query: sa.Select[tuple[str, datetime, int]]) -> list[OldRow]:
+def _rows(connection: sa.Connection, query: sa.Select[str, datetime, int]) -> list[OldRow]:
     return [OldRow(row.id, row.created_at, row.events) for row in connection.execute(query)]
 
 
@@ -110,8 +109,8 @@ def users(connection: sa.Connection, ids: Collection[str], now: datetime) -> dic
     """By execution which others need what it has made, None standing for those that may yet come."""
     found: dict[str, set[str | None]] = {}
 
-    def add(pairs: sa.Select[Any]) -> None:
-        for used, by in connection.execute(pairs).tuples():
+    def add(pairs: sa.Select[str, str]) -> None:
+        for used, by in connection.execute(pairs):
             if used != by:
                 found.setdefault(used, set()).add(by)
 
@@ -128,7 +127,7 @@ def users(connection: sa.Connection, ids: Collection[str], now: datetime) -> dic
     return found
 
 
-def _parents(ids: Sequence[str]) -> sa.Select[Any]:
+def _parents(ids: Sequence[str]) -> sa.Select[str, str]:
     """A parent's results may be what its children have made."""
     child, parent = executions.alias("child"), executions.alias("parent")
     return sa.select(child.c.id, parent.c.id).join_from(child, parent, parent.c.id == child.c.parent_id).where(
