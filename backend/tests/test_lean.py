@@ -46,8 +46,8 @@ except SystemExit:
 """
 HEAVY = {
     "aiohttp", "alembic", "celery", "cryptography", "duckdb", "httpx", "kombu", "numpy", "obstore", "pandas", "psycopg",
-    "pyarrow", "pydantic.v1", "pygments", "python_calamine", "redis", "requests", "rich", "sklearn", "sqlalchemy.dialects.postgresql", "sqlglot",
-    "watchfiles", "xlsxwriter",
+    "pyarrow", "pydantic.v1", "pygments", "python_calamine", "redis", "requests", "rich", "sklearn",
+    "sqlalchemy.dialects.postgresql", "sqlglot", "watchfiles", "xlsxwriter",
 }  # fmt: skip
 AT_FIRST_USE = {
     "cel",
