@@ -111,7 +111,7 @@ def test_suggestions_rest_on_a_replay(played: Played) -> None:
     for one in suggested[:3]:
         assert 0 < one["saving"]["low"] <= one["saving"]["seconds"] <= one["saving"]["high"]
         replay = played.server.client.get(f"/api/suggestions/{one['id']}").json()["replay"]
-        assert replay["then_seconds"] < replay["now_seconds"]
+        assert replay["after_seconds"] < replay["now_seconds"]
         assert [stage["stage"] for stage in replay["now"]] == ["extract", "check", "load"]
 
 
