@@ -6,6 +6,7 @@ none.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -56,27 +57,43 @@ _lock = threading.Lock()
 
 def session() -> SparkSession:
     """A session of its own on this process's application, with the settings that queries rely on."""
-    with _lock:
-        opened = _opened()
-        try:
-            own = opened.newSession()
-            asked = {key: value for key, value in configured().options.items() if key.startswith("spark.sql.")}
-            for key, value in {**asked, **MEANING}.items():
-                own.conf.set(key, value)
-        except Exception as error:
-            raise lost(error) from error
-        return own
+    try:
+        with _lock:
+            own = _opened().newSession()
+        asked = {key: value for key, value in configured().options.items() if key.startswith("spark.sql.")}
+        for key, value in {**asked, **MEANING}.items():
+            own.conf.set(key, value)
+    except StageFailed:
+        raise
+    except Exception as error:
+        raise lost(error) from error
+    return own
 
 
 def lost(error: Exception) -> StageFailed:
     """The application has ended, or cannot be reached: the next attempt starts another one."""
-    global _session
-    _session = None
+    with _lock:
+        _forget()
     return StageFailed(
         f"Spark at {configured().url} no longer answers ({_first_line(error)}). The next attempt starts it anew.",
         code="spark_lost",
         kind="transient",
     )
+
+
+def _forget() -> None:
+    global _session
+    ended, _session = _session, None
+    if ended is None:
+        return
+    with contextlib.suppress(Exception):
+        ended.stop()
+    from pyspark import SparkContext
+
+    # A Java process that was killed would otherwise be talked to for ever.
+    SparkContext._active_spark_context = None
+    SparkContext._gateway = None
+    SparkContext._jvm = None
 
 
 def close() -> None:

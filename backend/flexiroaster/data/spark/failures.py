@@ -13,15 +13,16 @@ _CAST = re.compile(r"The value (.+?) of the type \"(.+?)\" cannot be cast to \"(
 _MISFIT = re.compile(re.escape(MISFIT) + r"'(.*?)' to (\S+?)(?=[\s'\"]|$)", re.DOTALL)
 _CONDITION = re.compile(r"\[([A-Z_]+(?:\.[A-Z_]+)*)\]\s*(.*)", re.DOTALL)
 _CANCELLED = ("OPERATION_CANCELED", "SPARK_JOB_CANCELLED", "cancelled part of", "Job aborted due to cancellation")
-_LOST = (
-    "Connection refused", "py4j.protocol.Py4JNetworkError", "Answer from Java side is empty",
-    "SparkContext was shut down", "stopped SparkContext", "UNAVAILABLE", "Connection reset",
-)  # fmt: skip
+_LOST = ("Answer from Java side is empty", "SparkContext was shut down", "stopped SparkContext")
+_LOST_KINDS = ("Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError")
 
 
 def is_lost(error: Exception) -> bool:
-    text = f"{type(error).__name__}: {error}"
-    return type(error).__name__ == "Py4JNetworkError" or isinstance(error, OSError) or any(m in text for m in _LOST)
+    """Whether the application itself is gone, rather than a query of it."""
+    kind, text = type(error).__name__, str(error)
+    if kind == "SparkConnectGrpcException":
+        return "UNAVAILABLE" in text
+    return kind in _LOST_KINDS or any(mark in text for mark in _LOST)
 
 
 def is_cancelled(error: Exception) -> bool:
