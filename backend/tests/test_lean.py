@@ -57,7 +57,10 @@ AT_FIRST_USE = {
     "flexiroaster.bus.postgres",
     "flexiroaster.bus.redis",
     "flexiroaster.engine.definition.validator",
+    "flexiroaster.runtime.fleet",
+    "flexiroaster.runtime.rescuer",
     "flexiroaster.several_servers",
+    "flexiroaster.store.notices",
     "flexiroaster.store.stream",
 }
 OF_A_SERVER = {"argon2", "engineio", "fastapi", "jwt", "socketio", "starlette", "uvicorn", "flexiroaster.api"}

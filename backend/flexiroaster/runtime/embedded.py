@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
@@ -24,10 +25,8 @@ from flexiroaster.runtime.conditions import REALITY, Conditions
 from flexiroaster.runtime.doorbell import Doorbell
 from flexiroaster.runtime.executor import Executor
 from flexiroaster.runtime.expanding import Expander
-from flexiroaster.runtime.fleet import Fleet
 from flexiroaster.runtime.logbook import Logbook
 from flexiroaster.runtime.presence import Presence
-from flexiroaster.runtime.rescuer import Rescuer
 from flexiroaster.runtime.spilled import SpilledResults
 from flexiroaster.runtime.timers import Timers
 from flexiroaster.runtime.worker import Worker
@@ -52,8 +51,12 @@ from flexiroaster.services.starting import Starting
 from flexiroaster.stages.process.orphans import kill_left_over
 from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
 from flexiroaster.store.database import Database
-from flexiroaster.store.notices import Notices
 from flexiroaster.store.workers import Me
+
+if TYPE_CHECKING:
+    from flexiroaster.runtime.fleet import Fleet
+    from flexiroaster.runtime.rescuer import Rescuer
+    from flexiroaster.store.notices import Notices
 
 log = structlog.get_logger(__name__)
 
@@ -191,6 +194,9 @@ class Embedded:
 
     def _join(self, notices: Notices, changes: Changes, gates: Gates, lease: timedelta) -> None:
         """Be one of several servers."""
+        from flexiroaster.runtime.fleet import Fleet
+        from flexiroaster.runtime.rescuer import Rescuer
+
         broker = self.broker
         hints = Hints(changes, self.stage_runs)
         doorbell = self._doorbell = Doorbell(hints.take)
