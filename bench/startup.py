@@ -22,9 +22,6 @@ PATIENCE_SECONDS = 60
 IDLE_SECONDS = 2
 MEGABYTE = 1 << 20
 
-COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""An installed package is compiled; a checkout is by the first round, unless Python is told to keep nothing."""
-
 BARE_SERVER = """
 import sys, uvicorn
 from fastapi import FastAPI
@@ -79,10 +76,15 @@ def served(arguments: Any) -> tuple[float, float]:
     return statistics.median(times[1:]), memory
 
 
+def compiling() -> dict[str, str]:
+    """An installed package is compiled; a checkout is by the first round, unless Python is told to keep nothing."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def started(arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=COMPILING
+        arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=compiling()
     )
     try:
         yield process
@@ -110,7 +112,7 @@ def took(arguments: list[str]) -> float:
     times = []
     for _ in range(ROUNDS + 1):
         began = time.perf_counter()
-        subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, env=COMPILING)
+        subprocess.run(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, env=compiling())
         times.append(time.perf_counter() - began)
     return statistics.median(times[1:])
 
