@@ -63,10 +63,10 @@ class Run:
 
     def _interrupt_until_closed(self) -> None:
         """Again and again: an interrupt that comes just before a job starts is lost."""
-        with contextlib.suppress(Exception):
-            self._session.interruptTag(self._tag)
-            while not self._closed.wait(0.2):
+        while not self._closed.is_set():
+            with contextlib.suppress(Exception):
                 self._session.interruptTag(self._tag)
+            self._closed.wait(0.2)
 
     @contextlib.contextmanager
     def _working(self) -> Iterator[None]:
@@ -74,6 +74,8 @@ class Run:
             raise stopped()
         try:
             self._session.addTag(self._tag)
+            with contextlib.suppress(Exception):  # Spark Connect interrupts what runs by itself
+                self._session.sparkContext.setLocalProperty("spark.job.interruptOnCancel", "true")
             try:
                 yield
             finally:
