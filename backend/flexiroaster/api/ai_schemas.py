@@ -275,4 +275,4 @@ class ExplanationBody(BaseModel):
     note: str | None = Field(examples=["Not enough data yet (3 of 8 executions that passed)."])
     seen_before: SeenBeforeBody | None
     retry: RetryAdviceBody | None = Field(None, description="None where no stage of it failed by itself")
-    suggestions: list[SuggestionBody] = Field(description="open ones for the stage that failed")
+    suggestions: list[SuggestionBody] = Field(description="open ones by which the stage would fail less often")

@@ -54,9 +54,9 @@ export function InsightsPage() {
           label="View"
           options={VIEWS}
           value={view}
-          className="mb-3.5"
+          className="mr-3 mb-3.5"
           onChange={(chosen) => setSearch(chosen === 'abnormal' ? { view: chosen } : {})}
-        />{' '}
+        />
         {view === 'change' ? <Changes /> : <Abnormal />}
       </PageBody>
     </>
@@ -95,7 +95,13 @@ function Changes() {
   const first = chosen ?? shown[0]?.id ?? null
   return (
     <>
-      <Segmented label="State" options={CHANGE_STATES} value={state} onChange={choose} />
+      <Segmented
+        label="State"
+        options={CHANGE_STATES}
+        value={state}
+        onChange={choose}
+        className="mb-3.5"
+      />
       <ListBesideDetail
         opened={chosen !== null}
         list={
@@ -135,7 +141,13 @@ function Abnormal() {
   const insight = shown.find(({ id }) => id === chosen) ?? shown[0]
   return (
     <>
-      <Segmented label="State" options={ABNORMAL_STATES} value={state} onChange={choose} />
+      <Segmented
+        label="State"
+        options={ABNORMAL_STATES}
+        value={state}
+        onChange={choose}
+        className="mb-3.5"
+      />
       <ListBesideDetail
         opened={chosen !== null}
         list={
@@ -228,7 +240,7 @@ type ListBesideDetailProps = { opened: boolean; list: ReactNode; detail: ReactNo
 /** Side by side; where there is no room, one after the other was chosen. */
 function ListBesideDetail({ opened, list, detail }: ListBesideDetailProps) {
   return (
-    <div className="mt-3.5 grid grid-cols-[minmax(0,1fr)_minmax(0,1.1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+    <div className="grid grid-cols-[minmax(0,1fr)_minmax(0,1.1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
       <div className={cn('min-w-0', opened && 'max-desktop:hidden')}>{list}</div>
       <div className={cn('min-w-0', !opened && 'max-desktop:hidden')}>{detail}</div>
     </div>

@@ -2700,7 +2700,7 @@ export interface components {
             retry?: components["schemas"]["RetryAdviceBody"] | null;
             /**
              * Suggestions
-             * @description open ones for the stage that failed
+             * @description open ones by which the stage would fail less often
              */
             suggestions: components["schemas"]["SuggestionBody"][];
         };

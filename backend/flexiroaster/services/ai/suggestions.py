@@ -41,6 +41,7 @@ VALUES: Mapping[str, str] = {
     "retry": "fewer_retries",
 }
 """What a kind of suggestion is good for."""
+FAIL_LESS = frozenset({"fewer_failures", "fewer_retries"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,10 @@ class Suggestions:
             return SuggestionPicture(row, name, "", None, str(error), None)
         return SuggestionPicture(row, name, compare(base, changed).text, base.version, None, None)
 
-    def for_stage(self, pipeline_id: str, stage: str | None) -> list[SuggestionEntry]:
-        """The open ones that touch a stage."""
+    def against_failures(self, pipeline_id: str, stage: str | None) -> list[SuggestionEntry]:
+        """The open ones by which a stage would fail less often."""
         page = self.page(SuggestionFilter(["open"], (), pipeline_id), limit=COMPARED)
-        return [entry for entry in page.items if stage in entry.row.stages]
+        return [entry for entry in page.items if stage in entry.row.stages and entry.value in FAIL_LESS]
 
     # Deciding
 

@@ -46,7 +46,7 @@ export function ExplanationCard({ executionId }: { executionId: string }) {
       {data.suggestions.map(({ id, title }) => (
         <p key={id} className="mt-1.5 text-small">
           <b className="font-semibold">Suggested:</b>{' '}
-          <Link to={`/insights?id=${encodeURIComponent(id)}`} className="text-link hover:underline">
+          <Link to={`/insights?id=${encodeURIComponent(id)}`} className="text-link underline">
             {title}
           </Link>
         </p>

@@ -52,7 +52,7 @@ function Loaded({ suggestion }: { suggestion: Suggestion }) {
         <Prose text={suggestion.text} />{' '}
         <Link
           to={`/pipelines/${suggestion.pipeline_id}`}
-          className="whitespace-nowrap text-link hover:underline"
+          className="whitespace-nowrap text-link underline"
         >
           Open {suggestion.pipeline_name}
         </Link>
