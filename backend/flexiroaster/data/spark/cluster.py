@@ -70,6 +70,37 @@ def session() -> SparkSession:
     return own
 
 
+class Jobs:
+    """What a thread starts is marked, and whatever is marked so is interrupted, from any thread.
+
+    Without Spark Connect that is asked of the context: the tags of a session belong to a thread, and when another one
+    interrupts them nothing is interrupted.
+    """
+
+    def __init__(self, session: SparkSession) -> None:
+        self._session = session
+        self._context = None if (configured().url or "").startswith("sc://") else session.sparkContext
+
+    def mark(self, tag: str) -> None:
+        if self._context is None:
+            self._session.addTag(tag)
+            return
+        self._context.addJobTag(tag)
+        self._context.setInterruptOnCancel(True)
+
+    def unmark(self, tag: str) -> None:
+        if self._context is None:
+            self._session.removeTag(tag)
+        else:
+            self._context.removeJobTag(tag)
+
+    def interrupt(self, tag: str) -> None:
+        if self._context is None:
+            self._session.interruptTag(tag)
+        else:
+            self._context.cancelJobsWithTag(tag)
+
+
 def lost(error: Exception) -> StageFailed:
     """The application has ended, or cannot be reached: the next attempt starts another one."""
     with _lock:

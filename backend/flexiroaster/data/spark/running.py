@@ -43,6 +43,7 @@ class Run:
         self._stopped, self._closed = threading.Event(), threading.Event()
         self._tag = f"flexiroaster-{uuid4().hex}"
         self._session: SparkSession = cluster.session()
+        self._jobs = cluster.Jobs(self._session)
         if on_cancel is not None:
             self._stack.enter_context(on_cancel(self._stop))
         self.gapless: set[str] = set()
@@ -65,7 +66,7 @@ class Run:
         """Again and again: an interrupt that comes just before a job starts is lost."""
         while not self._closed.is_set():
             with contextlib.suppress(Exception):
-                self._session.interruptTag(self._tag)
+                self._jobs.interrupt(self._tag)
             self._closed.wait(0.2)
 
     @contextlib.contextmanager
@@ -73,14 +74,12 @@ class Run:
         if self._stopped.is_set():
             raise stopped()
         try:
-            self._session.addTag(self._tag)
-            with contextlib.suppress(Exception):  # Spark Connect interrupts what runs by itself
-                self._session.sparkContext.setLocalProperty("spark.job.interruptOnCancel", "true")
+            self._jobs.mark(self._tag)
             try:
                 yield
             finally:
                 with contextlib.suppress(Exception):
-                    self._session.removeTag(self._tag)
+                    self._jobs.unmark(self._tag)
         except StageFailed:
             raise
         except Exception as error:

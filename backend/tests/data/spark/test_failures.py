@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -51,6 +52,31 @@ def test_the_sql_shown_is_sparks(both: Both) -> None:
     result = both.run("spark", ROWS, [{"op": "derive", "columns": {"half": "id / 2"}}])
     assert "CAST(CAST(id AS DOUBLE) / CAST(2 AS DOUBLE) AS DOUBLE) AS `half`" in result["sql"]
     assert result["rows"] == 4
+
+
+def test_a_cancel_stops_the_job(both: Both) -> None:
+    context = both.bench.context()
+    started = threading.Event()
+
+    def run(self: Any, sql: str, columns: Any) -> str:
+        started.set()
+        return original(self, sql, columns)
+
+    from flexiroaster.data.spark.running import Run
+
+    original = Run.write
+    stopper = threading.Thread(target=lambda: started.wait(120) and context.cancel())
+    stopper.start()
+    query = "select sum(a.range * b.range % 7) as s from range(4000000) a, range(4000000) b"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "write", run)
+        failure = both.bench.fails(
+            "processing", context, data=ROWS, operations=[{"op": "sql", "query": query}], engine="spark"
+        )
+    stopper.join()
+    assert failure.kind == "cancelled"
+    assert list(both.bench.root.glob("artifacts/*data.parquet")) == []
+    assert list(context.scratch_dir.glob("spark-*")) == []
 
 
 def test_without_a_cluster_the_cure_is_said(bench: Bench) -> None:
