@@ -24,11 +24,12 @@ PASSWORD = "a quiet green river"
 
 
 def clean_environment(folder: Path, **more: str) -> dict[str, str]:
-    """The test's own home and no FLEXIROASTER_* variable from outside."""
+    """The test's own home and no FLEXIROASTER_* variable from outside. Nothing is learned: that has its own tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLEXIROASTER_")}
     return (
         kept
         | {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "share"), "XDG_CONFIG_HOME": str(folder / "config")}
+        | {"FLEXIROASTER_AI": "false"}
         | more
     )
 
