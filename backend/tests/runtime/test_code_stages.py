@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from textwrap import dedent
 from typing import Any
 
@@ -58,15 +59,15 @@ def run_until_ready(
 ) -> LocalExecution:
     """Run a stage that says on the fifo when its code runs, and do something then, with the execution's id."""
     os.mkfifo(fifo)
-    started: list[str] = []
+    started: SimpleQueue[str] = SimpleQueue()
 
     def wait() -> None:
         assert first_line(fifo) == b"ready\n"
-        then(started[0])
+        then(started.get())  # the code may run before its execution's start has returned
 
     thread = threading.Thread(target=wait)
     thread.start()
-    ended = run_to_end(engine, keep(engine, as_source(document)), {}, on_started=started.append)
+    ended = run_to_end(engine, keep(engine, as_source(document)), {}, on_started=started.put)
     thread.join()
     return ended
 
