@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -60,9 +61,21 @@ class Crew:
             query = "SELECT count(*) FROM executions WHERE id = ANY(%s) AND status = ANY(%s)"
             return self.fleet.rows(query, executions, list(FINAL)) == [(len(executions),)]
 
-        until(all_ended, T_SECONDS)
+        try:
+            until(all_ended, T_SECONDS)
+        except AssertionError:
+            raise AssertionError(f"after {T_SECONDS} s: {self._left(executions)}") from None
         self.fleet.check([one for one in executions if self._pipeline(one) == "chain"], set(STAGES))
         self.fleet.check([one for one in executions if self._pipeline(one) == "slow"], {"before", "work", "after"})
+
+    def _left(self, executions: list[str]) -> list[Any]:
+        """What has not ended, for whoever reads of a failed test."""
+        query = (
+            "SELECT e.id, e.status, s.stage, s.status, s.attempt, s.reason, s.lease_owner, s.lease_until, s.due_at, "
+            "now() FROM executions e JOIN stage_runs s ON s.execution_id = e.id "
+            "WHERE e.id = ANY(%s) AND e.status <> ALL(%s) AND s.status NOT IN ('success', 'pending')"
+        )
+        return self.fleet.rows(query, executions, list(FINAL))
 
     def _pipeline(self, execution: str) -> str:
         return str(self.fleet.rows("SELECT pipeline_id FROM executions WHERE id = %s", execution)[0][0])
