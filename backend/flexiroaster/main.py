@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -22,24 +21,23 @@ from flexiroaster.api.deps import install_accounts
 from flexiroaster.api.description import operation_id
 from flexiroaster.api.routes import TAGS, add_routes, include_routes, install_services
 from flexiroaster.api.security import install_security
-from flexiroaster.artifact_store import make_artifacts
-from flexiroaster.composition import Engine, make_engine
+from flexiroaster.composition import Engine
 from flexiroaster.config import Settings
-from flexiroaster.data_folder import DataFolder, unusable
+from flexiroaster.data_folder import DataFolder
 from flexiroaster.engine.errors import ConfigurationError, NotFound
 from flexiroaster.engine.events import Event, EventType
 from flexiroaster.examples import load_examples
 from flexiroaster.housekeeping import make_collector
 from flexiroaster.learning import make_learner
 from flexiroaster.log_output import configure_logs
-from flexiroaster.roles import EVERYTHING, Role, allowed_by, make_broker, make_link, seat_of
+from flexiroaster.process import given_back, keep_code_apart, make_drained_engine
+from flexiroaster.roles import EVERYTHING, Role, make_link
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.runtime.learner import Learner
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
-from flexiroaster.services.drain import Drain
 from flexiroaster.services.ends import Ends
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
@@ -78,10 +76,7 @@ class Server:
         if self.settings.examples:
             load_examples(self.engine.pipelines, self.folder.path, self.settings.data_dirs[0])
         if self.settings.code_stages:
-            from flexiroaster.stages.process.isolation import protect_this_process
-
-            kept_apart = protect_this_process() if self.settings.code_confined else "nothing"
-            log.info("code_stages.on", kept_apart=kept_apart, folders=[str(path) for path in self.settings.code_dirs])
+            keep_code_apart(self.settings)
         recovered = self.engine.embedded.start()
         self.collector.start()
         if self.learner is not None:
@@ -124,36 +119,14 @@ def make_server(settings: Settings, role: Role = EVERYTHING) -> Server:
     """
     role.check(settings)
     folder = DataFolder.open(settings.data_folder)
-    try:
+    with given_back(folder):
         return _server(settings, folder, role)
-    except OSError as error:
-        folder.close()
-        raise unusable(Path(error.filename or folder.path), error) from error
-    except BaseException:
-        folder.close()
-        raise
 
 
 def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
-    for path in (*settings.data_dirs, *(settings.code_dirs if settings.code_stages else ())):
-        path.mkdir(parents=True, exist_ok=True)
-    settings.artifacts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
     link = make_link(settings, secret)
-    engine = make_engine(
-        settings.database_url,
-        settings.artifacts_folder,
-        folder.path / "scratch",
-        allowed_by(settings, role),
-        artifacts=make_artifacts(settings),
-        wait_for_disk=settings.wait_for_disk,
-        seat=seat_of(settings, folder, secret, role),
-        link=link,
-        broker=make_broker(settings),
-    )
-    engine.embedded.refuse_differences()
-    drain = Drain(engine.embedded.drain, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds)
-    engine.embedded.presence.on_stop_asked = drain.begin
+    engine, drain = make_drained_engine(settings, role, folder, secret, link)
     services = Services(
         accounts=_accounts(settings, secret, engine, link),
         pipelines=engine.pipelines,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -16,6 +15,7 @@ from flexiroaster.data_folder import unusable
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.lean_imports import lean_imports
 from flexiroaster.main import Server, make_app, make_server
+from flexiroaster.process import switch_threads_often
 from flexiroaster.roles import EVERYTHING, Role
 from flexiroaster.server_file import RunningServer, forget_server
 from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
@@ -23,10 +23,6 @@ from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
 CONNECTION_GRACE_SECONDS = 3
 """How long a stop waits for answers under way; streams and sockets are cut after it and connect again."""
 BACKLOG = 2048
-SWITCH_SECONDS = 0.0005
-"""How long a thread may keep the interpreter while others want it. A request and its stages pass through three threads:
-with Python's 5 ms each of them could wait that long for one that computes.
-"""
 
 
 def serve(settings: Settings, on_ready: Callable[[Server, int], None], role: Role = EVERYTHING) -> None:
@@ -35,7 +31,7 @@ def serve(settings: Settings, on_ready: Callable[[Server, int], None], role: Rol
     Raises `ConfigurationError` where something stands in the way.
     """
     role.check(settings)
-    sys.setswitchinterval(SWITCH_SECONDS)
+    switch_threads_often()
     listening = listen(settings.host, settings.port)
     port = int(listening.getsockname()[1])
     server = make_server(settings, role)

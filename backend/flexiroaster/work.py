@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,20 +13,18 @@ from types import FrameType
 import structlog
 
 import flexiroaster
-from flexiroaster.artifact_store import make_artifacts
-from flexiroaster.composition import Engine, make_engine
+from flexiroaster.composition import Engine
 from flexiroaster.config import PREFIX, Settings
-from flexiroaster.data_folder import DataFolder, read_key, unusable
+from flexiroaster.data_folder import DataFolder, read_key
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.housekeeping import make_collector
-from flexiroaster.roles import Role, allowed_by, make_broker, make_link, seat_of
+from flexiroaster.process import given_back, keep_code_apart, make_drained_engine, switch_threads_often
+from flexiroaster.roles import Role, make_link
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.services.drain import Drain
 
 log = structlog.get_logger(__name__)
 
-SWITCH_SECONDS = 0.0005
-"""How long a thread may keep the interpreter while others want it: word of work passes through two of them."""
 MOST_BESIDE = 1000
 """Processes of this kind that share a data folder."""
 
@@ -50,10 +47,7 @@ class Hand:
 
     def start(self) -> None:
         if self.settings.code_stages and self.role.runs_stages:
-            from flexiroaster.stages.process.isolation import protect_this_process
-
-            kept_apart = protect_this_process() if self.settings.code_confined else "nothing"
-            log.info("code_stages.on", kept_apart=kept_apart, folders=[str(path) for path in self.settings.code_dirs])
+            keep_code_apart(self.settings)
         recovered = self.engine.embedded.start()
         if self.collector is not None:
             self.collector.start()
@@ -82,7 +76,7 @@ def work(settings: Settings, role: Role, on_ready: Callable[[Hand], None]) -> No
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()
 
-    sys.setswitchinterval(SWITCH_SECONDS)
+    switch_threads_often()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     hand = make_hand(settings, role)
@@ -101,14 +95,11 @@ def make_hand(settings: Settings, role: Role) -> Hand:
     """
     role.check(settings)
     folder = _own_folder(settings.data_folder / f"{role.kind}s")
-    try:
-        return _hand(settings, role, folder)
-    except OSError as error:
-        folder.close()
-        raise unusable(Path(error.filename or folder.path), error) from error
-    except BaseException:
-        folder.close()
-        raise
+    with given_back(folder):
+        secret = _secret(settings)
+        engine, drain = make_drained_engine(settings, role, folder, secret, make_link(settings, secret))
+        collector = None if role.runs_stages else make_collector(settings, engine.database, engine.artifacts)
+        return Hand(settings, role, folder, engine, drain, collector)
 
 
 def _own_folder(parent: Path) -> DataFolder:
@@ -118,29 +109,6 @@ def _own_folder(parent: Path) -> DataFolder:
         if folder is not None:
             return folder
     raise ConfigurationError(f"{parent} is in use by {MOST_BESIDE} processes: name another folder with --data-folder.")
-
-
-def _hand(settings: Settings, role: Role, folder: DataFolder) -> Hand:
-    for path in (*settings.data_dirs, *(settings.code_dirs if settings.code_stages else ())):
-        path.mkdir(parents=True, exist_ok=True)
-    settings.artifacts_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secret = _secret(settings)
-    engine = make_engine(
-        settings.database_url,
-        settings.artifacts_folder,
-        folder.path / "scratch",
-        allowed_by(settings, role),
-        artifacts=make_artifacts(settings),
-        wait_for_disk=settings.wait_for_disk,
-        seat=seat_of(settings, folder, secret, role),
-        link=make_link(settings, secret),
-        broker=make_broker(settings),
-    )
-    engine.embedded.refuse_differences()
-    drain = Drain(engine.embedded.drain, lambda: engine.embedded.worker.running, grace_seconds=settings.grace_seconds)
-    engine.embedded.presence.on_stop_asked = drain.begin
-    collector = None if role.runs_stages else make_collector(settings, engine.database, engine.artifacts)
-    return Hand(settings, role, folder, engine, drain, collector)
 
 
 def _secret(settings: Settings) -> str:
