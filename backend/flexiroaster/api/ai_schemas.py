@@ -7,24 +7,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-InsightRule = Literal[
-    "slow_runs",
-    "slow_drift",
-    "rows_changed",
-    "bytes_changed",
-    "queue_wait",
-    "failure_rate",
-    "bad_version",
-    "flaky_stage",
-    "outage",
-    "new_error",
-    "metric",
-]
-InsightState = Literal["open", "acknowledged", "over"]
+from flexiroaster.ai.insights.finding import CauseKind
+from flexiroaster.ai.insights.finding import Rule as InsightRule
+from flexiroaster.store.insights import InsightState
+
 SuggestionKind = Literal["parallel", "critical_path", "timeout", "retry", "cache", "fusion", "schedule"]
 SuggestionState = Literal["open", "applied", "undone", "dismissed", "gone"]
 Value = Literal["faster", "fewer_failures", "fewer_retries", "cheaper"]
-CauseKind = Literal["connector_outage", "version", "input", "bad_rows", "upstream_late", "slow", "flaky", "unknown"]
 Verdict = Literal["useful", "noise"]
 
 

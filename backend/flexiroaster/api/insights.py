@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
+from flexiroaster.ai.insights.finding import Rule
 from flexiroaster.api import ai_answers as answers
 from flexiroaster.api import ai_schemas as schemas
 from flexiroaster.api.deps import GuardedRoute, permit
@@ -22,7 +23,7 @@ from flexiroaster.api.parameters import (
 from flexiroaster.api.responses import errors
 from flexiroaster.auth.identity import Caller
 from flexiroaster.services.pipelines import Author
-from flexiroaster.store.insights import InsightFilter
+from flexiroaster.store.insights import InsightFilter, InsightState
 from flexiroaster.store.suggestions import SuggestionFilter
 
 router = APIRouter(prefix="/api", tags=["Insights"], route_class=GuardedRoute)
@@ -47,8 +48,8 @@ NO_REASON = schemas.DismissRequest()
 def list_insights(
     use: Use,
     response: Response,
-    state: Annotated[list[schemas.InsightState], Query(description="Any of these.")] = [],  # noqa: B006
-    kind: Annotated[list[schemas.InsightRule], Query(description="Any of these rules.")] = [],  # noqa: B006
+    state: Annotated[list[InsightState], Query(description="Any of these.")] = [],  # noqa: B006
+    kind: Annotated[list[Rule], Query(description="Any of these rules.")] = [],  # noqa: B006
     pipeline_id: PipelineWanted = None,
     limit: Limit = 50,
     cursor: Cursor = None,

@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
-from typing import Literal
 
 from flexiroaster.ai.insights.chance import rate
-from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN
+from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, CauseKind
 from flexiroaster.ai.insights.past import NO_CONNECTOR, Past, StageOutcome
 from flexiroaster.ai.runs import Run
 from flexiroaster.ai.wording import count, share, size, span
 
-CauseKind = Literal["connector_outage", "version", "input", "bad_rows", "upstream_late", "slow", "flaky", "unknown"]
 PRIORS: Mapping[CauseKind, float] = {
     "connector_outage": 0.15,
     "version": 0.15,

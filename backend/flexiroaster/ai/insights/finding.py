@@ -20,6 +20,7 @@ Rule = Literal[
     "new_error",
     "metric",
 ]
+CauseKind = Literal["connector_outage", "version", "input", "bad_rows", "upstream_late", "slow", "flaky", "unknown"]
 EXECUTIONS_SHOWN = 50
 
 

@@ -11,8 +11,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flexiroaster.ai.insights.causes import CauseKind
-from flexiroaster.ai.insights.finding import Insight, Rule, subject_of
+from flexiroaster.ai.insights.finding import CauseKind, Insight, Rule, subject_of
 from flexiroaster.ai.runs import DAY, HOUR, Run
 
 BEGIN = 1_760_313_600.0
