@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flexiroaster.store.tables import ai_forecasts, ai_predictions, executions, pipelines
+from flexiroaster.store.tables import ai_forecasts, ai_predictions, executions
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,3 @@ def set_forecasts(connection: sa.Connection, found: Sequence[ForecastRow]) -> No
     connection.execute(ai_forecasts.delete().where(ai_forecasts.c.pipeline_id.in_(ids)))
     rows = [{name: getattr(one, name) for name in ForecastRow.__slots__} for one in found]
     connection.execute(ai_forecasts.insert(), rows)
-
-
-def ended_executions(connection: sa.Connection, pipeline_ids: Sequence[str]) -> dict[str, int]:
-    """How many executions each pipeline has started so far; an upper bound of those that ended, without a count."""
-    query = sa.select(pipelines.c.id, pipelines.c.last_number).where(pipelines.c.id.in_(pipeline_ids))
-    return {row.id: row.last_number for row in connection.execute(query)}
