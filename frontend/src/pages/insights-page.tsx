@@ -89,39 +89,26 @@ const SUGGESTION_STATES: Record<ChangeState, Suggestion['state'][]> = {
 }
 
 function Changes() {
-  const { state, choose, chosen, open, back } = useChoice(CHANGE_STATES)
-  const suggestions = useInfiniteQuery(suggestionsQuery(SUGGESTION_STATES[state]))
+  const choice = useChoice(CHANGE_STATES)
+  const suggestions = useInfiniteQuery(suggestionsQuery(SUGGESTION_STATES[choice.state]))
   const shown = itemsOf(suggestions.data)
-  const first = chosen ?? shown[0]?.id ?? null
+  const id = choice.chosen ?? shown[0]?.id ?? null
   return (
-    <>
-      <Segmented
-        label="State"
-        options={CHANGE_STATES}
-        value={state}
-        onChange={choose}
-        className="mb-3.5"
-      />
-      <ListBesideDetail
-        opened={chosen !== null}
-        list={
-          <ListCard
-            what="The suggestions"
-            query={suggestions}
-            empty={
-              <EmptyState icon="spark" title="Nothing to suggest">
-                {state === 'open'
-                  ? 'Suggestions need 20 successful runs of a pipeline, and a change that would have made them faster or safer.'
-                  : 'No suggestion is in this state.'}
-              </EmptyState>
-            }
-          >
-            <SuggestionList suggestions={shown} chosen={first} onChoose={open} />
-          </ListCard>
-        }
-        detail={first !== null && <SuggestionDetail key={first} id={first} back={back} />}
-      />
-    </>
+    <Browser
+      states={CHANGE_STATES}
+      choice={choice}
+      what="The suggestions"
+      query={suggestions}
+      empty={
+        <EmptyState icon="spark" title="Nothing to suggest">
+          {choice.state === 'open'
+            ? 'Suggestions need 20 successful runs of a pipeline, and a change that would have made them faster or safer.'
+            : 'No suggestion is in this state.'}
+        </EmptyState>
+      }
+      list={<SuggestionList suggestions={shown} chosen={id} onChoose={choice.open} />}
+      detail={id !== null && <SuggestionDetail key={id} id={id} back={choice.back} />}
+    />
   )
 }
 
@@ -134,45 +121,49 @@ const ABNORMAL_STATES = [
 const CLOCK_MS = 15_000
 
 function Abnormal() {
-  const { state, choose, chosen, open, back } = useChoice(ABNORMAL_STATES)
+  const choice = useChoice(ABNORMAL_STATES)
   const now = useNow(CLOCK_MS)
-  const insights = useInfiniteQuery(abnormalQuery(state))
+  const insights = useInfiniteQuery(abnormalQuery(choice.state))
   const shown = itemsOf(insights.data)
-  const insight = shown.find(({ id }) => id === chosen) ?? shown[0]
+  const insight = shown.find(({ id }) => id === choice.chosen) ?? shown[0]
   return (
-    <>
-      <Segmented
-        label="State"
-        options={ABNORMAL_STATES}
-        value={state}
-        onChange={choose}
-        className="mb-3.5"
-      />
-      <ListBesideDetail
-        opened={chosen !== null}
-        list={
-          <ListCard
-            what="What is abnormal"
-            query={insights}
-            empty={
-              <EmptyState icon="tick" title="Nothing is abnormal">
-                {state === 'open'
-                  ? 'Durations, rows, waits and failures of the executions are as usual.'
-                  : 'No insight is in this state.'}
-              </EmptyState>
-            }
-          >
-            <InsightList insights={shown} chosen={insight?.id ?? null} onChoose={open} now={now} />
-          </ListCard>
-        }
-        detail={insight && <InsightDetail key={insight.id} insight={insight} back={back} />}
-      />
-    </>
+    <Browser
+      states={ABNORMAL_STATES}
+      choice={choice}
+      what="What is abnormal"
+      query={insights}
+      empty={
+        <EmptyState icon="tick" title="Nothing is abnormal">
+          {choice.state === 'open'
+            ? 'Durations, rows, waits and failures of the executions are as usual.'
+            : 'No insight is in this state.'}
+        </EmptyState>
+      }
+      list={
+        <InsightList
+          insights={shown}
+          chosen={insight?.id ?? null}
+          onChoose={choice.open}
+          now={now}
+        />
+      }
+      detail={insight && <InsightDetail key={insight.id} insight={insight} back={choice.back} />}
+    />
   )
 }
 
+type Choice<State extends string> = {
+  state: State
+  /** The id of what is opened, as the address has it. */
+  chosen: string | null
+  choose: (state: State) => void
+  open: (id: string) => void
+  /** The way back to the list, where it is not shown beside. */
+  back: ReactNode
+}
+
 /** The state of the list and what is opened of it, kept in the address. */
-function useChoice<State extends string>(states: readonly { value: State }[]) {
+function useChoice<State extends string>(states: readonly { value: State }[]): Choice<State> {
   const [search, setSearch] = useSearchParams()
   const [initial] = states
   const asked = search.get('state')
@@ -210,39 +201,52 @@ function itemsOf<T extends Suggestion | Insight>(data: Answer<T>): T[] {
   return data?.pages.flatMap((page) => page.items) ?? []
 }
 
-type ListCardProps<T> = {
+type BrowserProps<T, State extends string> = {
+  states: readonly { value: State; label: string }[]
+  choice: Choice<State>
   what: string
   query: UseInfiniteQueryResult<InfiniteData<Page<T>>>
   empty: ReactNode
-  children: ReactNode
+  list: ReactNode
+  detail: ReactNode
 }
 
-function ListCard<T>({ what, query, empty, children }: ListCardProps<T>) {
+/** A list with what is opened of it: side by side; where there is no room, one after the other was chosen. */
+function Browser<T, State extends string>({
+  states,
+  choice,
+  what,
+  query,
+  empty,
+  list,
+  detail,
+}: BrowserProps<T, State>) {
   const some = query.data?.pages.some((page) => page.items.length > 0)
+  const opened = choice.chosen !== null
   return (
-    <Card className="overflow-hidden">
-      {query.isPending && <SkeletonRows rows={6} label={`Loading: ${what.toLowerCase()}`} />}
-      {query.error && !query.data && (
-        <ErrorPanel error={query.error} what={what} onRetry={() => void query.refetch()} />
-      )}
-      {query.data && (some ? children : empty)}
-      <LoadMore
-        hasMore={query.hasNextPage}
-        loading={query.isFetchingNextPage}
-        onLoad={() => void query.fetchNextPage()}
+    <>
+      <Segmented
+        label="State"
+        options={states}
+        value={choice.state}
+        onChange={choice.choose}
+        className="mb-3.5"
       />
-    </Card>
-  )
-}
-
-type ListBesideDetailProps = { opened: boolean; list: ReactNode; detail: ReactNode }
-
-/** Side by side; where there is no room, one after the other was chosen. */
-function ListBesideDetail({ opened, list, detail }: ListBesideDetailProps) {
-  return (
-    <div className="grid grid-cols-[minmax(0,1fr)_minmax(0,1.1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
-      <div className={cn('min-w-0', opened && 'max-desktop:hidden')}>{list}</div>
-      <div className={cn('min-w-0', !opened && 'max-desktop:hidden')}>{detail}</div>
-    </div>
+      <div className="grid grid-cols-[minmax(0,1fr)_minmax(0,1.1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+        <Card className={cn('overflow-hidden', opened && 'max-desktop:hidden')}>
+          {query.isPending && <SkeletonRows rows={6} label={`Loading: ${what.toLowerCase()}`} />}
+          {query.error && !query.data && (
+            <ErrorPanel error={query.error} what={what} onRetry={() => void query.refetch()} />
+          )}
+          {query.data && (some ? list : empty)}
+          <LoadMore
+            hasMore={query.hasNextPage}
+            loading={query.isFetchingNextPage}
+            onLoad={() => void query.fetchNextPage()}
+          />
+        </Card>
+        <div className={cn('min-w-0', !opened && 'max-desktop:hidden')}>{detail}</div>
+      </div>
+    </>
   )
 }
