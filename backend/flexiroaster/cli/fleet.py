@@ -6,30 +6,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flexiroaster.cli.options import FolderOption
-from flexiroaster.cli.up import announce
+from flexiroaster.cli.options import (
+    CodeOption,
+    ExamplesOption,
+    FolderOption,
+    FormatOption,
+    HostOption,
+    LevelOption,
+    PortOption,
+    PublicUrlOption,
+    ReadyOption,
+)
+from flexiroaster.cli.up import start_server
 
 if TYPE_CHECKING:
     from flexiroaster.roles import Role
     from flexiroaster.work import Hand
 
-CodeOption = Annotated[
-    bool | None, typer.Option("--code-stages/--no-code-stages", help="Whether pipelines may run `python` stages.")
-]
-LevelOption = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
-FormatOption = Annotated[str | None, typer.Option("--log-format", help="auto, console or json.")]
-ReadyOption = Annotated[bool, typer.Option("--json", help="When it is ready, print one line of JSON instead of text.")]
-
 
 def api(
     folder: FolderOption = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on (127.0.0.1).", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option("--port", "-p", help="The port (8000); 0 takes a free one.")] = None,
-    public_url: Annotated[str | None, typer.Option(help="The address people type, where it is another one.")] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    public_url: PublicUrlOption = None,
     code_stages: CodeOption = None,
-    examples: Annotated[
-        bool | None, typer.Option("--examples/--no-examples", help="Whether the first start loads the examples.")
-    ] = None,
+    examples: ExamplesOption = None,
     log_level: LevelOption = None,
     log_format: FormatOption = None,
     as_json: ReadyOption = False,
@@ -38,15 +39,9 @@ def api(
 
     Workers do the work, on the same PostgreSQL. Several may be started behind one address. Stops on Ctrl-C or SIGTERM.
     """
-    from flexiroaster.lean_imports import lean_imports
-
-    with lean_imports():
-        from flexiroaster.config import Settings
-        from flexiroaster.log_output import configure_logs
-        from flexiroaster.roles import API
-        from flexiroaster.serve import serve
-
-    settings = Settings.load(
+    start_server(
+        "api",
+        as_json=as_json,
         data_folder=folder,
         host=host,
         port=port,
@@ -56,8 +51,6 @@ def api(
         log_level=log_level,
         log_format=log_format,
     )
-    configure_logs(settings.log_level, json=settings.log_json)
-    serve(settings, lambda server, port: announce(server, port, as_json=as_json), API)
 
 
 def worker(
@@ -89,7 +82,15 @@ def worker(
         raise ConfigurationError("--concurrency must be 1 or more: a worker that runs nothing is a scheduler.")
     from flexiroaster.roles import worker as role
 
-    _work(role(tuple(pools or ())), folder, concurrency, code_stages, log_level, log_format, as_json=as_json)
+    _work(
+        role(tuple(pools or ())),
+        as_json=as_json,
+        data_folder=folder,
+        concurrency=concurrency,
+        code_stages=code_stages,
+        log_level=log_level,
+        log_format=log_format,
+    )
 
 
 def scheduler(
@@ -104,30 +105,16 @@ def scheduler(
     """
     from flexiroaster.roles import SCHEDULER
 
-    _work(SCHEDULER, folder, None, None, log_level, log_format, as_json=as_json)
+    _work(SCHEDULER, as_json=as_json, data_folder=folder, log_level=log_level, log_format=log_format)
 
 
-def _work(
-    role: Role,
-    folder: object,
-    concurrency: int | None,
-    code_stages: bool | None,
-    log_level: str | None,
-    log_format: str | None,
-    *,
-    as_json: bool,
-) -> None:
+def _work(role: Role, *, as_json: bool, **options: object) -> None:
+    """`options` are settings; None leaves one as it is."""
     from flexiroaster.config import Settings
     from flexiroaster.log_output import configure_logs
     from flexiroaster.work import work
 
-    settings = Settings.load(
-        data_folder=folder,
-        concurrency=concurrency,
-        code_stages=code_stages,
-        log_level=log_level,
-        log_format=log_format,
-    )
+    settings = Settings.load(**options)
     configure_logs(settings.log_level, json=settings.log_json)
     work(settings, role, lambda hand: _announce(hand, as_json=as_json))
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from flexiroaster.cli.options import FolderOption
+from flexiroaster.cli.options import (
+    CodeOption,
+    ExamplesOption,
+    FolderOption,
+    FormatOption,
+    HostOption,
+    LevelOption,
+    PortOption,
+    PublicUrlOption,
+    ReadyOption,
+)
 
 if TYPE_CHECKING:
     from flexiroaster.config import Settings
@@ -15,20 +25,14 @@ if TYPE_CHECKING:
 
 def up(
     folder: FolderOption = None,
-    host: Annotated[str | None, typer.Option(help="The address to listen on (127.0.0.1).", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option("--port", "-p", help="The port (8000); 0 takes a free one.")] = None,
-    public_url: Annotated[str | None, typer.Option(help="The address people type, where it is another one.")] = None,
-    code_stages: Annotated[
-        bool | None, typer.Option("--code-stages/--no-code-stages", help="Whether pipelines may run `python` stages.")
-    ] = None,
-    examples: Annotated[
-        bool | None, typer.Option("--examples/--no-examples", help="Whether the first start loads the examples.")
-    ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="When it answers, print one line of JSON instead of text.")
-    ] = False,
+    host: HostOption = None,
+    port: PortOption = None,
+    public_url: PublicUrlOption = None,
+    code_stages: CodeOption = None,
+    examples: ExamplesOption = None,
+    log_level: LevelOption = None,
+    log_format: FormatOption = None,
+    as_json: ReadyOption = False,
 ) -> None:
     """Start the server, the engine and the dashboard in one process.
 
@@ -36,14 +40,9 @@ def up(
     variables; all of them are in .env.example. Stops on Ctrl-C or SIGTERM: running stages get a while to finish, what
     is left goes on at the next start.
     """
-    from flexiroaster.lean_imports import lean_imports
-
-    with lean_imports():
-        from flexiroaster.config import Settings
-        from flexiroaster.log_output import configure_logs
-        from flexiroaster.serve import serve
-
-    settings = Settings.load(
+    start_server(
+        "server",
+        as_json=as_json,
         data_folder=folder,
         host=host,
         port=port,
@@ -53,8 +52,22 @@ def up(
         log_level=log_level,
         log_format=log_format,
     )
+
+
+def start_server(kind: Literal["server", "api"], *, as_json: bool, **options: object) -> None:
+    """Until it is stopped. `options` are settings; None leaves one as it is."""
+    from flexiroaster.lean_imports import lean_imports
+
+    with lean_imports():
+        from flexiroaster.config import Settings
+        from flexiroaster.log_output import configure_logs
+        from flexiroaster.roles import API, EVERYTHING
+        from flexiroaster.serve import serve
+
+    settings = Settings.load(**options)
     configure_logs(settings.log_level, json=settings.log_json)
-    serve(settings, lambda server, port: announce(server, port, as_json=as_json))
+    role = API if kind == "api" else EVERYTHING
+    serve(settings, lambda server, port: announce(server, port, as_json=as_json), role)
 
 
 def announce(server: Server, port: int, *, as_json: bool) -> None:
