@@ -258,18 +258,22 @@ class Writer:
             ticket.result, ticket.callbacks = None, []
             if ticket.on_failure is not None:
                 ticket.on_failure()
-        connection = self._connection
         try:
-            if connection is not None:
+            if self._connection is not None:
                 self._dialect.rollback(self._raw)
         except Exception:
             # The connection itself is broken (server restarted): the next operation opens a new one.
-            self._connection = None
-            if connection is not None:
-                connection.invalidate()
-                connection.close()
+            self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
 
     def _connected(self) -> tuple[sa.Connection, Any]:
+        if self._connection is not None and not self._dialect.stands(self._raw):
+            self._drop_connection()
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._raw = self._connection.connection.driver_connection

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from flexiroaster.store.database import Database, StoreUnavailable, Transaction
+from tests.postgres import Postgres
 
 THREADS, EACH, PATIENCE_SECONDS = 12, 50, 60
 
@@ -109,6 +110,20 @@ def test_whoever_is_interrupted_while_waiting_does_not_hold_up_the_rest(database
     finally:
         signal.signal(signal.SIGALRM, before)
     assert written(database) == 1
+
+
+def test_first_write_after_a_restart_of_the_server_connects_anew() -> None:
+    server = Postgres.start(durable=True)
+    database = Database.open(server.create("restarted"))
+    try:
+        database.write(lambda tx: tx.sa.execute(sa.text("CREATE TABLE written (thread integer, number integer)")))
+        for number in range(3):
+            server.restart()
+            database.write(lambda tx, n=number: insert(tx, 0, n))
+        assert written(database) == 3
+    finally:
+        database.close()
+        server.stop()
 
 
 def test_what_is_acknowledged_is_brought_to_the_disk_first(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,7 +198,6 @@ def test_database_is_restarted_20_times_under_load(tmp_path: Path) -> None:
             postgres.restart()
         for client in clients:
             until(lambda client=client: answers(client))  # type: ignore[misc]
-        until(lambda: started(clients[0], "0-0") != [])  # the first write may find its connection dead
         again = [one for round_ in range(20) for n in range(4) for one in started(clients[0], f"{round_}-{n}")]
         assert set(accepted) <= set(again), "a key that was answered must give the same execution again"
         assert len(set(again)) == 80

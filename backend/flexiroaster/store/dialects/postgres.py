@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.pq import ConnStatus
 from sqlalchemy.exc import DBAPIError
 
 from flexiroaster.store.dialects import APART, IDENTITY, statements
@@ -57,6 +59,15 @@ class Postgres:
         self._forget()
         for setting in BY_KEY:
             raw.execute(f"SET {setting} = off")
+
+    def stands(self, raw: Any) -> bool:
+        """An idle server says nothing unless it goes: then its last words come first, and the end after them."""
+        try:
+            while select.select((raw,), (), (), 0)[0]:
+                raw.pgconn.consume_input()
+        except (OSError, ValueError, psycopg.Error):
+            return False
+        return bool(raw.pgconn.status == ConnStatus.OK)
 
     def begin(self, raw: Any) -> None:
         self._forget()

@@ -59,6 +59,9 @@ class Sqlite:
             raw.execute("PRAGMA synchronous=FULL")
         self._log = f"{raw.execute('PRAGMA database_list').fetchone()[2]}-wal"
 
+    def stands(self, raw: Any) -> bool:
+        return True
+
     def begin(self, raw: Any) -> None:
         raw.execute("BEGIN IMMEDIATE")
 
