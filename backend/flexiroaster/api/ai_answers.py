@@ -183,6 +183,8 @@ def _suggestion(entry: SuggestionEntry) -> dict[str, Any]:
         "text": row.text,
         "stages": row.stages,
         "executions": row.executions,
+        "shown": row.shown,
+        "confidence": row.confidence,
         "saving": None
         if saving is None
         else schemas.SavingBody(
@@ -194,6 +196,7 @@ def _suggestion(entry: SuggestionEntry) -> dict[str, Any]:
         ),
         "numbers": row.numbers,
         "applicable": bool(row.edits),
+        "call": None if row.call is None else schemas.CallBody(**row.call),
         "found_at": row.found_at,
         "changed_at": row.changed_at,
         "changed_by": row.by,

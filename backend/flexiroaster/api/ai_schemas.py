@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flexiroaster.ai.insights.finding import CauseKind
 from flexiroaster.ai.insights.finding import Rule as InsightRule
+from flexiroaster.ai.optimizer.suggestion import Kind
 from flexiroaster.store.insights import InsightState
 
-SuggestionKind = Literal["parallel", "critical_path", "timeout", "retry", "cache", "fusion", "schedule"]
 SuggestionState = Literal["open", "applied", "undone", "dismissed", "gone"]
 Value = Literal["faster", "fewer_failures", "fewer_retries", "cheaper"]
 Verdict = Literal["useful", "noise"]
@@ -159,11 +159,19 @@ class OutcomeBody(BaseModel):
     high: float | None = Field(examples=[0.36])
 
 
+class CallBody(BaseModel):
+    """A request that makes a change which is none of a definition. Nobody sends it by itself."""
+
+    method: str = Field(examples=["PUT"])
+    path: str = Field(examples=["/api/pools/cpu_heavy"])
+    body: dict[str, Any] = Field(examples=[{"slots": 4}])
+
+
 class SuggestionBody(BaseModel):
     """A change of a definition that history speaks for. Nothing is ever applied by itself."""
 
     id: str
-    kind: SuggestionKind
+    kind: Kind
     value: Value = Field(description="what it is good for")
     state: SuggestionState = Field(description="`gone`: history speaks for it no longer")
     pipeline_id: str
@@ -172,9 +180,14 @@ class SuggestionBody(BaseModel):
     text: str
     stages: list[str]
     executions: int = Field(description="that it rests on", examples=[40])
+    shown: list[str] = Field(description="the newest of them, at most 50")
+    confidence: float = Field(
+        description="how probable it is, by these counts, that it brings what it is made for", examples=[0.998]
+    )
     saving: SavingBody | None = Field(description="None where time is not what it is about")
     numbers: dict[str, float] = Field(examples=[{"p99": 12.0, "timeout": 18.0}])
     applicable: bool = Field(description="false for advice that no definition can follow by itself")
+    call: CallBody | None = Field(description="of advice to an operator: the request that follows it", examples=[None])
     found_at: datetime
     changed_at: datetime = Field(description="when its state changed", examples=["2026-03-04T06:00:12.345678Z"])
     changed_by: str | None = Field(examples=["ada@example.com"])

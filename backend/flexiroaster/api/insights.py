@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
 from flexiroaster.ai.insights.finding import Rule
+from flexiroaster.ai.optimizer.suggestion import Kind
 from flexiroaster.api import ai_answers as answers
 from flexiroaster.api import ai_schemas as schemas
 from flexiroaster.api.deps import GuardedRoute, permit
@@ -110,7 +111,7 @@ def list_suggestions(
     use: Use,
     response: Response,
     state: Annotated[list[schemas.SuggestionState], Query(description="Any of these.")] = ["open"],  # noqa: B006
-    kind: Annotated[list[schemas.SuggestionKind], Query(description="Any of these.")] = [],  # noqa: B006
+    kind: Annotated[list[Kind], Query(description="Any of these.")] = [],  # noqa: B006
     pipeline_id: PipelineWanted = None,
     limit: Limit = 50,
     cursor: Cursor = None,

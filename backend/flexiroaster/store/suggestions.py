@@ -29,7 +29,10 @@ class SuggestionRow:
     saving: dict[str, Any] | None
     numbers: dict[str, float]
     replay: dict[str, Any] | None
+    call: dict[str, Any] | None
     executions: int
+    shown: list[str]
+    confidence: float
     gain: float
     state: str
     found_at: datetime

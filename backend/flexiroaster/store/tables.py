@@ -504,7 +504,10 @@ suggestions = Table(
     Column("saving", Json),
     Column("numbers", Json, nullable=False),
     Column("replay", Json),  # how a usual execution goes now and would go then
+    Column("call", Json),  # the request that makes a change which is none of a definition
     Column("executions", Integer, nullable=False),
+    Column("shown", Json, nullable=False),  # ids of executions that it rests on
+    Column("confidence", Float, nullable=False),
     Column("gain", Float, nullable=False, server_default="0"),
     Column("state", String(16), nullable=False),  # open | applied | undone | dismissed | gone
     Column("found_at", UtcDateTime, nullable=False),

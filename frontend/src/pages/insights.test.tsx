@@ -56,6 +56,7 @@ it('shows what a suggestion changes and saves, applies it and takes it back', as
   expect(list.getByRole('button', { name: /saves 19\.0 s a run \(31%\)/ })).toBeVisible()
   const detail = within(screen.getByRole('region', { name: 'The suggestion' }))
   expect(await detail.findByText('42.0 s, estimated 38.0 s to 46.0 s')).toBeVisible()
+  expect(detail.getByText('From 40 runs; 99.8% sure.')).toBeVisible()
   expect(detail.getByText('- needs: [load]', { exact: false })).toHaveClass('text-state-failed')
   await user.click(detail.getByRole('button', { name: 'Apply as version 4' }))
   expect(await screen.findByText('Applied as version 4.')).toBeVisible()

@@ -303,12 +303,23 @@ export function queueDepth(values: Partial<Schemas['QueueBody']> = {}): Schemas[
     waiting: 0,
     running: 0,
     oldest_wait_seconds: null,
+    workers: 1,
+    reason: null,
     ...values,
   }
 }
 
 export function pool(values: Partial<Schemas['PoolBody']> = {}): Schemas['PoolBody'] {
-  return { name: 'cpu_heavy', slots: 4, used: 2, waiting: 0, ...values }
+  return {
+    name: 'cpu_heavy',
+    slots: 4,
+    used: 2,
+    waiting: 0,
+    pipelines: 1,
+    workers: 1,
+    reason: null,
+    ...values,
+  }
 }
 
 export function suggestion(
@@ -325,6 +336,9 @@ export function suggestion(
     text: 'The stage `rates` never uses a result of `load`.',
     stages: ['rates'],
     executions: 40,
+    shown: ['e1'],
+    confidence: 0.998,
+    call: null,
     saving: { seconds: 19, low: 15, high: 23, share: 0.31, executions: 40 },
     numbers: {},
     applicable: true,

@@ -683,7 +683,7 @@ export interface paths {
         };
         /**
          * List pools
-         * @description In the order of their names; also those that stages use now though nobody defined them.
+         * @description In the order of their names; also those that stages of a pipeline name though nobody defined them.
          */
         get: operations["listPools"];
         put?: never;
@@ -2000,6 +2000,31 @@ export interface components {
              * @description whether what runs again may take cached results
              */
             use_cache?: boolean | null;
+        };
+        /**
+         * CallBody
+         * @description A request that makes a change which is none of a definition. Nobody sends it by itself.
+         */
+        CallBody: {
+            /**
+             * Method
+             * @example PUT
+             */
+            method: string;
+            /**
+             * Path
+             * @example /api/pools/cpu_heavy
+             */
+            path: string;
+            /**
+             * Body
+             * @example {
+             *       "slots": 4
+             *     }
+             */
+            body: {
+                [key: string]: unknown;
+            };
         };
         /**
          * CauseBody
@@ -3560,6 +3585,21 @@ export interface components {
              * @description stages that are ready and wait for one
              */
             waiting: number;
+            /**
+             * Pipelines
+             * @description how many name it in their newest version
+             */
+            pipelines: number;
+            /**
+             * Workers
+             * @description processes that take its stages at this moment
+             */
+            workers: number;
+            /**
+             * Reason
+             * @description why the waiting ones wait, where no process takes them
+             */
+            reason: string | null;
         };
         /** PoolRequest */
         PoolRequest: {
@@ -3818,6 +3858,16 @@ export interface components {
              * @description how long the first of these is ready; None without any
              */
             oldest_wait_seconds: number | null;
+            /**
+             * Workers
+             * @description processes that take these stages at this moment
+             */
+            workers: number;
+            /**
+             * Reason
+             * @description why the waiting ones wait, where no process takes them
+             */
+            reason: string | null;
         };
         /**
          * ReasonBody
@@ -4695,7 +4745,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "schedule";
+            kind: "parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "pool" | "concurrency" | "schedule";
             /**
              * Value
              * @description what it is good for
@@ -4733,6 +4783,17 @@ export interface components {
              * @example 40
              */
             executions: number;
+            /**
+             * Shown
+             * @description the newest of them, at most 50
+             */
+            shown: string[];
+            /**
+             * Confidence
+             * @description how probable it is, by these counts, that it brings what it is made for
+             * @example 0.998
+             */
+            confidence: number;
             /** @description None where time is not what it is about */
             saving: components["schemas"]["SavingBody"] | null;
             /**
@@ -4750,6 +4811,11 @@ export interface components {
              * @description false for advice that no definition can follow by itself
              */
             applicable: boolean;
+            /**
+             * @description of advice to an operator: the request that follows it
+             * @example null
+             */
+            call: components["schemas"]["CallBody"] | null;
             /**
              * Found At
              * Format: date-time
@@ -4790,7 +4856,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "schedule";
+            kind: "parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "pool" | "concurrency" | "schedule";
             /**
              * Value
              * @description what it is good for
@@ -4828,6 +4894,17 @@ export interface components {
              * @example 40
              */
             executions: number;
+            /**
+             * Shown
+             * @description the newest of them, at most 50
+             */
+            shown: string[];
+            /**
+             * Confidence
+             * @description how probable it is, by these counts, that it brings what it is made for
+             * @example 0.998
+             */
+            confidence: number;
             /** @description None where time is not what it is about */
             saving: components["schemas"]["SavingBody"] | null;
             /**
@@ -4845,6 +4922,11 @@ export interface components {
              * @description false for advice that no definition can follow by itself
              */
             applicable: boolean;
+            /**
+             * @description of advice to an operator: the request that follows it
+             * @example null
+             */
+            call: components["schemas"]["CallBody"] | null;
             /**
              * Found At
              * Format: date-time
@@ -14223,7 +14305,7 @@ export interface operations {
                 /** @description Any of these. */
                 state?: ("open" | "applied" | "undone" | "dismissed" | "gone")[];
                 /** @description Any of these. */
-                kind?: ("parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "schedule")[];
+                kind?: ("parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "pool" | "concurrency" | "schedule")[];
                 /** @description Only of this pipeline. */
                 pipeline_id?: string | null;
                 /** @description At most this many. */

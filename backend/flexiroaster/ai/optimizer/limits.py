@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from flexiroaster.ai.optimizer.confidence import PRIOR_SUCCESS, PRIOR_TRIES, of_next, of_share_above
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.replay import Arrival, waits
-from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion
+from flexiroaster.ai.optimizer.suggestion import EXECUTIONS_SHOWN, Edit, Suggestion
 from flexiroaster.ai.runs import Run
 from flexiroaster.ai.wording import span
 from flexiroaster.engine.plurals import counted
@@ -25,8 +26,6 @@ WORTH = 0.15
 """The least chance of success that another try is worth."""
 MOST_ATTEMPTS = 5
 NEVER = (0, 0)
-PRIOR_SUCCESS, PRIOR_TRIES = 1.0, 4.0
-"""What is believed of a try before any was seen: one in four succeeds."""
 
 
 def timeouts(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
@@ -53,7 +52,21 @@ def timeouts(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
         )
         edits = (Edit(id, ("timeout",), f"{fitting:g}s"),)
         numbers = {"p99": p99, "timeout": fitting, "now": now or 0.0}
-        found.append(Suggestion("timeout", graph.pipeline, (id,), text, None, edits, len(seconds), numbers))
+        sure = of_next(sum(took <= fitting for took in seconds), len(seconds))
+        found.append(
+            Suggestion(
+                "timeout",
+                graph.pipeline,
+                (id,),
+                text,
+                None,
+                edits,
+                len(seconds),
+                numbers,
+                sure,
+                _shown(run for run in runs if run.stage == id and run.status == "success"),
+            )
+        )
     return found
 
 
@@ -78,7 +91,10 @@ def retries(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
         )
         edits = (Edit(id, ("retry", "max_attempts"), wanted),)
         numbers = {"attempts": float(wanted), "now": float(now), "seen": float(seen), "failed": float(failed)}
-        found.append(Suggestion("retry", graph.pipeline, (id,), text, None, edits, seen, numbers))
+        worth = of_share_above(seen - failed, seen, WORTH)
+        sure = worth if wanted > now else 1 - worth
+        shown_by = _shown(run for run in runs if run.stage == id and run.attempt == shown)
+        found.append(Suggestion("retry", graph.pipeline, (id,), text, None, edits, seen, numbers, sure, shown_by))
     return found
 
 
@@ -122,6 +138,11 @@ def sizes(runs: Iterable[Run], candidates: Iterable[int]) -> list[Size]:
         if waited:
             found.append(Size(workers, waited[len(waited) // 2], waited[int(len(waited) * 0.95)]))
     return found
+
+
+def _shown(runs: Iterable[Run]) -> tuple[str, ...]:
+    latest = sorted(runs, key=lambda run: run.started_at, reverse=True)
+    return tuple(dict.fromkeys(run.execution for run in latest))[:EXECUTIONS_SHOWN]
 
 
 def _seconds_of_successes(runs: Iterable[Run]) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flexiroaster.ai.optimizer.graph import Graph, Node
 from flexiroaster.ai.optimizer.replay import Replay, Saving
-from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion
+from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion, of_replay
 from flexiroaster.ai.wording import span
 
 LEAST_SHARE = 0.02
@@ -64,4 +64,4 @@ def _suggestion(
         text += f" Check first whether {' and '.join(effects)} must keep their order for what they do elsewhere."
     edits = (Edit(node.id, ("needs",), sorted(needs)),)
     numbers = {"saving_low": saving.low, "saving_high": saving.high, "replay_error": replay.error}
-    return Suggestion("parallel", graph.pipeline, (node.id,), text, saving, edits, saving.executions, numbers)
+    return of_replay("parallel", replay, (node.id,), text, saving, edits, numbers)

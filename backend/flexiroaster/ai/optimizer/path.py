@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.replay import Replay
-from flexiroaster.ai.optimizer.suggestion import Suggestion
+from flexiroaster.ai.optimizer.suggestion import Suggestion, of_replay
 from flexiroaster.ai.runs import Run
 from flexiroaster.ai.wording import span
 
@@ -46,9 +46,7 @@ def worth_a_look(graph: Graph, replay: Replay) -> list[Suggestion]:
                 f"it would save {span(saving.median)} of {span(replay.usual)} ({saving.share:.0%})."
             )
             numbers = {"on_path": float(times), "saving_low": saving.low, "saving_high": saving.high}
-            found.append(
-                Suggestion("critical_path", graph.pipeline, (id,), text, saving, (), saving.executions, numbers)
-            )
+            found.append(of_replay("critical_path", replay, (id,), text, saving, (), numbers))
     found.sort(key=lambda suggestion: -suggestion.gain)
     return found[:MOST_NAMED]
 

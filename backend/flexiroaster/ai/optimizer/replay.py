@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from flexiroaster.ai.optimizer.confidence import of_saving
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.order import played
 from flexiroaster.ai.runs import Run
@@ -38,6 +39,8 @@ class Saving:
     share: float
     """Of the median duration."""
     executions: int
+    confidence: float = 1.0
+    """That there is one at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,16 @@ class Replay:
     def _before(self) -> list[float]:
         return [makespan(self.graph, execution.seconds, self.workers) for execution in self.executions]
 
+    @cached_property
+    def _off(self) -> list[float]:
+        """By how many seconds each replay is from what really happened."""
+        return [was - execution.took for was, execution in zip(self._before, self.executions, strict=True)]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the executions, newest first."""
+        return tuple(execution.id for execution in reversed(self.executions))
+
     @property
     def usual(self) -> float:
         """Median seconds of an execution as it is now."""
@@ -110,8 +123,7 @@ class Replay:
     def error(self) -> float:
         """How far a replayed execution is from what it really took: the median of the relative difference."""
         return statistics.median(
-            abs(seconds - execution.took) / max(execution.took, 1e-3)
-            for seconds, execution in zip(self._before, self.executions, strict=True)
+            abs(off) / max(execution.took, 1e-3) for off, execution in zip(self._off, self.executions, strict=True)
         )
 
     def saving(self, graph: Graph) -> Saving:
@@ -128,7 +140,8 @@ class Replay:
         saved = [was - now for was, now in zip(self._before, after, strict=True)]
         low, high = interval(saved)
         median = statistics.median(saved)
-        return Saving(median, low, high, median / max(self.usual, 1e-9), len(saved))
+        sure = of_saving(saved, self._off)
+        return Saving(median, low, high, median / max(self.usual, 1e-9), len(saved), sure)
 
 
 def interval(values: Sequence[float], share: float = 0.9) -> tuple[float, float]:

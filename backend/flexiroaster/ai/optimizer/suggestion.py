@@ -6,20 +6,34 @@ import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from flexiroaster.ai.optimizer.replay import Saving
+if TYPE_CHECKING:
+    from flexiroaster.ai.optimizer.replay import Replay, Saving
 
-Kind = Literal["parallel", "critical_path", "timeout", "retry", "cache", "fusion"]
+Kind = Literal["parallel", "critical_path", "timeout", "retry", "cache", "fusion", "pool", "concurrency", "schedule"]
+EXECUTIONS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Set a key of a stage, or one further in."""
+    """Set a key of a stage, or one further in; without a stage, of the pipeline itself. An entry of a list is named by
+    its `id`. With `remove` it is taken away, and the value says nothing.
+    """
 
     stage: str
     path: tuple[str, ...]
     value: Any
+    remove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to the API that makes a change which is none of a definition."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,12 @@ class Suggestion:
     """How many it rests on."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """What the text is made from."""
+    confidence: float = 0.0
+    """How probable it is, by these counts, that it brings what it is made for: shorter executions, a further attempt
+    that is worth it, a timeout that stops no good run, a result that is still true."""
+    shown: tuple[str, ...] = ()
+    """Executions that it rests on, newest first, at most `EXECUTIONS_SHOWN`."""
+    call: Call | None = None
 
     @property
     def gain(self) -> float:
@@ -46,9 +66,28 @@ class Suggestion:
 
     @property
     def id(self) -> str:
-        """The same for the same change, however often it is looked for."""
-        written = repr((self.kind, self.pipeline, self.stages, self.edits))
+        """The same for the same change, however often it is looked for and whichever pipeline gains most by it."""
+        change: Any = self.edits
+        if self.call is not None:
+            change = (self.call.method, self.call.path, sorted(self.call.body.items()))
+        where = (self.pipeline, self.stages) if self.call is None else ()
+        written = repr((self.kind, *where, change))
         return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def of_replay(
+    kind: Kind,
+    replay: Replay,
+    stages: tuple[str, ...],
+    text: str,
+    saving: Saving,
+    edits: tuple[Edit, ...],
+    numbers: Mapping[str, float],
+) -> Suggestion:
+    """One whose saving was measured on the executions of a replay."""
+    shown = replay.ids[:EXECUTIONS_SHOWN]
+    executions, sure = saving.executions, saving.confidence
+    return Suggestion(kind, replay.graph.pipeline, stages, text, saving, edits, executions, numbers, sure, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +106,23 @@ class NotEnough:
 def apply(document: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:
     """A new document with the edits; the given one stays as it is. Raises KeyError for a stage that is not there."""
     changed: dict[str, Any] = copy.deepcopy(dict(document))
-    stages = {stage["id"]: stage for stage in changed["stages"]}
     for edit in edits:
         *inner, last = edit.path
-        place = stages[edit.stage]
+        place: Any = changed if not edit.stage else _entry(changed["stages"], edit.stage)
         for key in inner:
-            place = place.setdefault(key, {})
-        place[last] = copy.deepcopy(edit.value)
+            place = _entry(place, key) if isinstance(place, list) else place.setdefault(key, {})
+        if edit.remove and isinstance(place, list):
+            place.remove(_entry(place, last))
+        elif edit.remove:
+            place.pop(last, None)
+        else:
+            place[last] = copy.deepcopy(edit.value)
     return changed
+
+
+def _entry(entries: Sequence[dict[str, Any]], id: str) -> dict[str, Any]:
+    """Raises KeyError."""
+    for entry in entries:
+        if entry.get("id") == id:
+            return entry
+    raise KeyError(id)

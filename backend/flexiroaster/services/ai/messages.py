@@ -71,7 +71,7 @@ def keep_findings(message: Message, ai: AiServices, now: datetime) -> Message:
     """Write down what a look found. Answers how much of it is new."""
     from flexiroaster.ai.insights.finding import Insight
     from flexiroaster.ai.optimizer.replay import Saving
-    from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion
+    from flexiroaster.ai.optimizer.suggestion import Call, Edit, Suggestion
 
     insights = [
         Insight(**one | {"pipelines": tuple(one["pipelines"]), "executions": tuple(one["executions"])})
@@ -86,7 +86,9 @@ def keep_findings(message: Message, ai: AiServices, now: datetime) -> Message:
                 | {
                     "stages": tuple(one["stages"]),
                     "saving": None if one["saving"] is None else Saving(**one["saving"]),
-                    "edits": tuple(Edit(edit["stage"], tuple(edit["path"]), edit["value"]) for edit in one["edits"]),
+                    "edits": tuple(Edit(**edit | {"path": tuple(edit["path"])}) for edit in one["edits"]),
+                    "call": None if one["call"] is None else Call(**one["call"]),
+                    "shown": tuple(one["shown"]),
                 }
             )
             for one in given

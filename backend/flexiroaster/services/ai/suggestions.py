@@ -36,6 +36,8 @@ VALUES: Mapping[str, str] = {
     "critical_path": "faster",
     "fusion": "faster",
     "schedule": "faster",
+    "pool": "faster",
+    "concurrency": "faster",
     "cache": "cheaper",
     "timeout": "fewer_failures",
     "retry": "fewer_retries",
@@ -228,7 +230,7 @@ class Suggestions:
         if not row.edits:
             raise Conflict("This is advice: no change of the definition follows from it by itself.", "only_advice")
         base = self._pipelines.get(row.pipeline_id).version
-        edits = [Edit(edit["stage"], tuple(edit["path"]), edit["value"]) for edit in row.edits]
+        edits = [Edit(**edit | {"path": tuple(edit["path"])}) for edit in row.edits]
         try:
             document = apply(base.document, edits)
         except KeyError as error:
@@ -278,11 +280,14 @@ def _as_row(one: Suggestion, replay: dict[str, Any] | None) -> dict[str, Any]:
         "kind": one.kind,
         "stages": list(one.stages),
         "text": one.text,
-        "edits": [{"stage": edit.stage, "path": list(edit.path), "value": edit.value} for edit in one.edits],
+        "edits": [asdict(edit) | {"path": list(edit.path)} for edit in one.edits],
         "saving": None if one.saving is None else asdict(one.saving),
         "numbers": dict(one.numbers),
         "replay": replay,
+        "call": None if one.call is None else asdict(one.call),
         "executions": one.executions,
+        "shown": list(one.shown),
+        "confidence": one.confidence,
         "gain": one.gain,
     }
 

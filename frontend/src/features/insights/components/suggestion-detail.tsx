@@ -15,7 +15,8 @@ import {
 } from '@/features/insights/api'
 import { DiffBlock } from '@/features/insights/components/diff-block'
 import { ReplayBars } from '@/features/insights/components/replay-bars'
-import { formatMoment } from '@/lib/format'
+import { formatConfidence } from '@/features/insights/model/words'
+import { formatMoment, plural } from '@/lib/format'
 import { useHasRole } from '@/store/session'
 
 /** What would change, what that rests on, and the way to do it or to take it back. */
@@ -57,6 +58,14 @@ function Loaded({ suggestion }: { suggestion: Suggestion }) {
           Open {suggestion.pipeline_name}
         </Link>
       </p>
+      <p className="text-small text-secondary-foreground">
+        From {plural(suggestion.executions, 'run')}; {formatConfidence(suggestion.confidence)} sure.
+      </p>
+      {suggestion.call && (
+        <pre className="wrap-text rounded-md bg-muted px-2.5 py-1.5 font-mono text-small">
+          {suggestion.call.method} {suggestion.call.path} {JSON.stringify(suggestion.call.body)}
+        </pre>
+      )}
       {suggestion.replay && <ReplayBars replay={suggestion.replay} saving={suggestion.saving} />}
       {suggestion.diff && (
         <div>
