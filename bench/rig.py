@@ -21,8 +21,10 @@ sys.path.insert(0, str(HERE.parent / "backend"))
 from flexiroaster.composition import Allowed, Engine, make_engine  # noqa: E402
 from flexiroaster.engine.events import Event  # noqa: E402
 from flexiroaster.engine.state import EXECUTION_FINAL  # noqa: E402
+from flexiroaster.lean_imports import uncollected  # noqa: E402
 from flexiroaster.local import as_source, keep  # noqa: E402
 from flexiroaster.log_output import configure_logs  # noqa: E402
+from flexiroaster.process import tune_interpreter  # noqa: E402
 
 ROUNDS = 5
 BARE_TRANSACTIONS = 1_000
@@ -89,13 +91,17 @@ def ends(event: Event) -> bool:
 
 @contextmanager
 def rig(url: str | None = None, *, wait_for_disk: bool = False) -> Iterator[Rig]:
-    """An engine of its own, with the product's defaults; on a SQLite file where no database is named."""
+    """An engine of its own as a server has it, with the product's defaults; on a SQLite file where no database is
+    named.
+    """
     configure_logs("error", json=False)
+    tune_interpreter()
     with tempfile.TemporaryDirectory(prefix="flexiroaster-bench-") as folder:
         root = Path(folder)
         allowed = Allowed(data_dirs=(root,), code_stages=False, http_allow=(), concurrency=CONCURRENCY)
         database = url or f"sqlite:///{root / 'flexiroaster.db'}"
-        engine = make_engine(database, root / "artifacts", root / "scratch", allowed, wait_for_disk=wait_for_disk)
+        with uncollected():
+            engine = make_engine(database, root / "artifacts", root / "scratch", allowed, wait_for_disk=wait_for_disk)
         engine.embedded.start()
         try:
             yield Rig(engine, root)

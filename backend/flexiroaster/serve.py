@@ -15,7 +15,7 @@ from flexiroaster.data_folder import unusable
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.lean_imports import lean_imports
 from flexiroaster.main import Server, make_app, make_server
-from flexiroaster.process import switch_threads_often
+from flexiroaster.process import tune_interpreter
 from flexiroaster.roles import EVERYTHING, Role
 from flexiroaster.server_file import RunningServer, forget_server
 from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
@@ -31,7 +31,7 @@ def serve(settings: Settings, on_ready: Callable[[Server, int], None], role: Rol
     Raises `ConfigurationError` where something stands in the way.
     """
     role.check(settings)
-    switch_threads_often()
+    tune_interpreter()
     listening = listen(settings.host, settings.port)
     port = int(listening.getsockname()[1])
     server = make_server(settings, role)

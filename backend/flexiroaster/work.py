@@ -18,7 +18,8 @@ from flexiroaster.config import PREFIX, Settings
 from flexiroaster.data_folder import DataFolder, read_key
 from flexiroaster.engine.errors import ConfigurationError
 from flexiroaster.housekeeping import make_collector
-from flexiroaster.process import given_back, keep_code_apart, make_drained_engine, switch_threads_often
+from flexiroaster.lean_imports import uncollected
+from flexiroaster.process import given_back, keep_code_apart, make_drained_engine, tune_interpreter
 from flexiroaster.roles import Role, make_link
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.services.drain import Drain
@@ -76,10 +77,11 @@ def work(settings: Settings, role: Role, on_ready: Callable[[Hand], None]) -> No
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()
 
-    switch_threads_often()
+    tune_interpreter()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    hand = make_hand(settings, role)
+    with uncollected():
+        hand = make_hand(settings, role)
     try:
         hand.start()
         on_ready(hand)
