@@ -24,6 +24,7 @@ from flexiroaster.cli import (
     health,
     pipeline,
     pool,
+    project,
     run,
     signal,
     test,
@@ -61,6 +62,7 @@ SECTIONS = {
         "signal",
         "pipeline",
         "pool",
+        "project",
         "workers",
         "drain",
         "login",
@@ -118,6 +120,7 @@ app.command("reject")(approvals.reject)
 app.command("signal")(signal.signal)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(pool.app, name="pool")
+app.add_typer(project.app, name="project")
 app.add_typer(workers.app, name="workers")
 app.command("drain")(drain.drain)
 

@@ -545,6 +545,17 @@ ai_state = Table(
 )
 """What the learner did last, by the name of the work."""
 
+ai_projects = Table(
+    "ai_projects",
+    metadata,
+    Column("name", String(200), primary_key=True),  # the label of its pipelines
+    Column("learning", Boolean, nullable=False),
+    Column("assistant", Boolean, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(320)),
+)
+"""For whose pipelines somebody switched learning or the assistant on or off."""
+
 users = Table(
     "users",
     metadata,

@@ -1,4 +1,4 @@
-"""Pools, paused pipelines and draining, as a person types them."""
+"""Pools, projects, paused pipelines and draining, as a person types them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ def test_a_pool_is_set_listed_and_deleted(server: ServerProcess) -> None:
     assert run(server, "pool", "delete", "cpu") == (0, "Pool cpu deleted\n")
     assert run(server, "pool", "delete", "cpu")[0] == 1
     assert run(server, "pool", "set", "c pu", "4")[0] == 2
+
+
+def test_a_project_is_switched_and_listed(server: ServerProcess) -> None:
+    assert run(server, "project", "set", "sales", "--no-learning") == (
+        0,
+        "Project sales: learning off, assistant off.\n",
+    )
+    assert run(server, "project", "set", "sales", "--assistant") == (0, "Project sales: learning off, assistant on.\n")
+    status, text = run(server, "project", "list", "--json")
+    assert (status, [one["name"] for one in json.loads(text)]) == (0, ["default", "sales"])
+    assert run(server, "project", "set", "sales")[0] == 2
+    assert run(server, "project", "set", " ", "--learning")[0] == 2
 
 
 def test_a_pipeline_is_paused_and_resumed(server: ServerProcess) -> None:

@@ -1247,6 +1247,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ai/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List projects and their switches
+         * @description Those that pipelines belong to and those that were switched: `default` first, the others by name.
+         */
+        get: operations["listProjects"];
+        /**
+         * Switch learning or the assistant for a project
+         * @description Learning that is switched off takes in nothing new; predictions that were made stay with their executions.
+         *
+         *     With the assistant on, whoever may can send failures and definitions of its pipelines to the endpoint that the
+         *     server is set up with.
+         */
+        put: operations["setProject"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stage-types": {
         parameters: {
             query?: never;
@@ -3833,6 +3860,62 @@ export interface components {
              * @enum {string}
              */
             severity: "error" | "warning";
+        };
+        /**
+         * ProjectBody
+         * @description Pipelines with the same label `project`; those without it are the project `default`.
+         */
+        ProjectBody: {
+            /**
+             * Name
+             * @example sales
+             */
+            name: string;
+            /**
+             * Pipelines
+             * @description that belong to it now
+             * @example 12
+             */
+            pipelines: number;
+            /**
+             * Learning
+             * @description whether predictions, insights and suggestions are made; on by default
+             */
+            learning: boolean;
+            /**
+             * Assistant
+             * @description whether something of it may be sent to the assistant; off by default
+             */
+            assistant: boolean;
+            /**
+             * Changed At
+             * @description None where nobody switched anything
+             */
+            changed_at: string | null;
+            /**
+             * Changed By
+             * @example ada@example.com
+             */
+            changed_by: string | null;
+        };
+        /** ProjectRequest */
+        ProjectRequest: {
+            /**
+             * Name
+             * @description the label of its pipelines
+             * @example sales
+             */
+            name: string;
+            /**
+             * Learning
+             * @description left out: as it is
+             */
+            learning?: boolean | null;
+            /**
+             * Assistant
+             * @description left out: as it is
+             */
+            assistant?: boolean | null;
         };
         /** QueueBody */
         QueueBody: {
@@ -15610,6 +15693,288 @@ export interface operations {
                      * @example {
                      *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
                      *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listProjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    setProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }

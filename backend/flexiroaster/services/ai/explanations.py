@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from flexiroaster.engine.errors import Conflict, NotFound
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.store import executions as execution_store
+from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store.database import Database
 from flexiroaster.store.executions import FullExecutionRow
 
@@ -74,11 +75,12 @@ class Explanations:
         """Raises NotFound, and Conflict for one that has not failed."""
         with self._database.read() as connection:
             row = execution_store.find(connection, execution_id)
+            pipeline = None if row is None else pipeline_store.find(connection, row.pipeline_id)
         if row is None:
             raise NotFound("execution", execution_id)
         if row.status not in FAILED or row.ended_at is None:
             raise Conflict(f"Execution {execution_id!r} has not failed: it is {row.status}.", "not_failed")
-        off = self._switch.why_not({})
+        off = self._switch.why_not(pipeline.labels if pipeline else None)
         if off is not None:
             return Explanation(row.id, row.pipeline_id, row.failed_stage, [], 0, off, None, None)
         return self._explained(row)
@@ -101,7 +103,6 @@ class Explanations:
         try:
             causes = likely_causes(row.id, past)
         except ValueError:
-            # The label of the pipeline keeps it out, or it failed without any stage failing.
             off = "No stage of it failed by itself: see its error."
             return Explanation(row.id, row.pipeline_id, row.failed_stage, [], passed, off, None, None)
         before, retry = _seen_before(row, own), _retry(row, own)

@@ -103,7 +103,7 @@ class Models:
 
     def _note(self, missing: list[str], training: dict[str, Any]) -> str | None:
         if not self._switch.on:
-            return self._switch.why_not({})
+            return self._switch.why_nothing({})
         if missing:
             return (
                 f"Shares of earlier failures answer, nothing is learned beyond: {' and '.join(missing)} "

@@ -11,6 +11,7 @@ from flexiroaster.services.ai.explanations import Explanations
 from flexiroaster.services.ai.insights import Insights
 from flexiroaster.services.ai.models import Models
 from flexiroaster.services.ai.predictions import Predictions
+from flexiroaster.services.ai.projects import Projects
 from flexiroaster.services.ai.suggestions import Suggestions
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.services.pipelines import Pipelines
@@ -20,6 +21,7 @@ from flexiroaster.store.database import Database
 @dataclass(frozen=True, slots=True)
 class AiServices:
     switch: Switch
+    projects: Projects
     predictions: Predictions
     insights: Insights
     suggestions: Suggestions
@@ -36,9 +38,11 @@ def make_ai(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AiServices:
     """Reads and keeps; learns nothing by itself."""
-    switch = Switch(on)
+    projects = Projects(database, clock)
+    switch = Switch(on, projects.learns)
     return AiServices(
         switch=switch,
+        projects=projects,
         predictions=Predictions(database, bus, switch, clock),
         insights=Insights(database, bus, clock),
         suggestions=Suggestions(database, pipelines, bus, clock),

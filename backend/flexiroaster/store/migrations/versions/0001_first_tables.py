@@ -463,6 +463,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_ai_state")),
     )
     op.create_table(
+        "ai_projects",
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("learning", sa.Boolean(), nullable=False),
+        sa.Column("assistant", sa.Boolean(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.Column("changed_by", sa.String(length=320), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_ai_projects")),
+    )
+    op.create_table(
         "insight_verdicts",
         sa.Column("insight_id", sa.String(length=16), nullable=False),
         sa.Column("by", sa.String(length=320), nullable=False),
@@ -572,6 +581,7 @@ def downgrade() -> None:
 
     op.drop_table("insights")
     op.drop_table("insight_verdicts")
+    op.drop_table("ai_projects")
     op.drop_table("ai_state")
     with op.batch_alter_table("ai_models", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_ai_models_kind_trained_at"))
