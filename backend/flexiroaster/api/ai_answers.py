@@ -96,6 +96,7 @@ def standing(found: Standing, models: list[ModelRow]) -> schemas.AiBody:
         looked_at=found.looked_at,
         trained_at=found.trained_at,
         models=[model(row) for row in models if row.status == "champion"],
+        more_needed=[schemas.MoreNeededBody(**one) for one in found.more_needed],
     )
 
 

@@ -227,6 +227,14 @@ class ModelBody(BaseModel):
     )
 
 
+class MoreNeededBody(BaseModel):
+    """What more executions may show, so that nothing is guessed from few."""
+
+    pipeline_id: str
+    kind: Kind | None = Field(description="of the suggestion that may follow; None where there is too little for any")
+    text: str = Field(examples=["Not enough data yet (7 of 20 executions)."])
+
+
 class AiBody(BaseModel):
     """How it stands with learning on this server."""
 
@@ -236,6 +244,7 @@ class AiBody(BaseModel):
     looked_at: datetime | None = Field(description="when the history was last looked through for insights")
     trained_at: datetime | None
     models: list[ModelBody] = Field(description="those that answer now")
+    more_needed: list[MoreNeededBody] = Field(description="suggestions that there is not enough data for yet")
 
 
 class CauseBody(BaseModel):

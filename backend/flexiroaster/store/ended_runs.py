@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flexiroaster.store.executions import stages_only
-from flexiroaster.store.tables import attempts, executions, pipelines, results, stage_runs
+from flexiroaster.store.tables import artifacts, attempts, executions, pipelines, results, stage_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +207,52 @@ def _earlier(
                 )
             )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSeen:
+    """What a stage handed on. `value` says nothing where the result was too large to be kept with it."""
+
+    execution_id: str
+    stage: str
+    value: Any
+    large: bool
+
+
+def results_of(connection: sa.Connection, ids: Sequence[str], stages: Sequence[str]) -> list[ResultSeen]:
+    """Of these stages of these executions, without the items of foreach stages."""
+    query = (
+        sa.select(stage_runs.c.execution_id, stage_runs.c.stage, results.c.value, results.c.artifact_id)
+        .join_from(
+            stage_runs,
+            results,
+            (results.c.execution_id == stage_runs.c.execution_id)
+            & (results.c.position == stage_runs.c.position)
+            & (results.c.idx == stage_runs.c.idx),
+        )
+        .where(
+            stage_runs.c.execution_id.in_(ids),
+            stage_runs.c.stage.in_(stages),
+            stage_runs.c.idx == 0,
+            stage_runs.c.status == "success",
+        )
+    )
+    return [
+        ResultSeen(row.execution_id, row.stage, row.value, row.artifact_id is not None)
+        for row in connection.execute(query)
+    ]
+
+
+def data_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Any]:
+    """What executions were started with, beside their inputs."""
+    return dict(connection.execute(sa.select(executions.c.id, executions.c.data).where(executions.c.id.in_(ids))).all())
+
+
+def profiles_of(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Any, int | None, Any]]:
+    """Columns, rows and profile of the tables that these executions made, by the id of the artifact."""
+    own = artifacts.c
+    query = sa.select(own.id, own.columns, own.rows, own.profile).where(own.execution_id.in_(ids), own.kind == "table")
+    return {row.id: (row.columns, row.rows, row.profile) for row in connection.execute(query)}
 
 
 def refused_rows(connection: sa.Connection, ids: Sequence[str], key: str) -> dict[tuple[str, str], int]:

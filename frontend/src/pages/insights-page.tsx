@@ -5,7 +5,7 @@ import {
   useQuery,
 } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
-import { useSearchParams } from 'react-router'
+import { Link, useSearchParams } from 'react-router'
 import { EmptyState, ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { LoadMore } from '@/components/load-more'
@@ -94,21 +94,45 @@ function Changes() {
   const shown = itemsOf(suggestions.data)
   const id = choice.chosen ?? shown[0]?.id ?? null
   return (
-    <Browser
-      states={CHANGE_STATES}
-      choice={choice}
-      what="The suggestions"
-      query={suggestions}
-      empty={
-        <EmptyState icon="spark" title="Nothing to suggest">
-          {choice.state === 'open'
-            ? 'Suggestions need 20 successful runs of a pipeline, and a change that would have made them faster or safer.'
-            : 'No suggestion is in this state.'}
-        </EmptyState>
-      }
-      list={<SuggestionList suggestions={shown} chosen={id} onChoose={choice.open} />}
-      detail={id !== null && <SuggestionDetail key={id} id={id} back={choice.back} />}
-    />
+    <>
+      <Browser
+        states={CHANGE_STATES}
+        choice={choice}
+        what="The suggestions"
+        query={suggestions}
+        empty={
+          <EmptyState icon="spark" title="Nothing to suggest">
+            {choice.state === 'open'
+              ? 'Suggestions need 20 successful runs of a pipeline, and a change that would have made them faster or safer.'
+              : 'No suggestion is in this state.'}
+          </EmptyState>
+        }
+        list={<SuggestionList suggestions={shown} chosen={id} onChoose={choice.open} />}
+        detail={id !== null && <SuggestionDetail key={id} id={id} back={choice.back} />}
+      />
+      {choice.state === 'open' && <MoreNeeded />}
+    </>
+  )
+}
+
+/** What more runs may show. */
+function MoreNeeded() {
+  const { data } = useQuery(learningQuery)
+  if (!data?.more_needed.length) return null
+  return (
+    <details className="mt-3.5 text-small text-secondary-foreground">
+      <summary className="cursor-pointer">More runs may show more</summary>
+      <ul className="mt-1.5 flex flex-col gap-1">
+        {data.more_needed.map(({ pipeline_id, text }) => (
+          <li key={`${pipeline_id} ${text}`}>
+            <Link to={`/pipelines/${pipeline_id}`} className="text-link underline">
+              {pipeline_id}
+            </Link>
+            : {text}
+          </li>
+        ))}
+      </ul>
+    </details>
   )
 }
 

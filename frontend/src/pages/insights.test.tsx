@@ -70,6 +70,29 @@ it('shows what a suggestion changes and saves, applies it and takes it back', as
   expect(states).toContain('applied,undone')
 })
 
+it('says what more runs may show', async () => {
+  server.use(
+    answer(
+      'GET /api/ai',
+      learning({
+        more_needed: [
+          {
+            pipeline_id: 'orders',
+            kind: null,
+            text: 'Not enough data yet (7 of 20 executions).',
+          },
+        ],
+      }),
+    ),
+    answer('GET /api/suggestions', []),
+  )
+  const { user } = renderApp('/insights')
+  await user.click(await screen.findByText('More runs may show more'))
+  expect(screen.getByRole('link', { name: 'orders' }).closest('li')).toHaveTextContent(
+    'orders: Not enough data yet (7 of 20 executions).',
+  )
+})
+
 it('dismisses with a reason', async () => {
   const sent: unknown[] = []
   server.use(

@@ -401,6 +401,7 @@ export function learning(values: Partial<Schemas['AiBody']> = {}): Schemas['AiBo
     looked_at: START,
     trained_at: START,
     models: [],
+    more_needed: [],
     ...values,
   }
 }

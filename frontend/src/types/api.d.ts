@@ -1602,6 +1602,11 @@ export interface components {
              * @description those that answer now
              */
             models: components["schemas"]["ModelBody"][];
+            /**
+             * More Needed
+             * @description suggestions that there is not enough data for yet
+             */
+            more_needed: components["schemas"]["MoreNeededBody"][];
         };
         /** AnswerRequest */
         AnswerRequest: {
@@ -3172,6 +3177,27 @@ export interface components {
             card: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * MoreNeededBody
+         * @description What more executions may show, so that nothing is guessed from few.
+         */
+        MoreNeededBody: {
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
+            pipeline_id: string;
+            /**
+             * Kind
+             * @description of the suggestion that may follow; None where there is too little for any
+             */
+            kind: ("parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "pool" | "concurrency" | "schedule") | null;
+            /**
+             * Text
+             * @example Not enough data yet (7 of 20 executions).
+             */
+            text: string;
         };
         /**
          * OutcomeBody

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flexiroaster.ai.optimizer.caching import Made, caching, keys
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.limits import retries, timeouts
 from flexiroaster.ai.optimizer.parallel import parallel
@@ -22,29 +23,56 @@ NEWEST = 100
 """Executions that a replay looks at."""
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The best of each kind first. `missing` is what more executions may show."""
+
+    suggestions: list[Suggestion]
+    missing: list[NotEnough]
+
+
 def advise(
     document: Mapping[str, Any],
     runs: Iterable[Run | Mapping[str, Any]],
     *,
     workers: int | None = None,
     takes_data: Callable[[str], bool] = lambda kind: True,
+    made: Iterable[Made] = (),
 ) -> list[Suggestion] | NotEnough:
     """The best first. `document` is the normalised definition, `runs` the attempts of its stages (of this version, or
-    of earlier ones with the same stages). `workers` are those that an execution has to itself; None for enough.
+    of earlier ones with the same stages). `workers` are those that an execution has to itself; None for enough. `made`
+    says what results were made of, by the expressions of `caching.keys`; without it no results are kept.
     """
+    advice = look(document, runs, workers=workers, takes_data=takes_data, made=made)
+    whole = next((one for one in advice.missing if one.kind is None), None)
+    return advice.suggestions if whole is None else whole
+
+
+def look(
+    document: Mapping[str, Any],
+    runs: Iterable[Run | Mapping[str, Any]],
+    *,
+    workers: int | None = None,
+    takes_data: Callable[[str], bool] = lambda kind: True,
+    made: Iterable[Made] = (),
+) -> Advice:
+    """As `advise`, with what is missing for more."""
     graph = Graph.of(document, takes_data)
     known = [run for row in runs if (run := Run.of(row)).pipeline == graph.pipeline and run.stage in graph.nodes]
     executions = recorded(known)[-NEWEST:]
     if len(executions) < WANTED:
-        return NotEnough(graph.pipeline, len(executions), WANTED)
+        return Advice([], [NotEnough(graph.pipeline, len(executions), WANTED)])
     replay = Replay(graph, executions, workers)
-    return [
+    kept, missing = caching(graph, replay, keys(document, takes_data), made)
+    found = [
         *parallel(graph, replay),
+        *kept,
         *timeouts(graph, known),
         *retries(graph, known),
         *worth_a_look(graph, replay),
         *fusions(graph, known, replay.usual),
     ]
+    return Advice(found, missing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,15 +128,18 @@ class Replay:
 
     def saving(self, graph: Graph) -> Saving:
         """Of the same durations under another graph."""
-        return self._saving([makespan(graph, execution.seconds, self.workers) for execution in self.executions])
-
-    def saving_of(self, change: Callable[[Mapping[str, float]], Mapping[str, float]]) -> Saving:
-        """Of other durations under the same graph."""
-        return self._saving(
-            [makespan(self.graph, change(execution.seconds), self.workers) for execution in self.executions]
+        return self.saving_of_totals(
+            [makespan(graph, execution.seconds, self.workers) for execution in self.executions]
         )
 
-    def _saving(self, after: Sequence[float]) -> Saving:
+    def saving_of(self, change: Callable[[Recorded], Mapping[str, float]]) -> Saving:
+        """Of other durations under the same graph."""
+        return self.saving_of_totals(
+            [makespan(self.graph, change(execution), self.workers) for execution in self.executions]
+        )
+
+    def saving_of_totals(self, after: Sequence[float]) -> Saving:
+        """Of executions that would have taken so many seconds, in their order."""
         saved = [was - now for was, now in zip(self._before, after, strict=True)]
         low, high = interval(saved)
         median = statistics.median(saved)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from flexiroaster.engine.plurals import counted
+
 if TYPE_CHECKING:
     from flexiroaster.ai.optimizer.replay import Replay, Saving
 
@@ -92,15 +94,34 @@ def of_replay(
 
 @dataclass(frozen=True, slots=True)
 class NotEnough:
-    """Too few executions to say anything."""
+    """Too few executions to say anything, or anything of a `kind`, which they speak for so far."""
 
     pipeline: str
     executions: int
     wanted: int
+    kind: Kind | None = None
+    about: str = ""
+    """The stage, pool or schedule that it would be of."""
 
     @property
     def text(self) -> str:
-        return f"Not enough data yet ({self.executions} of {self.wanted} executions)."
+        if self.kind is None:
+            return f"Not enough data yet ({self.executions} of {self.wanted} executions)."
+        more = counted(max(self.wanted - self.executions, 1), "more execution")
+        return f"{_MAY_HELP[self.kind].format(self.about)} may help: it needs {more} to be sure."
+
+
+_MAY_HELP: Mapping[Kind, str] = {
+    "cache": "Keeping the results of {}",
+    "pool": "More slots in pool {}",
+    "concurrency": "More executions of {} at once",
+    "schedule": "Another time for the schedule {}",
+    "fusion": "Writing {} as one stage",
+    "parallel": "An earlier start of {}",
+    "critical_path": "A faster {}",
+    "timeout": "A timeout of {}",
+    "retry": "Other retries of {}",
+}
 
 
 def apply(document: Mapping[str, Any], edits: Sequence[Edit]) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def of_findings(findings: Findings) -> Message:
         "insights": [asdict(one) for one in findings.insights],
         "suggestions": {id: [asdict(one) for one in found] for id, found in findings.suggestions.items()},
         "replays": findings.replays,
+        "missing": [{"pipeline_id": one.pipeline, "kind": one.kind, "text": one.text} for one in findings.missing],
     }
 
 
@@ -95,7 +96,7 @@ def keep_findings(message: Message, ai: AiServices, now: datetime) -> Message:
         ]
         suggested += len(ai.suggestions.keep(id, suggestions, message["replays"]))
     counts = {"insights": len(insights), "new_insights": len(found.new), "over": found.over, "suggestions": suggested}
-    ai.models.looked(**counts)
+    ai.models.looked(**counts, missing=message["missing"])
     return counts
 
 

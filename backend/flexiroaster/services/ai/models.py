@@ -32,6 +32,8 @@ class Standing:
     trained_at: datetime | None
     training: dict[str, Any]
     note: str | None
+    more_needed: list[dict[str, Any]]
+    """What more executions may show: `pipeline_id`, `kind` of the suggestion (None for any) and `text`."""
 
 
 class Models:
@@ -71,6 +73,7 @@ class Models:
             trained_at=training.at if training else None,
             training=training.value if training else {},
             note=self._note(missing, training.value if training else {}),
+            more_needed=look.value.get("missing", []) if look else [],
         )
 
     # What the learner did

@@ -15,8 +15,10 @@ from typing import Any
 from flexiroaster.ai.insights.budget import Verdict
 from flexiroaster.ai.insights.find import find
 from flexiroaster.ai.insights.finding import Insight
-from flexiroaster.ai.optimizer.advise import advise
+from flexiroaster.ai.optimizer.advise import look
+from flexiroaster.ai.optimizer.caching import LEAST_SHARE, keys
 from flexiroaster.ai.optimizer.graph import Graph
+from flexiroaster.ai.optimizer.replay import makespan
 from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion, apply
 from flexiroaster.ai.prediction.predictor import Predictor
 from flexiroaster.ai.prediction.training import LEAST_FAILURES, LEAST_RUNS
@@ -24,6 +26,7 @@ from flexiroaster.ai.registry import Entry, save
 from flexiroaster.ai.runs import MissingExtra, Run
 from flexiroaster.engine.errors import FlexiRoasterError
 from flexiroaster.services.ai.history import RunHistory, Story, all_runs
+from flexiroaster.services.ai.made import made_of
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.store import insights as insight_store
 from flexiroaster.store import pipelines as pipeline_store
@@ -43,6 +46,8 @@ class Findings:
     insights: list[Insight] = field(default_factory=list)
     suggestions: dict[str, list[Suggestion]] = field(default_factory=dict)
     replays: dict[str, dict[str, Any]] = field(default_factory=dict)
+    missing: list[NotEnough] = field(default_factory=list)
+    """What more executions may show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +115,26 @@ class Study:
         if version is None:
             return
         runs = [run for story in stories for run in story.attempts]
+        usual = _usual_seconds(runs)
         try:
-            found = advise(version.document, runs, takes_data=self._takes_data)
+            made = made_of(self._database, stories, version.document, self._worth_keeping(version.document, usual))
+            advice = look(version.document, runs, takes_data=self._takes_data, made=made)
         except (FlexiRoasterError, ValueError, KeyError):
             return
-        if isinstance(found, NotEnough):
+        findings.missing += advice.missing
+        if any(one.kind is None for one in advice.missing):
             return
-        findings.suggestions[id] = found
-        usual = _usual_seconds(runs)
-        for one in found:
+        findings.suggestions[id] = advice.suggestions
+        for one in advice.suggestions:
             if one.kind == "parallel":
                 findings.replays[one.id] = replayed(version.document, one, usual, self._takes_data)
+
+    def _worth_keeping(self, document: Mapping[str, Any], usual: Mapping[str, float]) -> dict[str, str]:
+        """What the results of the stages are made of that take a part of the time: to compare all would cost more."""
+        least = LEAST_SHARE * makespan(Graph.of(document, self._takes_data), usual)
+        return {
+            stage: key for stage, key in keys(document, self._takes_data).items() if usual.get(stage, 0.0) >= least > 0
+        }
 
 
 def replayed(

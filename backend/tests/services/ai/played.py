@@ -6,14 +6,13 @@ Executions are played one after the other, each from its planned start on, so th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from flexiroaster.ai.insights.planted import Fleet
 from flexiroaster.ai.runs import Run
 from flexiroaster.composition import Allowed, Engine, make_engine
 from flexiroaster.engine.errors import StageFailed
@@ -52,16 +51,18 @@ class Player:
             raise StageFailed(f"{run.error_class}: it did not work", kind="transient")
         return {"rows": int(run.input_rows or 0)}
 
-    def play(self, fleet: Fleet) -> None:
+    def play(self, runs: Iterable[Run], definitions: Mapping[str, str] = {}) -> None:
+        """`definitions` are of the pipelines that are defined in another way than the rest."""
         planned: dict[str, list[Run]] = defaultdict(list)
-        for run in fleet.runs:
+        for run in runs:
             planned[run.execution].append(run)
         versions: dict[str, str] = {}
         for id, runs in planned.items():
             first = min(runs, key=lambda run: run.started_at)
             self.time.now = at(first.queued_at or first.started_at)
             if versions.get(first.pipeline) != first.version:
-                self._define(first, known=first.pipeline in versions)
+                text = definitions.get(first.pipeline) or definition(first.pipeline, first.connector, first.version)
+                self._define(text, first.pipeline, known=first.pipeline in versions)
                 versions[first.pipeline] = first.version
             self.plan = {(run.stage, run.attempt): run for run in runs}
             started = self.engine.embedded.executions.start(first.pipeline, trigger="schedule")
@@ -81,10 +82,9 @@ class Player:
             worker.work_off()
         self.time.stop()  # timeouts that nothing waits for any more
 
-    def _define(self, first: Run, *, known: bool) -> None:
-        text = definition(first.pipeline, first.connector, first.version)
+    def _define(self, text: str, id: str, *, known: bool) -> None:
         if known:
-            self.engine.pipelines.update(first.pipeline, Source(text, "yaml"), AUTHOR)
+            self.engine.pipelines.update(id, Source(text, "yaml"), AUTHOR)
         else:
             self.engine.pipelines.create(Source(text, "yaml"), AUTHOR)
 

@@ -60,7 +60,7 @@ def folder() -> Iterator[Path]:
 def played(folder: Path) -> Iterator[Played]:
     planned = fleet(SEED, pipelines=16, days=24)
     with player(folder) as playing:
-        playing.play(planned)
+        playing.play(planned.runs)
         names = playing.names
     with server_app(folder, running=False) as server:
         study = Study(server.server.engine.database, Switch(), lambda kind: False, clock=lambda: at(planned.now))
