@@ -65,6 +65,8 @@ def _of_queues(queues: list[QueueDepth]) -> Iterable[str]:
         [(_in(one), one.oldest_wait_seconds or 0.0) for one in queues],
     )
     yield _gauge("running_stages", "Stages that run.", [(_in(one), one.running) for one in queues])
+    workers = [(_in(one), one.workers) for one in queues]
+    yield _gauge("pool_workers", "Processes that take a pool's stages at this moment.", workers)
     limited = [(_in(one), one.slots) for one in queues if one.slots is not None]
     yield _gauge("pool_slots", "Stages of a pool that may run at the same time.", limited)
 

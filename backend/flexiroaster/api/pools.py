@@ -12,8 +12,7 @@ from flexiroaster.api.parameters import NO_NUL, Use
 from flexiroaster.api.responses import errors
 from flexiroaster.api.schemas import Message
 from flexiroaster.auth.identity import Caller
-from flexiroaster.services.pools import MOST_SLOTS
-from flexiroaster.store.gates import PoolRow
+from flexiroaster.services.pools import MOST_SLOTS, PoolEntry
 
 router = APIRouter(prefix="/api/pools", tags=["Pools"], route_class=GuardedRoute)
 
@@ -33,11 +32,14 @@ class PoolBody(BaseModel):
     slots: int | None = Field(description="None where nobody defined it: it has one slot then")
     used: int = Field(description="slots that running stages hold")
     waiting: int = Field(description="stages that are ready and wait for one")
+    pipelines: int = Field(description="how many name it in their newest version")
+    workers: int = Field(description="processes that take its stages at this moment")
+    reason: str | None = Field(description="why the waiting ones wait, where no process takes them")
 
 
 @router.get("", operation_id="listPools", summary="List pools", dependencies=[Reader], responses=errors())
 def list_pools(use: Use) -> list[PoolBody]:
-    """In the order of their names; also those that stages use now though nobody defined them."""
+    """In the order of their names; also those that stages of a pipeline name though nobody defined them."""
     return [_body(pool) for pool in use.pools.all()]
 
 
@@ -62,5 +64,14 @@ def delete_pool(name: PoolName, user: Writer, use: Use) -> Message:
     return Message(message=f"Pool {name} deleted")
 
 
-def _body(pool: PoolRow) -> PoolBody:
-    return PoolBody(name=pool.name, slots=pool.slots, used=pool.used, waiting=pool.waiting)
+def _body(pool: PoolEntry) -> PoolBody:
+    row = pool.row
+    return PoolBody(
+        name=row.name,
+        slots=row.slots,
+        used=row.used,
+        waiting=row.waiting,
+        pipelines=pool.pipelines,
+        workers=pool.workers,
+        reason=pool.reason,
+    )

@@ -476,6 +476,8 @@ class QueueBody(BaseModel):
     waiting: int = Field(description="stages that are ready and that nobody runs yet")
     running: int
     oldest_wait_seconds: float | None = Field(description="how long the first of these is ready; None without any")
+    workers: int = Field(description="processes that take these stages at this moment")
+    reason: str | None = Field(description="why the waiting ones wait, where no process takes them")
 
 
 class MetricsBucket(BaseModel):

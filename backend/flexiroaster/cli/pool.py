@@ -9,6 +9,7 @@ import typer
 from flexiroaster.cli.client_commands import _part, _print_json
 from flexiroaster.cli.help_text import WholeSentences
 from flexiroaster.cli.options import FolderOption, JsonOption
+from flexiroaster.engine.plurals import counted
 
 app = typer.Typer(
     cls=WholeSentences,
@@ -37,10 +38,16 @@ def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
             "1 (not defined)" if pool["slots"] is None else str(pool["slots"]),
             str(pool["used"]),
             str(pool["waiting"]),
+            str(pool["workers"]),
+            str(pool["pipelines"]),
         )
         for pool in found
     ]
-    print_table(("pool", "slots", "used", "waiting"), rows, nothing="There is no pool yet.")
+    columns = ("pool", "slots", "used", "waiting", "workers", "pipelines")
+    print_table(columns, rows, nothing="There is no pool yet.")
+    for pool in found:
+        if pool["reason"]:
+            typer.echo(f"{pool['name']}: {pool['reason']}.")
 
 
 @app.command("set")
@@ -58,7 +65,8 @@ def set_(
     if as_json:
         _print_json(pool)
     else:
-        typer.echo(f"Pool {pool['name']} has {pool['slots']} slots: {pool['used']} used, {pool['waiting']} waiting.")
+        size = counted(pool["slots"], "slot")
+        typer.echo(f"Pool {pool['name']} has {size}: {pool['used']} used, {pool['waiting']} waiting.")
 
 
 @app.command("delete")

@@ -19,7 +19,8 @@ from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import STAGE_FINAL
 from flexiroaster.services import integrity
 from flexiroaster.services.leftovers import LeftoverFiles
-from flexiroaster.store import workers
+from flexiroaster.services.unserved import cure
+from flexiroaster.store import load, workers
 from flexiroaster.store.database import Database, StoreUnavailable
 from flexiroaster.store.migrate import HEAD, revision
 from flexiroaster.store.tables import artifacts, executions, stage_runs
@@ -72,6 +73,7 @@ class DatabaseDoctor:
             yield from self._servers()
             yield from self._events(newest)
             yield from self._leases()
+            yield from self._queues()
             yield from self._ended()
             yield from self._artifacts(kept)
         except StoreUnavailable as error:
@@ -163,6 +165,26 @@ class DatabaseDoctor:
         yield from _named("leases", lost, "Restart the server: it takes such stages up again.")
         if not lost:
             yield Finding("leases", "ok", "None has expired.")
+
+    def _queues(self) -> Iterator[Finding]:
+        """Ready stages that no worker takes."""
+        if not self._serving:
+            return
+        with self._database.read() as connection:
+            found, cover = load.queues(connection), workers.cover(connection)
+        left = [queue for queue in found if queue.waiting and not cover.workers(queue.pool)]
+        for queue in left:
+            waited = self._now - queue.oldest if queue.oldest else timedelta()
+            verb = "waits" if queue.waiting == 1 else "wait"
+            whose = "that name no pool" if queue.pool is None else f"of pool {queue.pool}"
+            yield Finding(
+                "queues",
+                "error" if waited > LEASE_PATIENCE else "warning",
+                f"{counted(queue.waiting, 'stage')} {whose} {verb}, and no worker takes them.",
+                cure(queue.pool, self._database.dialect),
+            )
+        if not left:
+            yield Finding("queues", "ok", "Whatever waits has a worker that takes it.")
 
     def _ended(self) -> Iterator[Finding]:
         run, final = stage_runs.c, [status.value for status in STAGE_FINAL]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -19,6 +19,7 @@ from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, Phase
 from flexiroaster.engine.summary import summarise
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
 from flexiroaster.services.pipelines import name_of, needs_of, phased_stages
+from flexiroaster.services.unserved import reasons
 from flexiroaster.store import artifacts as artifact_store
 from flexiroaster.store import children
 from flexiroaster.store import executions as store
@@ -38,6 +39,8 @@ from flexiroaster.store.executions import (
 from flexiroaster.store.items import ItemRow
 
 log = structlog.get_logger(__name__)
+
+Explained = TypeVar("Explained", bound=ExecutionRow)
 
 MOST_STAGE_RUNS = 2_000
 """Stage runs that an execution is shown with at once; more are read in pages."""
@@ -139,7 +142,11 @@ class History:
             rows = store.page(connection, wanted, before=before, limit=limit + 1)
             page = cut(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
             counts = store.counts(connection, [row.id for row in page.items]) if page.items else {}
-        return Page([ExecutionEntry(row, counts[row.id]) for row in page.items], page.next_cursor)
+            unserved = reasons(connection, [row.id for row in page.items if _may_wait(row)], self.now())
+        return Page(
+            [ExecutionEntry(_explained(row, unserved.get(row.id)), counts[row.id]) for row in page.items],
+            page.next_cursor,
+        )
 
     def of_pipeline(
         self, pipeline_id: str, *, statuses: Sequence[str] = (), limit: int, cursor: str | None = None
@@ -155,19 +162,22 @@ class History:
     def entry(self, id: str) -> ExecutionEntry:
         with self._database.read() as connection:
             row = _found(connection, id)
-            return ExecutionEntry(row, store.counts(connection, [id])[id])
+            unserved = self._unserved(connection, row)
+            return ExecutionEntry(_explained(row, unserved), store.counts(connection, [id])[id])
 
     def execution(self, id: str) -> ExecutionPicture:
         """With its first `MOST_STAGE_RUNS` stage runs."""
         with self._database.read() as connection:
             row = _found(connection, id)
+            unserved = self._unserved(connection, row)
             runs = store.stage_page(connection, id, limit=MOST_STAGE_RUNS)
-            stages = self._entries(connection, row, runs)
+            stages = self._entries(connection, row, _each_explained(runs, unserved))
             counts = store.counts(connection, [id])[id]
             usual = store.usual_seconds(connection, row.pipeline_id, row.number)
             parent = children.parent_of(connection, id) if row.parent_id else None
             started = children.children_of(connection, id, limit=MOST_CHILDREN)
-        return ExecutionPicture(row, counts, stages, usual, self._retry_of(row), parent, started)
+        retry = self._retry_of(row)
+        return ExecutionPicture(_explained(row, unserved), counts, stages, usual, retry, parent, started)
 
     def stages(
         self, id: str, *, statuses: Sequence[str] = (), limit: int, cursor: str | None = None
@@ -177,7 +187,8 @@ class History:
             row = _found(connection, id)
             rows = store.stage_page(connection, id, statuses=statuses, after=after, limit=limit + 1)
             page = cut(rows, limit, lambda run: [run.position])
-            return Page(self._entries(connection, row, page.items), page.next_cursor)
+            runs = _each_explained(page.items, self._unserved(connection, row))
+            return Page(self._entries(connection, row, runs), page.next_cursor)
 
     def stage(self, id: str, stage: str, index: int) -> StageRunPicture:
         with self._database.read() as connection:
@@ -185,6 +196,7 @@ class History:
             run = store.stage_run(connection, id, stage, index)
             if run is None:
                 raise NotFound("stage run", stage_run_name(stage, index))
+            (run,) = _each_explained([run], self._unserved(connection, row))
             (entry,) = self._entries(connection, row, [run], stage=stage)
             attempts = store.earlier_attempts(connection, id, run.position, index)
             item = item_store.value(connection, id, run.position, index) if index else None
@@ -197,12 +209,13 @@ class History:
         """The items of a foreach stage in their order; of any other stage none."""
         after = int(decode(cursor, [int])[0]) if cursor else 0
         with self._database.read() as connection:
-            _found(connection, id)
+            execution = _found(connection, id)
             run = store.stage_run(connection, id, stage, 0)
             if run is None:
                 raise NotFound("stage run", stage)
             rows = item_store.page(connection, id, run.position, statuses=statuses, after=after, limit=limit + 1)
-        page = cut(rows, limit, lambda row: [row.index])
+            why = self._unserved(connection, execution).get(run.position)
+        page = cut([_item_explained(row, why) for row in rows], limit, lambda row: [row.index])
         return Page([ItemEntry(row, summarise(row.value, ITEM_BYTES)) for row in page.items], page.next_cursor)
 
     def result(self, id: str, run: StageRunRow) -> tuple[Any, bool]:
@@ -225,6 +238,10 @@ class History:
         return events
 
     # Details
+
+    def _unserved(self, connection: sa.Connection, row: ExecutionRow) -> Mapping[int, str]:
+        """Why stages wait for which there is no worker, by position."""
+        return reasons(connection, [row.id], self.now()).get(row.id, {}) if _may_wait(row) else {}
 
     def _entries(
         self,
@@ -304,6 +321,31 @@ def outline(document: Mapping[str, Any]) -> dict[str, StageOutline]:
     for _, stage in pipeline.in_phases():
         plain[stage.id] = replace(plain[stage.id], max_attempts=pipeline.retry_for(stage).max_attempts)
     return plain
+
+
+def _may_wait(row: ExecutionRow) -> bool:
+    return row.ended_at is None and row.paused_at is None
+
+
+def _explained(row: Explained, unserved: Mapping[int, str] | None) -> Explained:
+    """An execution that waits for something itself has said so; otherwise what the first of its stages waits for."""
+    if row.reason is not None or not unserved:
+        return row
+    return replace(row, reason=unserved[min(unserved)])
+
+
+def _each_explained(runs: Sequence[StageRunRow], unserved: Mapping[int, str]) -> list[StageRunRow]:
+    """A foreach stage runs while its items wait."""
+    return [
+        replace(run, reason=unserved[run.position])
+        if run.position in unserved and (run.status == "queued" or (run.status == "running" and run.worker is None))
+        else run
+        for run in runs
+    ]
+
+
+def _item_explained(row: ItemRow, why: str | None) -> ItemRow:
+    return row if why is None or row.status != "queued" else replace(row, reason=why)
 
 
 def _is_foreach(outlines: Mapping[str, StageOutline], run: StageRunRow) -> bool:

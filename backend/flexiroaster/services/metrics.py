@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from flexiroaster.store import gates, load
+from flexiroaster.engine.plan import DEFAULT_POOL
+from flexiroaster.services.unserved import GRACE, reason
+from flexiroaster.store import gates, load, workers
 from flexiroaster.store import metrics as store
 from flexiroaster.store.database import Database
 from flexiroaster.store.load import QueueRow
@@ -25,8 +27,6 @@ BUCKETS: dict[Range, tuple[timedelta, int]] = {
 JUDGED = ("success", "failed", "timed_out")
 """What counts for a success rate or a duration: a person's cancel says nothing about the pipeline."""
 ACTIVE = ("running", "paused", "cancelling")
-NO_POOL = "default"
-"""What a worker names to run stages that name no pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,10 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Stages of a pool, or of none (`NO_POOL`). `waiting` are ready, and nobody runs them yet.
+    """Stages of a pool, or of none (`DEFAULT_POOL`). `waiting` are ready, and nobody runs them yet.
 
-    `slots` None: no limit, or a pool that nobody defined.
+    `slots` None: no limit, or a pool that nobody defined. `workers` take them; where none does and some wait, `reason`
+    says so.
     """
 
     pool: str
@@ -77,6 +78,8 @@ class QueueDepth:
     waiting: int
     running: int
     oldest_wait_seconds: float | None
+    workers: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +118,16 @@ class Metrics:
         with self._database.read() as connection:
             queued = {row.pool: row for row in load.queues(connection)}
             slots: dict[str | None, int | None] = {pool.name: pool.slots for pool in gates.all_pools(connection)}
-        names = sorted(name for name in {*queued, *slots} if name is not None)
-        return [_depth(name, slots.get(name), queued.get(name), now) for name in (None, *names)]
+            cover = workers.cover(connection)
+        served = cover.of_pools.keys() - {DEFAULT_POOL}
+        names = sorted(name for name in {*queued, *slots, *served} if name is not None)
+        depths = [_depth(name, slots.get(name), queued.get(name), now) for name in (None, *names)]
+        return [self._covered(depth, cover.workers(depth.pool)) for depth in depths]
+
+    def _covered(self, depth: QueueDepth, count: int) -> QueueDepth:
+        waits = depth.oldest_wait_seconds is not None and depth.oldest_wait_seconds > GRACE.total_seconds()
+        why = reason(depth.pool, self._database.dialect) if waits and not count else None
+        return replace(depth, workers=count, reason=why)
 
     def open_executions(self) -> dict[str, int]:
         """Those that have not ended, by status."""
@@ -145,7 +156,7 @@ class Metrics:
 def _depth(pool: str | None, slots: int | None, row: QueueRow | None, now: datetime) -> QueueDepth:
     waits = None if row is None or row.oldest is None else max(0.0, (now - row.oldest).total_seconds())
     waiting, running = (0, 0) if row is None else (row.waiting, row.running)
-    return QueueDepth(NO_POOL if pool is None else pool, slots, waiting, running, waits)
+    return QueueDepth(DEFAULT_POOL if pool is None else pool, slots, waiting, running, waits, 0, None)
 
 
 def numbers(counts: Iterable[BucketCount]) -> Numbers:

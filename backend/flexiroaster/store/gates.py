@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from flexiroaster.store.database import Transaction
-from flexiroaster.store.tables import pools, rate_limits, stage_runs
+from flexiroaster.store.tables import pipeline_versions, pipelines, pools, rate_limits, stage_runs
+
+AT_ONCE = 200
+"""Documents that one statement reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +80,20 @@ def delete_pool(connection: sa.Connection, name: str) -> bool:
 
 def defined(connection: sa.Connection) -> frozenset[str]:
     return frozenset(connection.scalars(sa.select(pools.c.name)))
+
+
+def newest_versions(connection: sa.Connection) -> list[tuple[str, int]]:
+    """Of all pipelines that are there: their ids and the numbers of their newest versions."""
+    query = sa.select(pipelines.c.id, pipelines.c.version).where(pipelines.c.deleted_at.is_(None))
+    return [(row.id, row.version) for row in connection.execute(query)]
+
+
+def documents(
+    connection: sa.Connection, versions: Sequence[tuple[str, int]]
+) -> Iterator[tuple[tuple[str, int], dict[str, Any]]]:
+    """Of these versions, by pipeline and number."""
+    table = pipeline_versions.c
+    for start in range(0, len(versions), AT_ONCE):
+        wanted = sa.tuple_(table.pipeline_id, table.version).in_(versions[start : start + AT_ONCE])
+        for row in connection.execute(sa.select(table.pipeline_id, table.version, table.document).where(wanted)):
+            yield (row.pipeline_id, row.version), row.document

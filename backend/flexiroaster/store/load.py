@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.plan import DEFAULT_POOL
 from flexiroaster.store.tables import executions, pipelines, stage_runs
+from flexiroaster.store.workers import Cover
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +108,29 @@ def queues(connection: sa.Connection) -> list[QueueRow]:
         .order_by(sa.func.coalesce(_table.pool, ""))
     )
     return [QueueRow(row.pool, row.waiting, row.running, row.oldest) for row in connection.execute(query)]
+
+
+def unserved(
+    connection: sa.Connection, cover: Cover, ids: Sequence[str], before: datetime
+) -> dict[str, dict[int, str | None]]:
+    """Of these executions the stages that were ready before a moment and that nobody takes: their pools, by position.
+    A foreach stage is among them when its items are.
+    """
+    if cover.of_all or not ids:
+        return {}
+    pool = _table.pool
+    nobodys = pool.is_not(None) & pool.not_in(sorted(cover.of_pools))
+    if DEFAULT_POOL not in cover.of_pools:
+        nobodys |= pool.is_(None)
+    query = (
+        sa.select(_table.execution_id, _table.position, pool)
+        .select_from(_open)
+        .where(_table.execution_id.in_(ids), executions.c.paused_at.is_(None))
+        .where(_table.status == "queued", _table.ready_at < before, nobodys)
+        .group_by(_table.execution_id, _table.position, pool)
+        .order_by(_table.execution_id, _table.position)
+    )
+    found: dict[str, dict[int, str | None]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.execution_id, {})[row.position] = row.pool
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.plan import DEFAULT_POOL
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import workers
 
@@ -147,6 +149,27 @@ def forget_others(connection: sa.Connection, id: str) -> None:
 
 def forget_lost(connection: sa.Connection, before: datetime) -> None:
     connection.execute(sa.delete(workers).where(workers.c.lost_at < before))
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """How many workers take stages at this moment: those of all pools, and those of each pool alone, "default" standing
+    for no pool.
+    """
+
+    of_all: int
+    of_pools: Mapping[str, int]
+
+    def workers(self, pool: str | None) -> int:
+        """That take stages of this pool; None: of none."""
+        return self.of_all + self.of_pools.get(pool or DEFAULT_POOL, 0)
+
+
+def cover(connection: sa.Connection) -> Cover:
+    takes_work = (workers.c.alive_until >= now(connection)) & (workers.c.concurrency > 0)
+    query = sa.select(workers.c.pools).where(takes_work, workers.c.stopping_at.is_(None))
+    served = list(connection.scalars(query))
+    return Cover(served.count(None), Counter(pool for pools in served for pool in pools or ()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ def test_a_pool_is_defined_changed_and_deleted(still: ServerApp) -> None:
     client = still.client
     assert client.get("/api/pools").json() == []
     made = client.put("/api/pools/cpu_heavy", json={"slots": 4})
-    assert (made.status_code, made.json()) == (200, {"name": "cpu_heavy", "slots": 4, "used": 0, "waiting": 0})
+    nothing = {"used": 0, "waiting": 0, "pipelines": 0, "workers": 0, "reason": None}
+    assert (made.status_code, made.json()) == (200, {"name": "cpu_heavy", "slots": 4, **nothing})
     assert client.put("/api/pools/cpu_heavy", json={"slots": 0}).json()["slots"] == 0
     assert [pool["name"] for pool in client.get("/api/pools").json()] == ["cpu_heavy"]
     assert client.get("/api/pools/cpu_heavy").json()["slots"] == 0
@@ -22,10 +23,28 @@ def test_a_pool_is_defined_changed_and_deleted(still: ServerApp) -> None:
     assert client.get("/api/pools/cpu_heavy").status_code == 404
 
 
-def test_a_pool_that_is_used_and_not_defined_is_listed(still: ServerApp) -> None:
+def test_a_pool_that_is_named_and_not_defined_is_listed(still: ServerApp) -> None:
     still.make("a", {"id": "s0", "type": "noop", "pool": "typo"})
+    (pool,) = still.client.get("/api/pools").json()
+    assert (pool["name"], pool["slots"], pool["waiting"], pool["pipelines"]) == ("typo", None, 0, 1)
     still.client.post("/api/pipelines/a/execute", json={})
-    assert still.client.get("/api/pools").json() == [{"name": "typo", "slots": None, "used": 0, "waiting": 1}]
+    (pool,) = still.client.get("/api/pools").json()
+    assert (pool["waiting"], pool["workers"]) == (1, 0)
+    assert pool["reason"] == "waiting for a restart: this server takes no more work"
+
+
+def test_pools_are_those_of_the_newest_versions(still: ServerApp) -> None:
+    def names() -> dict[str, int]:
+        return {pool["name"]: pool["pipelines"] for pool in still.client.get("/api/pools").json()}
+
+    still.make("a", {"id": "s0", "type": "noop", "pool": "one"}, {"id": "s1", "type": "noop", "pool": "one"})
+    still.make("b", **{"finally": [{"id": "last", "type": "noop", "pool": "two"}]})
+    still.make("c", {"id": "s0", "type": "noop", "pool": "one"})
+    assert names() == {"one": 2, "two": 1}
+    changed = {"id": "a", "name": "A", "stages": [{"id": "s0", "type": "noop", "pool": "three"}]}
+    still.client.put("/api/pipelines/a", json=changed).raise_for_status()
+    still.client.delete("/api/pipelines/c").raise_for_status()
+    assert names() == {"three": 1, "two": 1}
 
 
 @pytest.mark.parametrize("body", [{}, {"slots": -1}, {"slots": "4"}, {"slots": 100_001}, {"slots": 1, "more": 1}])

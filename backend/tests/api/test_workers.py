@@ -133,8 +133,9 @@ def test_what_waits_is_told_by_pool(app: ServerApp) -> None:
     found = queue()
     assert list(found) == ["default", "cpu", "empty"]
     assert found["cpu"].pop("oldest_wait_seconds") > 0
-    assert found["cpu"] == {"pool": "cpu", "slots": 1, "waiting": 2, "running": 1}
-    nothing = {"waiting": 0, "running": 0, "oldest_wait_seconds": None}
+    taken = {"workers": 1, "reason": None}
+    assert found["cpu"] == {"pool": "cpu", "slots": 1, "waiting": 2, "running": 1, **taken}
+    nothing = {"waiting": 0, "running": 0, "oldest_wait_seconds": None, **taken}
     assert found["empty"] == {"pool": "empty", "slots": 3, **nothing}
     assert found["default"] == {"pool": "default", "slots": None, **nothing}
     scraped = app.client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
@@ -145,6 +146,7 @@ def test_what_waits_is_told_by_pool(app: ServerApp) -> None:
         'flexiroaster_queue_stages{pool="default"} 0',
         'flexiroaster_running_stages{pool="cpu"} 1',
         'flexiroaster_pool_slots{pool="empty"} 3',
+        'flexiroaster_pool_workers{pool="cpu"} 1',
         'flexiroaster_workers{role="server",state="working"} 1',
         'flexiroaster_worker_slots{role="server"} 2',
         'flexiroaster_executions{status="running"} 1',

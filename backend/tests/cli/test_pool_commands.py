@@ -31,8 +31,9 @@ def test_a_pool_is_set_listed_and_deleted(server: ServerProcess) -> None:
     assert run(server, "pool", "list") == (0, "There is no pool yet.\n")
     assert run(server, "pool", "set", "cpu", "4") == (0, "Pool cpu has 4 slots: 0 used, 0 waiting.\n")
     status, text = run(server, "pool", "list", "--json")
-    assert (status, json.loads(text)) == (0, [{"name": "cpu", "slots": 4, "used": 0, "waiting": 0}])
-    assert "cpu" in run(server, "pool", "list")[1]
+    pool = {"name": "cpu", "slots": 4, "used": 0, "waiting": 0, "pipelines": 0, "workers": 1, "reason": None}
+    assert (status, json.loads(text)) == (0, [pool])
+    assert run(server, "pool", "list")[1].splitlines()[-1].split() == ["cpu", "4", "0", "0", "1", "0"]
     assert run(server, "pool", "delete", "cpu") == (0, "Pool cpu deleted\n")
     assert run(server, "pool", "delete", "cpu")[0] == 1
     assert run(server, "pool", "set", "c pu", "4")[0] == 2

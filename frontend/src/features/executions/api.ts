@@ -14,6 +14,7 @@ import {
   tell,
   toRequest,
 } from '@/features/executions/model/bulk'
+import { waitsForWorker } from '@/features/executions/model/waiting'
 import { api, type Schemas, unwrap, unwrapPage } from '@/lib/api'
 import { type ExecutionStatus, hasEnded, type StageStatus } from '@/lib/status'
 import { toast } from '@/store/toasts'
@@ -89,11 +90,16 @@ export function latestExecutionsQuery(limit: number) {
   })
 }
 
+/** No event tells that nobody is there to take a stage, or that somebody is again. */
+const READY_EVERY_MS = 10_000
+
 export function executionQuery(id: string) {
   return queryOptions({
     queryKey: executionKeys.detail(id),
     queryFn: () =>
       unwrap(api.GET('/api/executions/{execution_id}', { params: { path: { execution_id: id } } })),
+    refetchInterval: ({ state }) =>
+      state.data && waitsForWorker(state.data) ? READY_EVERY_MS : false,
   })
 }
 

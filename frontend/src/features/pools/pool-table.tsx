@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { Icon } from '@/components/icon'
+import { Prose } from '@/components/prose'
 import { Button } from '@/components/ui/button'
 import { ConfirmDialog } from '@/components/ui/confirm-dialog'
 import { Table, Td, Th, Tr } from '@/components/ui/table'
@@ -38,6 +39,14 @@ export function PoolTable({ pools }: { pools: Pool[] }) {
                 <p className="flex items-center gap-1.5 text-small text-state-retrying">
                   <Icon name="warning" className="size-3.5" />
                   not defined<span className="max-tablet:sr-only">: its stages share one slot</span>
+                </p>
+              )}
+              {pool.reason && (
+                <p className="flex gap-1.5 text-small text-state-retrying">
+                  <Icon name="warning" className="mt-0.5 size-3.5 shrink-0" />
+                  <span>
+                    <Prose text={pool.reason} />
+                  </span>
                 </p>
               )}
             </Td>

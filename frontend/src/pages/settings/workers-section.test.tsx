@@ -41,6 +41,21 @@ it('shows who works, what each runs, and what waits', async () => {
   await expectAccessible()
 })
 
+it('says what waits for a worker that is not there, and how to start one', async () => {
+  const why =
+    'waiting for a worker: none takes stages of pool gpu; start one with `flexiroaster worker --pool gpu`'
+  const gpu = { pool: 'gpu', waiting: 2, oldest_wait_seconds: 30, workers: 0, reason: why }
+  server.use(
+    answer('GET /api/workers', [worker()]),
+    answer('GET /api/metrics/queue', [queueDepth(), queueDepth(gpu)]),
+  )
+  renderApp('/settings/workers')
+  const queue = within(await screen.findByRole('region', { name: 'Queue' }))
+  expect(await queue.findByText(/none takes stages of pool gpu/)).toBeVisible()
+  expect(queue.getByText('flexiroaster worker --pool gpu')).toHaveProperty('tagName', 'CODE')
+  await expectAccessible()
+})
+
 it('shows all that a busy one runs when asked', async () => {
   const stages = Array.from({ length: 50 }, (_, index) => runningStage({ index: index + 1 }))
   server.use(

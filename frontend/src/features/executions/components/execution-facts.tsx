@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react'
 import { Link } from 'react-router'
+import { Prose } from '@/components/prose'
 import { describeCounts } from '@/components/stage-graph/model'
 import { StateBadge } from '@/components/state-badge'
 import { ExecutionLink } from '@/features/executions/components/execution-link'
@@ -70,7 +71,11 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
       {execution.phase !== 'main' && !ended && <Fact name="now">{PHASES[execution.phase]}</Fact>}
       {execution.late && <Fact name="deadline">missed</Fact>}
       {children}
-      {execution.reason && <span>{execution.reason}</span>}
+      {execution.reason && (
+        <span>
+          <Prose text={execution.reason} />
+        </span>
+      )}
       <span className="ml-auto max-tablet:ml-0">
         {describeCounts(execution.stages.map(shownStatus))}
       </span>

@@ -1,6 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { memo, useMemo, useRef } from 'react'
 import { Icon } from '@/components/icon'
+import { Prose } from '@/components/prose'
 import { Card, CardHeader } from '@/components/ui/card'
 import {
   buildTimeline,
@@ -253,7 +254,9 @@ function Bars({ row, scale, fill, selected }: BarsProps) {
       {row.note && !row.work && (
         <span className="absolute inset-y-0 right-0 left-0 truncate pt-1 text-right text-[10.5px] text-muted-foreground">
           {/* Neither the grid nor the hatch runs through the words. */}
-          <span className={cn('pl-1.5', (row.wait || !selected) && 'bg-card')}>{row.note}</span>
+          <span className={cn('pl-1.5', (row.wait || !selected) && 'bg-card')}>
+            <Prose text={row.note} />
+          </span>
         </span>
       )}
     </>

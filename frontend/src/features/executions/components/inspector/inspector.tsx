@@ -3,6 +3,7 @@ import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 import { ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
+import { Prose } from '@/components/prose'
 import { StateBadge } from '@/components/state-badge'
 import { Button } from '@/components/ui/button'
 import { Card } from '@/components/ui/card'
@@ -188,7 +189,7 @@ function StageInspector({ execution, run, selection, tools, item }: StageInspect
 /** Why it waits, where its result comes from, and what else is out of the ordinary. */
 function StageNotes({ run, execution }: { run: StageRun; execution: Execution }) {
   const notes: Record<string, ReactNode> = {
-    reason: run.reason,
+    reason: run.reason && <Prose text={run.reason} />,
     cached: run.cached_from && (
       <>
         result taken from the cache of <ExecutionLink id={run.cached_from} />
