@@ -22,6 +22,7 @@ from flexiroaster.cli import (
     executions,
     fleet,
     health,
+    insights,
     pipeline,
     pool,
     project,
@@ -62,6 +63,8 @@ SECTIONS = {
         "signal",
         "pipeline",
         "pool",
+        "insights",
+        "suggestions",
         "project",
         "workers",
         "drain",
@@ -120,6 +123,8 @@ app.command("reject")(approvals.reject)
 app.command("signal")(signal.signal)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(pool.app, name="pool")
+app.command("insights")(insights.insights)
+app.add_typer(insights.app, name="suggestions")
 app.add_typer(project.app, name="project")
 app.add_typer(workers.app, name="workers")
 app.command("drain")(drain.drain)
