@@ -150,6 +150,8 @@ def _pipeline(entry: PipelineEntry, now: datetime, expected: Expected | None) ->
         "labels": {str(key): str(value) for key, value in (row.labels or {}).items()},
         "version": row.version,
         "enabled": row.enabled,
+        "paused_at": row.paused_at,
+        "paused_by": row.paused_by,
         "stages_total": row.stages_total,
         "created_at": row.created_at,
         "updated_at": row.updated_at,

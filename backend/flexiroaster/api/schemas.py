@@ -96,7 +96,9 @@ class PipelineSummary(BaseModel):
     description: str
     labels: dict[str, str]
     version: int
-    enabled: bool
+    enabled: bool = Field(description="false while it is paused: no execution begins")
+    paused_at: datetime | None = Field(None, description="since when it is paused")
+    paused_by: str | None = Field(None, description="who paused it")
     stages_total: int
     created_at: datetime
     updated_at: datetime

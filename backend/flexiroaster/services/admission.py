@@ -145,7 +145,10 @@ class Admission:
                 raise NotFound("pipeline", pipeline_id)
             if before is enabled:
                 return False
-            places.set_enabled(tx.sa, pipeline_id, enabled)
+            if enabled:
+                places.resume(tx.sa, pipeline_id)
+            else:
+                places.pause(tx.sa, pipeline_id, now, by)
             message = f"pipeline {word} by {by}" if by else f"pipeline {word}"
             progress.insert_logs(tx, [LogEntry(now, "info", message, pipeline_id=pipeline_id)])
             type = EventType.PIPELINE_RESUMED if enabled else EventType.PIPELINE_PAUSED

@@ -26,6 +26,8 @@ class PipelineRow:
     labels: dict[str, str]
     version: int
     enabled: bool
+    paused_at: datetime | None
+    paused_by: str | None
     stages_total: int
     created_at: datetime
     updated_at: datetime
@@ -97,6 +99,8 @@ _summary = sa.select(
     pipelines.c.labels,
     pipelines.c.version,
     pipelines.c.enabled,
+    pipelines.c.paused_at,
+    pipelines.c.paused_by,
     stage_count(pipeline_versions.c.document).label("stages_total"),
     pipelines.c.created_at,
     pipelines.c.updated_at,

@@ -55,8 +55,14 @@ def has_place_above(connection: sa.Connection, execution_id: str, pipeline_id: s
     return False
 
 
-def set_enabled(connection: sa.Connection, pipeline_id: str, enabled: bool) -> None:
-    connection.execute(sa.update(pipelines).where(pipelines.c.id == pipeline_id).values(enabled=enabled))
+def pause(connection: sa.Connection, pipeline_id: str, at: datetime, by: str | None) -> None:
+    paused = {"enabled": False, "paused_at": at, "paused_by": by}
+    connection.execute(sa.update(pipelines).where(pipelines.c.id == pipeline_id).values(**paused))
+
+
+def resume(connection: sa.Connection, pipeline_id: str) -> None:
+    resumed = {"enabled": True, "paused_at": None, "paused_by": None}
+    connection.execute(sa.update(pipelines).where(pipelines.c.id == pipeline_id).values(**resumed))
 
 
 def pipelines_with_waiting(connection: sa.Connection) -> list[str]:

@@ -105,6 +105,8 @@ pipelines = Table(
     Column("labels", Json, nullable=False),
     Column("version", Integer, nullable=False),  # the newest one, which new executions run
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("paused_at", UtcDateTime),
+    Column("paused_by", String(320)),
     Column("last_number", Integer, nullable=False, server_default="0"),  # of the newest execution
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

@@ -93,12 +93,18 @@ def test_a_paused_pipeline_lets_new_executions_wait(server: ServerApp, client: T
     server.make("hello")
     paused = client.post("/api/pipelines/hello/pause")
     assert (paused.status_code, paused.json()["enabled"]) == (200, False)
+    assert paused.json()["paused_by"] == "admin@example.com"
+    since = paused.json()["paused_at"]
+    assert client.post("/api/pipelines/hello/pause").json()["paused_at"] == since, "it is paused already"
+    (shown,) = client.get("/api/pipelines").json()
+    assert (shown["paused_by"], shown["paused_at"]) == ("admin@example.com", since)
     started = client.post("/api/pipelines/hello/execute", json={"priority": 3}).json()["execution_id"]
     waiting = client.get(f"/api/executions/{started}").json()
     assert (waiting["status"], waiting["reason"]) == ("queued", "the pipeline is paused")
     (listed,) = client.get("/api/executions?status=queued").json()
     assert (waiting["priority"], listed["priority"]) == (3, 3)
-    assert client.post("/api/pipelines/hello/resume").json()["enabled"] is True
+    resumed = client.post("/api/pipelines/hello/resume").json()
+    assert (resumed["enabled"], resumed["paused_by"], resumed["paused_at"]) == (True, None, None)
     assert server.ended(started)["status"] == "success"
     assert client.post("/api/pipelines/nothing/pause").status_code == 404
     assert client.post("/api/pipelines/hello/pause", headers={"authorization": "Bearer viewer"}).status_code == 403

@@ -5,7 +5,6 @@ import { answer, refuse } from '@/test/api'
 import {
   bulkResponse,
   executionDetail,
-  logLine,
   pipelineDetail,
   pipelineSummary,
   prediction,
@@ -183,11 +182,14 @@ it('says that there is no such pipeline', async () => {
 it('shows who has paused a pipeline, and resumes it', async () => {
   let enabled = false
   server.use(
-    answer('GET /api/pipelines/:id', () => pipelineDetail({ enabled })),
+    answer('GET /api/pipelines/:id', () =>
+      pipelineDetail(
+        enabled
+          ? { enabled }
+          : { enabled, paused_by: 'bob@example.com', paused_at: '2026-03-04T10:00:00Z' },
+      ),
+    ),
     answer('GET /api/executions', []),
-    answer('GET /api/logs', [
-      logLine({ execution_id: null, message: 'pipeline paused by bob@example.com' }),
-    ]),
     answer('POST /api/pipelines/:id/resume', () => {
       enabled = true
       return pipelineDetail({ enabled })

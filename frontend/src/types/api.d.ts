@@ -3307,8 +3307,21 @@ export interface components {
              * @example 3
              */
             version: number;
-            /** Enabled */
+            /**
+             * Enabled
+             * @description false while it is paused: no execution begins
+             */
             enabled: boolean;
+            /**
+             * Paused At
+             * @description since when it is paused
+             */
+            paused_at?: string | null;
+            /**
+             * Paused By
+             * @description who paused it
+             */
+            paused_by?: string | null;
             /**
              * Stages Total
              * @example 4
@@ -3472,8 +3485,21 @@ export interface components {
              * @example 3
              */
             version: number;
-            /** Enabled */
+            /**
+             * Enabled
+             * @description false while it is paused: no execution begins
+             */
             enabled: boolean;
+            /**
+             * Paused At
+             * @description since when it is paused
+             */
+            paused_at?: string | null;
+            /**
+             * Paused By
+             * @description who paused it
+             */
+            paused_by?: string | null;
             /**
              * Stages Total
              * @example 4

@@ -151,17 +151,6 @@ export function usePausePipeline(id: string) {
   })
 }
 
-/** The log line that says who paused it; null where it is no longer kept. */
-export function pauseLogQuery(id: string) {
-  return queryOptions({
-    queryKey: [...pipelineKeys.detail(id), 'paused'],
-    queryFn: async () => {
-      const query = { pipeline_id: id, q: 'pipeline paused', limit: 1 }
-      return (await unwrap(api.GET('/api/logs', { params: { query } })))[0] ?? null
-    },
-  })
-}
-
 /** Executions of it that have not ended: while there are any, it cannot be deleted. */
 export function underWayQuery(id: string) {
   return queryOptions({

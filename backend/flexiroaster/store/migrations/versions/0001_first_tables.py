@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("labels", Json, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("enabled", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("paused_at", UtcDateTime(), nullable=True),
+        sa.Column("paused_by", sa.String(length=320), nullable=True),
         sa.Column("last_number", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
