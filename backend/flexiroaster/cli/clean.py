@@ -35,7 +35,8 @@ def clean(
     """Remove old executions and log lines, and files that nothing refers to. Servers do so by themselves.
 
     Works beside a running server or without one. By default as FLEXIROASTER_RETENTION_DAYS and
-    FLEXIROASTER_LOG_RETENTION_DAYS say. Pipelines stay, and so do executions whose results younger ones use.
+    FLEXIROASTER_LOG_RETENTION_DAYS say; insights and suggestions are kept as executions are. Pipelines stay, and so do
+    executions whose results younger ones use.
     """
     from flexiroaster.config import Settings
     from flexiroaster.log_output import configure_logs
@@ -131,6 +132,8 @@ def _lines(found: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
         f"{would} {counted(found['executions'], 'execution')} with {counted(found['artifacts'], 'artifact')} "
         f"({_size(found['bytes'])}) and {counted(found['lines'], 'log line')} of others."
     )
+    if found["findings"]:
+        yield f"{would} {counted(found['findings'], 'insight or suggestion', 'insights and suggestions')}."
     if found["needed"]:
         yield f"{counted(found['needed'], 'execution')} as old: what they made is still used by younger ones."
     files = counted(found["leftover_files"], "file")

@@ -94,6 +94,7 @@ class Collector:
                 artifacts=removed.artifacts,
                 bytes=removed.bytes,
                 log_lines=removed.lines,
+                findings=removed.findings,
                 file_bytes_freed=freed,
             )
 

@@ -34,6 +34,7 @@ from flexiroaster.services.paging import Page, cut, decode
 from flexiroaster.services.version_diff import VersionDiff, compare
 from flexiroaster.stages.base import StageType
 from flexiroaster.store import pipelines as store
+from flexiroaster.store import predictions, suggestions
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.gates import defined
 from flexiroaster.store.pipelines import NewVersion, PipelineRow, RunRow, VersionRow, VersionText
@@ -221,6 +222,8 @@ class Pipelines:
                     "executions_active",
                 )
             store.mark_deleted(tx.sa, id, now)
+            suggestions.withdraw(tx.sa, id)
+            predictions.withdraw(tx.sa, id)
             tx.after_commit(partial(self._bus.publish, [of_pipeline(EventType.PIPELINE_DELETED, id, now, by=by)]))
 
         self._database.write(operation, durable=True)

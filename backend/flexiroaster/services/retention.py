@@ -1,4 +1,5 @@
-"""Removing what is older than it is to be kept: executions with all that hangs on them, and log lines.
+"""Removing what is older than it is to be kept: executions with all that hangs on them, what was learned of them, and
+log lines.
 
 Any server may do it, several at once too: what is removed is held first, and looked at again while it is held. The
 database decides; files go after its commit. A crash in between leaves files that nothing refers to, which
@@ -48,10 +49,12 @@ class Removed:
     artifacts: int = 0
     bytes: int = 0
     lines: int = 0
+    findings: int = 0
+    """Insights and suggestions."""
 
     @property
     def nothing(self) -> bool:
-        return self.executions == 0 and self.lines == 0
+        return self.executions == 0 and self.lines == 0 and self.findings == 0
 
 
 class Retention:
@@ -78,11 +81,13 @@ class Retention:
 
     def apply(self, pause: Pause = at_once) -> Removed:
         """Remove what is old. Safe to call again, and to be killed at any moment."""
-        return replace(self._executions(pause, dry=False), lines=self._lines(pause, dry=False))
+        removed = self._executions(pause, dry=False)
+        return replace(removed, findings=self._findings(pause, dry=False), lines=self._lines(pause, dry=False))
 
     def look(self) -> Removed:
         """What `apply` would remove now."""
-        return replace(self._executions(at_once, dry=True), lines=self._lines(at_once, dry=True))
+        removed = self._executions(at_once, dry=True)
+        return replace(removed, findings=self._findings(at_once, dry=True), lines=self._lines(at_once, dry=True))
 
     # ── executions ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,6 +123,19 @@ class Retention:
                 self._artifacts.delete(execution_id)
             except (ArtifactsUnavailable, OSError) as failure:  # they are found as left over later
                 log.warning("retention.files_left", execution=execution_id, error=str(failure))
+
+    # ── what was learned ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _findings(self, pause: Pause, *, dry: bool) -> int:
+        """They go as executions do: what they rest on is gone by then."""
+        if self._keep is None:
+            return 0
+        before = self._clock() - max(self._keep, SHORTEST)
+        with self._database.read() as connection:
+            count = store.count_findings(connection, before)
+        if dry or not count or not pause():
+            return count if dry else 0
+        return self._database.write(lambda tx: store.remove_findings(tx.sa, before))
 
     # ── log lines ───────────────────────────────────────────────────────────────────────────────────────────────
 

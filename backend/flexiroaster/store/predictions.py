@@ -104,3 +104,8 @@ def set_forecasts(connection: sa.Connection, found: Sequence[ForecastRow]) -> No
     connection.execute(ai_forecasts.delete().where(ai_forecasts.c.pipeline_id.in_(ids)))
     rows = [{name: getattr(one, name) for name in ForecastRow.__slots__} for one in found]
     connection.execute(ai_forecasts.insert(), rows)
+
+
+def withdraw(connection: sa.Connection, pipeline_id: str) -> None:
+    """Of a pipeline that is gone nothing more is expected."""
+    connection.execute(ai_forecasts.delete().where(ai_forecasts.c.pipeline_id == pipeline_id))

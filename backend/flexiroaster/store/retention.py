@@ -9,7 +9,17 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from flexiroaster.store.reruns import MANY
-from flexiroaster.store.tables import artifacts, chores, events, executions, logs, stage_cache, stage_runs
+from flexiroaster.store.tables import (
+    artifacts,
+    chores,
+    events,
+    executions,
+    insights,
+    logs,
+    stage_cache,
+    stage_runs,
+    suggestions,
+)
 
 CACHE_GRACE = timedelta(hours=1)
 """After a cached result has expired: whoever found it just before is about to say so."""
@@ -180,6 +190,32 @@ def _removable(first: int, last: int, before: datetime) -> sa.ColumnElement[bool
         ~sa.exists(running),
         logs.c.id != sa.func.coalesce(newest, 0),
     )
+
+
+# ── what was learned ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def remove_findings(connection: sa.Connection, before: datetime) -> int:
+    """Insights and suggestions that history has not shown since then.
+
+    Predictions go with their executions. What people said of insights stays: the thresholds rest on it.
+    """
+    return sum(connection.execute(sa.delete(table).where(unseen)).rowcount for table, unseen in _unseen(before))
+
+
+def count_findings(connection: sa.Connection, before: datetime) -> int:
+    """How many `remove_findings` would remove."""
+    return sum(
+        connection.scalar(sa.select(sa.func.count()).select_from(table).where(unseen)) or 0
+        for table, unseen in _unseen(before)
+    )
+
+
+def _unseen(before: datetime) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
+    return [
+        (insights, insights.c.seen_at < before),
+        (suggestions, (suggestions.c.seen_at < before) & (suggestions.c.changed_at < before)),
+    ]
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -93,11 +93,19 @@ def keep(connection: sa.Connection, pipeline_id: str, found: Sequence[dict[str, 
         state = states.get(row["id"])
         if state is None:
             connection.execute(suggestions.insert().values(**row, state="open", found_at=at, seen_at=at, changed_at=at))
-        elif state not in DECIDED:
+        elif state in DECIDED:
+            connection.execute(suggestions.update().where(own.id == row["id"]).values(seen_at=at))
+        else:
             connection.execute(suggestions.update().where(own.id == row["id"]).values(**row, state="open", seen_at=at))
     gone = (own.pipeline_id == pipeline_id) & (own.state == "open") & own.id.not_in(ids)
     connection.execute(suggestions.update().where(gone).values(state="gone", changed_at=at))
     return [id for id in ids if id not in states]
+
+
+def withdraw(connection: sa.Connection, pipeline_id: str) -> None:
+    """The open ones of a pipeline that is gone: nobody can follow them."""
+    own = suggestions.c
+    connection.execute(suggestions.delete().where(own.pipeline_id == pipeline_id, own.state == "open"))
 
 
 def change(connection: sa.Connection, id: str, at: datetime, **values: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from flexiroaster.ai.insights.finding import Insight
 from flexiroaster.ai.invented import history as invented
 from flexiroaster.ai.optimizer.suggestion import Suggestion
+from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.bus.local import LocalBus
 from flexiroaster.services.ai.following import Following
 from flexiroaster.services.ai.history import REFUSED, RunHistory
@@ -15,7 +17,9 @@ from flexiroaster.services.ai.insights import Insights
 from flexiroaster.services.ai.messages import keep_said, line, of_said, parsed
 from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.ai.switch import Switch
-from flexiroaster.services.pipelines import Pipelines
+from flexiroaster.services.pipelines import Author, Pipelines, Source
+from flexiroaster.services.retention import Retention
+from flexiroaster.stages.registry import default_registry
 from flexiroaster.store import suggestions as suggestion_store
 from flexiroaster.store.database import Database
 from flexiroaster.store.insights import InsightFilter
@@ -119,3 +123,66 @@ def test_refused_rows_are_known_afterwards(database: Database, history: History)
     assert {run.stage: run.attributes[REFUSED] for run in story.attempts} == {"s0": 10.0, "s1": 40.0}
     (before,) = reader.newest(10)
     assert all(REFUSED not in run.attributes for run in before.attempts), "predictions must not know it"
+
+
+def test_what_history_has_not_shown_for_long_goes_as_executions_do(database: Database, tmp_path: Path) -> None:
+    insights, later = Insights(database, LocalBus(), lambda: NOON), NOON + timedelta(days=20)
+    insights.keep([insight(1), insight(2)], looked_from=NOON, now=NOON)
+    insights.judge(insight(1).id, "ada@example.com", "noise")
+    kept = {
+        name: {
+            **EMPTY_SUGGESTION,
+            "id": name,
+            "kind": "timeout",
+        }
+        for name in ("found", "forgotten", "dismissed")
+    }
+    database.write(lambda tx: suggestion_store.keep(tx.sa, "p1", list(kept.values()), NOON))
+    database.write(lambda tx: suggestion_store.change(tx.sa, "dismissed", NOON, state="dismissed", by="ada"))
+    # Found again: what a person has dismissed, too, lest it come back.
+    insights.keep([insight(2)], looked_from=NOON, now=later)
+    again = [kept["found"], kept["dismissed"]]
+    database.write(lambda tx: suggestion_store.keep(tx.sa, "p1", again, later))
+    now = [NOON + timedelta(days=31)]
+    artifacts = DiskArtifacts(tmp_path)
+    retention = Retention(database, artifacts, keep=timedelta(days=30), keep_lines=None, clock=lambda: now[0])
+    assert retention.look().findings == 1
+    assert retention.apply().findings == 1
+    with database.read() as connection:
+        assert suggestion_store.find(connection, "forgotten") is not None  # it changed to gone on the 20th day
+    assert insights.page(InsightFilter(), limit=9).items[0].id == insight(2).id
+    assert [one.verdict for one in insights.verdicts()] == ["noise"], "the threshold stays moved"
+    now[0] = NOON + timedelta(days=51)
+    assert retention.apply().findings == 4
+    with database.read() as connection:
+        assert suggestion_store.count(connection, SuggestionFilter()) == 0
+    assert Retention(database, artifacts, keep=None, keep_lines=None).apply().nothing
+
+
+def test_open_suggestions_go_with_their_pipeline(database: Database) -> None:
+    pipelines = Pipelines(database, default_registry().types, LocalBus())
+    source = Source('{"id": "p1", "name": "P", "stages": [{"id": "a", "type": "noop"}]}', "json")
+    pipelines.create(source, Author("ada@example.com", "admin"))
+    rows = [{**EMPTY_SUGGESTION, "id": name, "kind": "timeout"} for name in ("open", "dismissed")]
+    database.write(lambda tx: suggestion_store.keep(tx.sa, "p1", rows, NOON))
+    database.write(lambda tx: suggestion_store.change(tx.sa, "dismissed", NOON, state="dismissed", by="ada"))
+    pipelines.delete("p1", "ada@example.com")
+    with database.read() as connection:
+        left = suggestion_store.page(connection, SuggestionFilter(), limit=9)
+    assert [row.id for row in left] == ["dismissed"]
+
+
+EMPTY_SUGGESTION: dict[str, Any] = {
+    "pipeline_id": "p1",
+    "stages": ["a"],
+    "text": "Give a a timeout.",
+    "edits": [],
+    "saving": None,
+    "numbers": {},
+    "replay": None,
+    "call": None,
+    "executions": 20,
+    "shown": [],
+    "confidence": 0.9,
+    "gain": 0.0,
+}
