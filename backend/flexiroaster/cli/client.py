@@ -56,15 +56,16 @@ class Client:
         response = self._response("GET", path)
         return None if response.status_code == 404 else _content(response)
 
-    def pages(self, path: str) -> Iterator[list[Any]]:
+    def pages(self, path: str, **parameters: Any) -> Iterator[list[Any]]:
         """A list as the server cuts it."""
-        cursor = None
+        given: dict[str, Any] = {"limit": PAGE} | parameters
         while True:
-            response = self._response("GET", path, params={"limit": PAGE} | ({"cursor": cursor} if cursor else {}))
+            response = self._response("GET", path, params=given)
             yield _content(response)
             cursor = response.headers.get("x-next-cursor")
             if cursor is None:
                 return
+            given["cursor"] = cursor
 
     def send(self, method: str, path: str, text: str, media_type: str, **parameters: str) -> Any:
         """A text of another type than JSON."""

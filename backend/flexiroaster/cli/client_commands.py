@@ -51,19 +51,27 @@ def list_(
     pipeline: Annotated[
         str | None, typer.Argument(metavar="PIPELINE", help="List the executions of this pipeline.")
     ] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", "-s", metavar="STATE", help="Executions in this state; repeat it."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=500, help="At most this many.")] = 50,
     as_json: JsonOption = False,
     folder: FolderOption = None,
 ) -> None:
-    """List the pipelines of a server, or the executions of one pipeline."""
+    """List the pipelines of a server, or the executions of one pipeline or in one state."""
     from flexiroaster.cli.client import connected
 
     with connected(folder) as server:
-        path = "/api/pipelines" if pipeline is None else f"/api/pipelines/{_part(pipeline)}/executions"
-        found = server.get(path, limit=limit)
+        if pipeline is not None:
+            found = server.get(f"/api/pipelines/{_part(pipeline)}/executions", limit=limit, status=status)
+        elif status:
+            found = server.get("/api/executions", limit=limit, status=status)
+        else:
+            found = server.get("/api/pipelines", limit=limit)
     if as_json:
         _print_json(found)
-    elif pipeline is None:
+    elif pipeline is None and not status:
         _print_pipelines(found)
     else:
         _print_executions(found)
@@ -73,6 +81,7 @@ def execute(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's id.")],
     inputs: InputsOption = None,
     data: StartDataOption = None,
+    version: Annotated[int | None, typer.Option("--version", min=1, help="The newest when left out.")] = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait for the end and exit with 1 when it failed.")
     ] = False,
@@ -95,9 +104,8 @@ def execute(
     start_with = start_data(data)
     with connected(folder) as server:
         path = f"/api/pipelines/{_part(pipeline)}"
-        schema = server.get(path)["inputs_schema"] if inputs else {}
-        given = typed_inputs(inputs or [], schema.get("properties", {}))
-        body = {"inputs": given, "priority": priority, "use_cache": cache}
+        given = typed_inputs(inputs or [], _inputs_of(server, path, version) if inputs else {})
+        body = {"inputs": given, "version": version, "priority": priority, "use_cache": cache}
         if start_with is not None:
             body["data"] = start_with
         started = server.post(f"{path}/execute", body, {"idempotency-key": key} if key else None)
@@ -110,6 +118,13 @@ def execute(
         _print_end(ended)
     if ended is not None and ended["status"] != "success":
         raise typer.Exit(1)
+
+
+def _inputs_of(server: Client, pipeline: str, version: int | None) -> dict[str, Any]:
+    """The schema of each input of a version, None for the newest; `pipeline` is its address."""
+    if version is None:
+        return dict(server.get(pipeline)["inputs_schema"].get("properties", {}))
+    return dict(server.get(f"{pipeline}/versions/{version}")["definition"].get("inputs", {}))
 
 
 def logs(
@@ -199,16 +214,18 @@ def _print_executions(found: list[dict[str, Any]]) -> None:
 
     rows = [
         (
+            execution["pipeline_id"],
             f"#{execution['number']}",
             execution["id"],
             execution["status"],
             moment(execution["created_at"]),
             "" if execution["duration_seconds"] is None else duration(execution["duration_seconds"]),
-            (execution["error"] or {}).get("message", ""),
+            (execution["error"] or {}).get("message") or execution["reason"] or "",
         )
         for execution in found
     ]
-    print_table(("number", "execution", "state", "created", "took", "cause"), rows, nothing="It has never run.")
+    headings = ("pipeline", "number", "execution", "state", "created", "took", "why")
+    print_table(headings, rows, nothing="There is no such execution.")
 
 
 def _print_end(ended: dict[str, Any]) -> None:

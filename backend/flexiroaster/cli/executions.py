@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_end, _print_json, _wait
+from flexiroaster.cli.client_commands import _inputs_of, _part, _print_end, _print_json, _wait
 from flexiroaster.cli.options import FolderOption, JsonOption
 from flexiroaster.engine.plurals import counted
 
@@ -26,6 +26,12 @@ SinceOption = Annotated[
     str | None, typer.Option("--since", help="With --all: created since then, such as 1h, 2d or 2026-03-04T12:00.")
 ]
 UntilOption = Annotated[str | None, typer.Option("--until", help="With --all: created before then.")]
+TriggerOption = Annotated[
+    list[str] | None, typer.Option("--trigger", help="With --all: started by this, such as manual; repeat it.")
+]
+TextOption = Annotated[
+    str | None, typer.Option("--text", help="With --all: with this in the error or the failed stage's id.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 CacheOption = Annotated[
@@ -42,6 +48,8 @@ def retry(
     status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    trigger: TriggerOption = None,
+    text: TextOption = None,
     cache: CacheOption = None,
     wait: WaitOption = False,
     yes: YesOption = False,
@@ -55,7 +63,7 @@ def retry(
     """
     from flexiroaster.cli.client import connected
 
-    wanted = _which(execution, all_, pipeline, status, since, until)
+    wanted = _which(execution, all_, pipeline, status, since, until, trigger, text)
     with connected(folder) as server:
         if execution is None:
             _treat_many(server, "retry", {**wanted, "use_cache": cache}, yes, dry_run, as_json)
@@ -101,8 +109,8 @@ def rerun(
         plan = server.get(path, **asked)
         if not _go_on(_said(plan), plan, yes, dry_run, as_json):
             return
-        schema = _inputs_schema(server, plan) if inputs else {}
-        given = typed_inputs(inputs or [], schema.get("properties", {}))
+        pipeline = f"/api/pipelines/{_part(plan['pipeline_id'])}"
+        given = typed_inputs(inputs or [], _inputs_of(server, pipeline, plan["version"]) if inputs else {})
         started = server.post(path, {**asked, "inputs": given, "use_cache": cache})
         if not as_json:
             typer.echo(f"Started {started['pipeline_id']} #{started['number']}: {started['execution_id']}")
@@ -120,6 +128,8 @@ def cancel(
     status: StatusOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    trigger: TriggerOption = None,
+    text: TextOption = None,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -128,7 +138,7 @@ def cancel(
     """Cancel an execution, one stage of it, or with --all many: running stages are told to stop."""
     from flexiroaster.cli.client import connected
 
-    wanted = _which(execution, all_, pipeline, status, since, until)
+    wanted = _which(execution, all_, pipeline, status, since, until, trigger, text)
     if (stage is not None and execution is None) or (stage is None and item is not None):
         raise typer.BadParameter("--stage needs an execution, and --item a stage.", param_hint="'--stage'")
     with connected(folder) as server:
@@ -190,9 +200,18 @@ def _which(
     status: list[str] | None,
     since: str | None,
     until: str | None,
+    trigger: list[str] | None,
+    text: str | None,
 ) -> dict[str, Any]:
     """The filter as the API wants it."""
-    filters = {"pipeline_id": pipeline, "status": status, "since": since, "until": until}
+    filters = {
+        "pipeline_id": pipeline,
+        "status": status,
+        "since": since,
+        "until": until,
+        "trigger": trigger,
+        "q": text,
+    }
     given = {name: value for name, value in filters.items() if value}
     if (execution is None) != all_ or (execution is not None and given):
         raise typer.BadParameter("Name one execution, or say --all with what narrows it, such as --pipeline.")
@@ -283,12 +302,6 @@ def _known(server: Client, given: str) -> str:
         if not found:
             raise CommandFailed(f"Pipeline {given!r} has never run: start it with `flexiroaster execute`.") from None
         return str(found[0]["id"])
-
-
-def _inputs_schema(server: Client, plan: dict[str, Any]) -> dict[str, Any]:
-    """Of the version that will run."""
-    path = f"/api/pipelines/{_part(plan['pipeline_id'])}/versions/{plan['version']}"
-    return {"properties": server.get(path)["definition"].get("inputs", {})}
 
 
 def _follow(server: Client, execution: str, answer: dict[str, Any], as_json: bool, *, wait: bool) -> None:

@@ -27,6 +27,7 @@ from flexiroaster.cli import (
     pool,
     project,
     run,
+    show,
     signal,
     test,
     up,
@@ -47,6 +48,7 @@ SECTIONS = {
     "Without a server": ("run", "test", "validate", "version"),
     "With a running server": (
         "list",
+        "show",
         "import",
         "export",
         "delete",
@@ -106,6 +108,7 @@ app.command("test")(test.test)
 app.command("validate")(validate.validate)
 app.command("version")(version.version)
 app.command("list")(client_commands.list_)
+app.command("show")(show.show)
 app.command("import")(definitions.import_)
 app.command("export")(definitions.export)
 app.command("delete")(definitions.delete)

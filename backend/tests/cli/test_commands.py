@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import flexiroaster
+from tests.system.asking import until
 from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, ServerProcess, clean_environment
 
 GOOD = """
@@ -70,7 +71,20 @@ def test_version() -> None:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     text = flexi(tmp_path, "--help").stdout
-    for command in ("up", "run", "test", "validate", "list", "import", "export", "execute", "logs", "login", "db"):
+    for command in (
+        "up",
+        "run",
+        "test",
+        "validate",
+        "list",
+        "show",
+        "import",
+        "export",
+        "execute",
+        "logs",
+        "login",
+        "db",
+    ):
         assert f"\n  {command} " in text
     for group in ((), ("db",), ("user",)):
         assert "..." not in flexi(tmp_path, *group, "--help").stdout.partition("Options:")[2].replace("[ARGS]...", "")
@@ -417,6 +431,8 @@ def test_many_are_retried_by_a_filter(server: ServerProcess, tmp_path: Path, fai
     done = json.loads(flexi(tmp_path, "retry", *some, "--yes", "--no-cache", "--json", *data).stdout)
     assert (done["refused"], failed in [item["execution_id"] for item in done["items"]]) == (0, True)
     assert server.client().get(f"/api/executions/{failed}").json()["use_cache"] is False
+    text = ("--all", "--text", "no error says this", "--trigger", "manual", "--dry-run")
+    assert flexi(tmp_path, "retry", *text, *data).stdout == "0 executions to retry\n"
     for wrong in (("--all", failed), (), ("--pipeline", "orders"), ("--all", "--since", "yesterday")):
         assert flexi(tmp_path, "cancel", *wrong, "--yes", *data).returncode == 2
 
@@ -431,6 +447,53 @@ def test_paused_execution_is_resumed(server: ServerProcess, tmp_path: Path) -> N
     assert flexi(tmp_path, "cancel", execution, *data).stdout == "resting #1 is cancelled\n"
     late = flexi(tmp_path, "pause", execution, *data)
     assert (late.returncode, "has already ended as cancelled" in late.stderr) == (1, True)
+
+
+ITEMS = {
+    "id": "by_region",
+    "name": "By region",
+    "inputs": {"wrong": {"type": "integer", "default": 3}},
+    "stages": [
+        {
+            "id": "each",
+            "type": "wait",
+            "needs": [],
+            "foreach": {"items": [1, 2, 3, 4], "as": "n", "on_error": "continue", "min_success": 1},
+            "config": {"seconds": "${{ n == inputs.wrong ? -1 : 0 }}"},
+        },
+        {"id": "ask", "type": "approval", "needs": ["each"], "config": {"message": "Go on?"}},
+    ],
+}
+
+
+def test_an_execution_is_shown_with_what_it_waits_for_and_its_items(server: ServerProcess, tmp_path: Path) -> None:
+    server.client().post("/api/pipelines", json=ITEMS).raise_for_status()
+    data = at(server)
+    execution = flexi(tmp_path, "execute", "by_region", *data).stdout.split()[-1]
+    until(lambda: "waiting for approval" in flexi(tmp_path, "show", execution, *data).stdout)
+    lines = flexi(tmp_path, "show", "by_region", *data).stdout.splitlines()
+    assert lines[0].startswith("by_region #1: running for ")
+    assert [line.split("\t")[:3] for line in lines[3:]] == [["each", "wait", "success"], ["ask", "approval", "waiting"]]
+    assert "4 items: 3 success, 1 failed" in lines[3]
+    bad = flexi(tmp_path, "show", execution, "--items", "each", "--status", "failed", *data).stdout.splitlines()
+    assert [line.split("\t")[:3] for line in bad[2:]] == [["3", "3", "failed"]]
+    two = json.loads(flexi(tmp_path, "show", execution, "--items", "each", "-n", "2", "--json", *data).stdout)
+    assert [item["index"] for item in two] == [1, 2]
+    assert flexi(tmp_path, "show", execution, "--items", "ask", *data).stderr == "Stage 'ask' has no items.\n"
+    assert execution in flexi(tmp_path, "list", "--status", "running", *data).stdout
+    assert flexi(tmp_path, "cancel", execution, *data).returncode == 0
+
+
+def test_a_chosen_version_is_run(server: ServerProcess, tmp_path: Path) -> None:
+    first = {"id": "two", "name": "Two", "inputs": {"n": {"type": "integer"}}, "stages": [{"id": "a", "type": "noop"}]}
+    changed = {**first, "inputs": {"n": {"type": "string"}}}
+    with server.client() as client:
+        client.post("/api/pipelines", json=first).raise_for_status()
+        client.put("/api/pipelines/two", json=changed).raise_for_status()
+    ran = flexi(tmp_path, "execute", "two", "--version", "1", "-i", "n=3", "--wait", "--json", *at(server))
+    assert (json.loads(ran.stdout)["version"], json.loads(ran.stdout)["inputs"]) == (1, {"n": 3}), ran.stderr
+    none = flexi(tmp_path, "execute", "two", "--version", "7", *at(server))
+    assert (none.returncode, none.stderr) == (1, "There is no version 'two v7'.\n")
 
 
 def test_one_stage_is_cancelled_alone(server: ServerProcess, tmp_path: Path) -> None:
