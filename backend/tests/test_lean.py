@@ -35,12 +35,12 @@ document = {"id": "one", "name": "One", "stages": [{"id": "only", "type": "noop"
 assert run_local(document).ok
 print(json.dumps(sorted(sys.modules)))
 """
-HELP = """
+COMMAND = """
 import json, sys
 from flexiroaster.cli.main import app
 
 try:
-    app(["--help"], prog_name="flexiroaster")
+    app(sys.argv[1:], prog_name="flexiroaster")
 except SystemExit:
     print("\\n" + json.dumps(sorted(sys.modules)))
 """
@@ -56,6 +56,7 @@ AT_FIRST_USE = {
     "yaml",
     "flexiroaster.bus.postgres",
     "flexiroaster.bus.redis",
+    "flexiroaster.data.reading",
     "flexiroaster.engine.definition.validator",
     "flexiroaster.runtime.fleet",
     "flexiroaster.runtime.rescuer",
@@ -63,18 +64,22 @@ AT_FIRST_USE = {
     "flexiroaster.store.notices",
     "flexiroaster.store.stream",
 }
+COMMANDS = {f"flexiroaster.cli.{name}" for name in ("approvals", "executions", "run", "up")}
 OF_A_SERVER = {"argon2", "engineio", "fastapi", "jwt", "socketio", "starlette", "uvicorn", "flexiroaster.api"}
 
 
 @pytest.mark.parametrize(
-    ("code", "kept_out"),
+    ("code", "argument", "kept_out"),
     [
-        pytest.param(SERVER, HEAVY | AT_FIRST_USE, id="a server that is ready"),
-        pytest.param(LOCAL, HEAVY | OF_A_SERVER, id="a local run without data"),
-        pytest.param(HELP, HEAVY | AT_FIRST_USE | OF_A_SERVER | {"pydantic", "sqlalchemy"}, id="help"),
+        pytest.param(SERVER, "", HEAVY | AT_FIRST_USE, id="a server that is ready"),
+        pytest.param(LOCAL, "", HEAVY | OF_A_SERVER, id="a local run without data"),
+        pytest.param(COMMAND, "--help", HEAVY | AT_FIRST_USE | OF_A_SERVER | {"pydantic", "sqlalchemy"}, id="help"),
+        pytest.param(COMMAND, "version", HEAVY | AT_FIRST_USE | OF_A_SERVER | COMMANDS, id="a command"),
     ],
 )
-def test_a_process_loads_only_what_it_uses(code: str, kept_out: set[str], tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True)
+def test_a_process_loads_only_what_it_uses(code: str, argument: str, kept_out: set[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code, argument], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True
+    )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert loaded & kept_out == set()

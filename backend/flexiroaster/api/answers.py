@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flexiroaster.api import ai_answers, schemas
-from flexiroaster.data.preview import Preview
-from flexiroaster.data.profile import Profile
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Problem
 from flexiroaster.engine.plurals import counted
@@ -32,6 +30,10 @@ from flexiroaster.store.children import LinkRow
 from flexiroaster.store.executions import AttemptRow, EndRow, EventRow, ExecutionRow
 from flexiroaster.store.logs import LogRow
 from flexiroaster.store.pipelines import BARS, MEASURED, RunRow, VersionRow, VersionText
+
+if TYPE_CHECKING:
+    from flexiroaster.data.preview import Preview
+    from flexiroaster.data.profile import Profile
 
 JUDGED = ("success", "failed", "timed_out")
 

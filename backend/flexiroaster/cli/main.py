@@ -11,31 +11,7 @@ from typing import Any
 
 import typer
 
-from flexiroaster.cli import (
-    approvals,
-    clean,
-    client_commands,
-    db,
-    definitions,
-    doctor,
-    drain,
-    executions,
-    fleet,
-    health,
-    insights,
-    pipeline,
-    pool,
-    project,
-    run,
-    show,
-    signal,
-    test,
-    up,
-    user,
-    validate,
-    version,
-    workers,
-)
+from flexiroaster.cli.commands import Commands
 from flexiroaster.cli.help_text import WholeSentences
 
 FAILED = 1
@@ -43,44 +19,64 @@ WRONG = 2
 INTERRUPTED = 130
 
 SECTIONS = {
-    "Server": ("up", "db", "user", "doctor", "clean", "health"),
-    "Parts of a fleet": ("api", "worker", "scheduler"),
-    "Without a server": ("run", "test", "validate", "version"),
-    "With a running server": (
-        "list",
-        "show",
-        "import",
-        "export",
-        "delete",
-        "execute",
-        "retry",
-        "rerun",
-        "cancel",
-        "pause",
-        "resume",
-        "logs",
-        "approvals",
-        "approve",
-        "reject",
-        "signal",
-        "pipeline",
-        "pool",
-        "insights",
-        "suggestions",
-        "project",
-        "workers",
-        "drain",
-        "login",
-    ),
+    "Server": {
+        "up": "up:up",
+        "db": "db:app",
+        "user": "user:app",
+        "doctor": "doctor:doctor",
+        "clean": "clean:clean",
+        "health": "health:health",
+    },
+    "Parts of a fleet": {
+        "api": "fleet:api",
+        "worker": "fleet:worker",
+        "scheduler": "fleet:scheduler",
+    },
+    "Without a server": {
+        "run": "run:run",
+        "test": "test:test",
+        "validate": "validate:validate",
+        "version": "version:version",
+    },
+    "With a running server": {
+        "list": "client_commands:list_",
+        "import": "definitions:import_",
+        "export": "definitions:export",
+        "delete": "definitions:delete",
+        "execute": "client_commands:execute",
+        "retry": "executions:retry",
+        "rerun": "executions:rerun",
+        "cancel": "executions:cancel",
+        "pause": "executions:pause",
+        "resume": "executions:resume",
+        "logs": "client_commands:logs",
+        "approvals": "approvals:approvals",
+        "approve": "approvals:approve",
+        "reject": "approvals:reject",
+        "signal": "signal:signal",
+        "pipeline": "pipeline:app",
+        "pool": "pool:app",
+        "insights": "insights:insights",
+        "suggestions": "insights:app",
+        "project": "project:app",
+        "workers": "workers:app",
+        "drain": "drain:drain",
+        "login": "client_commands:login",
+    },
 }
+"""Every command, and where its function (or group of commands) is in this package."""
 
 
 class Sections(WholeSentences):
-    """The commands in groups."""
+    """The commands in groups, each loaded when it is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands({name: place for section in SECTIONS.values() for name, place in section.items()})
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         for heading, names in SECTIONS.items():
-            self.list_under(heading, names, formatter)
+            self.list_under(heading, list(names), formatter)
 
 
 app = typer.Typer(
@@ -94,43 +90,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-app.command("up")(up.up)
-app.command("api")(fleet.api)
-app.command("worker")(fleet.worker)
-app.command("scheduler")(fleet.scheduler)
-app.add_typer(db.app, name="db")
-app.add_typer(user.app, name="user")
-app.command("doctor")(doctor.doctor)
-app.command("clean")(clean.clean)
-app.command("health")(health.health)
-app.command("run")(run.run)
-app.command("test")(test.test)
-app.command("validate")(validate.validate)
-app.command("version")(version.version)
-app.command("list")(client_commands.list_)
-app.command("show")(show.show)
-app.command("import")(definitions.import_)
-app.command("export")(definitions.export)
-app.command("delete")(definitions.delete)
-app.command("execute")(client_commands.execute)
-app.command("retry")(executions.retry)
-app.command("rerun")(executions.rerun)
-app.command("cancel")(executions.cancel)
-app.command("pause")(executions.pause)
-app.command("resume")(executions.resume)
-app.command("logs")(client_commands.logs)
-app.command("login")(client_commands.login)
-app.command("approvals")(approvals.approvals)
-app.command("approve")(approvals.approve)
-app.command("reject")(approvals.reject)
-app.command("signal")(signal.signal)
-app.add_typer(pipeline.app, name="pipeline")
-app.add_typer(pool.app, name="pool")
-app.command("insights")(insights.insights)
-app.add_typer(insights.app, name="suggestions")
-app.add_typer(project.app, name="project")
-app.add_typer(workers.app, name="workers")
-app.command("drain")(drain.drain)
+
+@app.callback()
+def _any_command() -> None:
+    """Makes it a group, whose commands are not registered here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

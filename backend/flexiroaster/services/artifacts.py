@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.data.confinement import Confinement
-from flexiroaster.data.export import ExportFormat, export
-from flexiroaster.data.preview import Preview, preview
-from flexiroaster.data.profile import Profile, profile
 from flexiroaster.data.quoting import paths
-from flexiroaster.data.reading import Tables
 from flexiroaster.data.table import Column, TableRef
 from flexiroaster.engine.errors import InvalidRequest, NotFound
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
@@ -26,6 +22,12 @@ from flexiroaster.store import artifacts as store
 from flexiroaster.store import executions as execution_store
 from flexiroaster.store.artifacts import ArtifactRow
 from flexiroaster.store.database import Database
+
+if TYPE_CHECKING:
+    from flexiroaster.data.export import ExportFormat
+    from flexiroaster.data.preview import Preview
+    from flexiroaster.data.profile import Profile
+    from flexiroaster.data.reading import Tables
 
 Format = Literal["original", "csv", "json", "parquet"]
 PARQUET = "application/vnd.apache.parquet"
@@ -101,6 +103,8 @@ class Artifacts:
 
     def preview(self, id: str, *, offset: int, limit: int) -> Preview:
         """Raises InvalidRequest for what is no table, NotFound when its file is gone."""
+        from flexiroaster.data.preview import preview
+
         ref, confinement = self._table(self.get(id))
         return preview(ref, confinement, offset=offset, limit=limit)
 
@@ -117,6 +121,8 @@ class Artifacts:
             return self._as_it_is(row, elsewhere=elsewhere)
         format = "parquet" if format == "original" else format
         with self._opened(row) as (tables, scratch):
+            from flexiroaster.data.export import export
+
             target = scratch / f"export.{format}"
             export(tables, TABLE, format, target)
             # The folder goes when this block ends; the open file stays readable until it is closed.
@@ -144,12 +150,16 @@ class Artifacts:
             return source.without is not None or [column.name for column in stored] != source.ref.names
 
     def _profile(self, id: str) -> Profile:
+        from flexiroaster.data.profile import profile
+
         ref, confinement = self._table(self.get(id))
         return profile(ref, confinement)
 
     @contextmanager
     def _opened(self, row: ArtifactRow) -> Iterator[tuple[Tables, Path]]:
         """The artifact as the table `data`, and the folder that its session may write to."""
+        from flexiroaster.data.reading import Tables
+
         ref, confinement = self._table(row)
         with (
             tempfile.TemporaryDirectory(prefix="flexiroaster-artifact-") as folder,

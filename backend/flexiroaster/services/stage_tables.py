@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.data.confinement import Confinement
-from flexiroaster.data.preview import Preview, preview
 from flexiroaster.data.table import TableRef, is_table
 from flexiroaster.engine.errors import InvalidRequest, NotFound
 from flexiroaster.store import artifacts as artifact_store
 from flexiroaster.store import executions as execution_store
 from flexiroaster.store.database import Database
+
+if TYPE_CHECKING:
+    from flexiroaster.data.preview import Preview
 
 
 class StageTables:
@@ -27,6 +30,8 @@ class StageTables:
     def preview(self, execution_id: str, stage: str, index: int, *, offset: int, limit: int) -> Preview:
         """Rows of the table in a stage run's result. Raises NotFound for an unknown stage run, InvalidRequest where it
         gave no table, and StageFailed where its file cannot be read any more."""
+        from flexiroaster.data.preview import preview
+
         ref = self.find(execution_id, stage, index)
         if ref is None:
             raise InvalidRequest(f"The stage {stage!r} has no table in its result: look at its result.", "not_a_table")
