@@ -20,8 +20,8 @@ _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 _CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
 _NULL: dict[None, None] = {}
 sqlite3.register_adapter(type(None), _NULL.get)
-"""None to itself. For a type without an adapter the driver asks each value for one, in vain: of an INSERT with many NULLs
-that is the greater part.
+"""None to itself. For a type that has no adapter the driver looks for one with each value, in vain: of an INSERT with
+many NULLs that is the greater part.
 """
 CLASHING = {"move_stage_run": "update_stage_run", "update_stage_run": "move_stage_run"}
 """Two that change the same rows, each in the order in which it was put: the other one goes first."""
