@@ -7,6 +7,8 @@ type Answers = {
   'GET /api/auth/setup': Schemas['SetupState']
   'GET /api/pipelines': Schemas['PipelineSummary'][]
   'GET /api/pipelines/:id': Schemas['PipelineDetail']
+  'GET /api/pipelines/:id/versions': Schemas['PipelineVersion'][]
+  'GET /api/pipelines/:id/versions/:version': Schemas['PipelineVersionDetail']
   'POST /api/pipelines': Schemas['PipelineDetail']
   'POST /api/pipelines/validate': Schemas['ValidationReport']
   'GET /api/executions': Schemas['ExecutionSummary'][]

@@ -228,6 +228,25 @@ export function pipelineDetail(
   }
 }
 
+export function pipelineVersion(
+  values: Partial<Schemas['PipelineVersionDetail']> = {},
+): Schemas['PipelineVersionDetail'] {
+  return {
+    pipeline_id: 'orders',
+    version: 3,
+    digest: '3b5d',
+    note: '',
+    created_at: START,
+    created_by: 'ada@example.com',
+    stages_total: 3,
+    definition: {},
+    source: 'id: orders\nstages: []\n',
+    source_format: 'yaml',
+    stages: [],
+    ...values,
+  }
+}
+
 export function runBar(values: Partial<Schemas['RunBar']> = {}): Schemas['RunBar'] {
   return {
     id: 'e1',

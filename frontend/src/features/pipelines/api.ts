@@ -196,6 +196,13 @@ export type Again = {
   version: number | null
 }
 
+type Start = {
+  inputs: Record<string, unknown>
+  data?: unknown
+  priority?: number
+  use_cache?: boolean
+}
+
 /**
  * Start an execution. While no answer comes the key stays the same, so that pressing again finds the execution that
  * the lost answer was about instead of starting another.
@@ -203,7 +210,7 @@ export type Again = {
 export function useExecute(pipelineId: string, again?: Again) {
   const key = useRef(randomKey())
   return useMutation({
-    mutationFn: (body: { inputs: Record<string, unknown>; data?: unknown }) =>
+    mutationFn: (body: Start) =>
       unwrap(
         api.POST('/api/pipelines/{pipeline_id}/execute', {
           params: { path: { pipeline_id: pipelineId } },

@@ -34,6 +34,25 @@ export function isActive(pipeline: Pipeline): boolean {
   return need(pipeline) === 1
 }
 
+/** Whether it keeps results of stages, so that a new execution may take them instead of running. */
+export function keepsResults(definition: Record<string, unknown>): boolean {
+  const { stages } = definition
+  return Array.isArray(stages) && stages.some((stage) => isObject(stage) && 'cache' in stage)
+}
+
+/** Of an earlier version, as the run form reads it: each input that has no default is asked for. */
+export function inputsSchemaOf(definition: Record<string, unknown>): Record<string, unknown> {
+  const properties = isObject(definition.inputs) ? definition.inputs : {}
+  const required = Object.entries(properties)
+    .filter(([, input]) => isObject(input) && !('default' in input))
+    .map(([name]) => name)
+  return { type: 'object', properties, required }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 const BARS = 20
 
 /**

@@ -11,6 +11,7 @@ import {
   item,
   logLine,
   pipelineDetail,
+  pipelineVersion,
   START,
   stageError,
   stageRun,
@@ -265,7 +266,10 @@ it('says in the log what a line is about', async () => {
 it('runs again with the inputs of before', async () => {
   const properties = { day: { type: 'string', default: 'today' } }
   answerExecution(executionDetail({ status: 'success', inputs: { day: 'monday' }, data: [3, 1] }))
-  server.use(answer('GET /api/pipelines/:id', pipelineDetail({ inputs_schema: { properties } })))
+  server.use(
+    answer('GET /api/pipelines/:id', pipelineDetail({ inputs_schema: { properties } })),
+    answer('GET /api/pipelines/:id/versions', []),
+  )
   const { user } = renderApp('/executions/e1')
   await user.click(await screen.findByRole('button', { name: 'Run again' }))
   expect(await screen.findByRole('textbox', { name: /^day/ })).toHaveValue('monday')
@@ -278,6 +282,14 @@ it('runs again from a stage, with the version of then, after it has said what it
   answerExecution(failedExecution({ version: 2 }))
   server.use(
     answer('GET /api/pipelines/:id', pipelineDetail({ version: 3 })),
+    answer(
+      'GET /api/pipelines/:id/versions',
+      [3, 2, 1].map((version) => pipelineVersion({ version })),
+    ),
+    answer('GET /api/pipelines/:id/versions/:version', (request) => {
+      const version = Number(new URL(request.url).pathname.split('/').at(-1))
+      return pipelineVersion({ version, definition: { inputs: { [`only_in_${version}`]: {} } } })
+    }),
     http.get('*/api/executions/:id/rerun', ({ request }) => {
       planned.push(new URL(request.url).search)
       return HttpResponse.json({
@@ -299,9 +311,56 @@ it('runs again from a stage, with the version of then, after it has said what it
   await user.selectOptions(dialog.getByLabelText('Version'), 'As it was then, v2')
   expect(await dialog.findByText('check, publish')).toBeVisible()
   await waitFor(() => expect(planned.at(-1)).toBe('?from_stage=check&version=2'))
+  await user.selectOptions(await dialog.findByLabelText('Version'), await dialog.findByText('v1'))
+  await user.type(await dialog.findByRole('textbox', { name: /^only_in_1/ }), '"given"')
+  await waitFor(() => expect(planned.at(-1)).toBe('?from_stage=check&version=1'))
   await user.click(dialog.getByRole('button', { name: 'Run' }))
   await waitFor(() => expect(location()).toBe('/executions/e2'))
-  expect(sent).toEqual([{ inputs: {}, rerun_of: 'e1', from_stage: 'check', version: 2 }])
+  expect(sent).toEqual([
+    { inputs: { only_in_1: 'given' }, rerun_of: 'e1', from_stage: 'check', version: 1 },
+  ])
+})
+
+it('runs every stage again where results are kept, and with a priority', async () => {
+  const sent: unknown[] = []
+  const definition = { stages: [{ id: 'load', type: 'noop', cache: { key: 'a', ttl: '1h' } }] }
+  answerExecution(executionDetail({ status: 'success', version: 1, inputs: {} }))
+  server.use(
+    answer('GET /api/pipelines/:id', pipelineDetail({ version: 1, definition })),
+    http.post('*/api/pipelines/:id/execute', async ({ request }) => {
+      sent.push(await request.json())
+      return HttpResponse.json({ execution_id: 'e2' }, { status: 202 })
+    }),
+  )
+  const { user, location } = renderApp('/executions/e1')
+  await user.click(await screen.findByRole('button', { name: 'Run again' }))
+  const dialog = within(await screen.findByRole('dialog'))
+  await user.click(await dialog.findByRole('checkbox', { name: /^Run every stage/ }))
+  await user.type(dialog.getByRole('textbox', { name: /^Priority/ }), '7')
+  await user.click(dialog.getByRole('button', { name: 'Run' }))
+  await waitFor(() => expect(location()).toBe('/executions/e2'))
+  expect(sent).toEqual([{ inputs: {}, rerun_of: 'e1', use_cache: false, priority: 7 }])
+})
+
+it('goes to the next failure by a key, unless somebody types', async () => {
+  const failed = { status: 'failed', error: stageError() } as const
+  answerExecution(
+    failedExecution({
+      stages: [
+        endedRun('load', [0, 1], failed),
+        endedRun('check', [1, 2], { ...failed, needs: ['load'] }),
+      ],
+    }),
+  )
+  const { user, location } = renderApp('/executions/e1')
+  await screen.findByRole('button', { name: /Next of 2 failures/ })
+  await user.keyboard('f')
+  await waitFor(() => expect(location()).toContain('stage=check'))
+  await user.type(screen.getByRole('searchbox', { name: /Find in logs/ }), 'f')
+  expect(location()).toContain('stage=check')
+  await user.click(document.body)
+  await user.keyboard('F')
+  await waitFor(() => expect(location()).toContain('stage=load'))
 })
 
 it('lets the duration of a paused execution stand still', async () => {

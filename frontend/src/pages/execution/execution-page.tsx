@@ -16,12 +16,13 @@ import { ExecutionGraph } from '@/features/executions/components/execution-graph
 import { Inspector } from '@/features/executions/components/inspector/inspector'
 import { RetryPlan } from '@/features/executions/components/retry-plan'
 import { Timeline } from '@/features/executions/components/timeline'
-import { rootCause } from '@/features/executions/model/cause'
+import { nextFailure, rootCause } from '@/features/executions/model/cause'
 import { useLiveExecution } from '@/features/executions/use-live-execution'
 import { useSelection } from '@/features/executions/use-selection'
 import { ExplanationCard } from '@/features/insights/components/explanation-card'
 import { PredictionFacts } from '@/features/insights/components/prediction-facts'
 import { RunAgainButton } from '@/features/pipelines/components/run-again-button'
+import { useKey } from '@/hooks/use-key'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
 import { hasEnded, isFailure } from '@/lib/status'
@@ -74,6 +75,10 @@ function Loaded({ execution }: { execution: Execution }) {
   useLiveExecution(execution.id)
   const selection = useSelection(execution.stages)
   const cause = rootCause(execution.stages)
+  useKey('f', () => {
+    const next = nextFailure(execution.stages, selection.run)
+    if (next) selection.showLogs(next)
+  })
   return (
     <>
       <PageHeader

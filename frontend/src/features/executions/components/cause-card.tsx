@@ -3,7 +3,7 @@ import { CopyButton } from '@/components/copy-button'
 import { Icon } from '@/components/icon'
 import { Prose } from '@/components/prose'
 import { Card } from '@/components/ui/card'
-import { errorAsText, headline } from '@/features/executions/model/cause'
+import { errorAsText, failures, headline, nextFailure } from '@/features/executions/model/cause'
 import { type FailedRule, failedRules } from '@/features/executions/model/check-report'
 import { nearestTable } from '@/features/executions/model/inputs'
 import type { Selection } from '@/features/executions/use-selection'
@@ -24,6 +24,8 @@ export function CauseCard({ execution, run, selection }: CauseCardProps) {
   const row = error.location?.row
   const readable = row != null && nearestTable(execution.stages, run, row) !== null
   const rules = failedRules(error.details)
+  const count = failures(execution.stages).length
+  const next = nextFailure(execution.stages, selection.run)
   return (
     <Card
       aria-labelledby="cause"
@@ -37,7 +39,8 @@ export function CauseCard({ execution, run, selection }: CauseCardProps) {
         <h2 id="cause" className="flex items-center gap-2 text-strong font-semibold">
           <Icon name="cross" className="text-state-failed" />
           <span>
-            Stage <span className="mono text-[13.5px]">{run.name}</span> {headline(error)}
+            Stage <span className="mono text-[13.5px]">{run.name}</span>{' '}
+            {headline(error, run.started_at !== null)}
           </span>
         </h2>
         <p className="mono wrap-text my-2 rounded-md bg-state-failed-tint px-3 py-2 text-[12.5px] text-state-failed">
@@ -59,6 +62,11 @@ export function CauseCard({ execution, run, selection }: CauseCardProps) {
             </TextButton>
           )}
           <TextButton onClick={() => selection.showLogs(run)}>Log of {run.name}</TextButton>
+          {count > 1 && next && (
+            <TextButton onClick={() => selection.showLogs(next)}>
+              Next of {count} failures <kbd className="mono text-muted-foreground">F</kbd>
+            </TextButton>
+          )}
           <CopyButton
             label="Copy error"
             text={errorAsText(`${execution.pipeline_name} #${execution.number}`, run.name, error)}

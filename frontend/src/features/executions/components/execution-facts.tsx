@@ -69,7 +69,12 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
         </Fact>
       )}
       {execution.phase !== 'main' && !ended && <Fact name="now">{PHASES[execution.phase]}</Fact>}
-      {execution.late && <Fact name="deadline">missed</Fact>}
+      {execution.late ? (
+        <Fact name="deadline">missed</Fact>
+      ) : (
+        execution.deadline_at &&
+        !ended && <Fact name="deadline">{formatMoment(execution.deadline_at)}</Fact>
+      )}
       {children}
       {execution.reason && (
         <span>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { errorAsText, headline, rootCause } from '@/features/executions/model/cause'
+import { errorAsText, headline, nextFailure, rootCause } from '@/features/executions/model/cause'
 import { failedRules } from '@/features/executions/model/check-report'
 import { nearestTable } from '@/features/executions/model/inputs'
 import { endedRun, stageError } from '@/test/factories'
@@ -27,6 +27,19 @@ describe('rootCause', () => {
 it('says what happened in plain words', () => {
   expect(headline(stageError({ location: { row: 7 } }))).toBe('got a row it cannot use')
   expect(headline(stageError({ kind: 'timeout' }))).toBe('took longer than its timeout allows')
+  expect(headline(stageError({ kind: 'timeout' }), false)).toBe('did not start in time')
+})
+
+it('goes from failure to failure, the cause first, and begins again after the last', () => {
+  const cause = endedRun('check', [1, 3], { status: 'failed' })
+  const after = endedRun('tell', [3, 4], { status: 'timed_out', needs: ['check'] })
+  const fine = endedRun('load', [0, 1])
+  const stages = [after, fine, cause]
+  expect(nextFailure(stages, null)).toBe(cause)
+  expect(nextFailure(stages, fine)).toBe(cause)
+  expect(nextFailure(stages, cause)).toBe(after)
+  expect(nextFailure(stages, after)).toBe(cause)
+  expect(nextFailure([fine], fine)).toBeNull()
 })
 
 it('copies everything that is known of an error', () => {

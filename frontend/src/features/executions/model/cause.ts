@@ -10,15 +10,30 @@ type StageError = Schemas['StageErrorBody']
  * first. Null while nothing has failed.
  */
 export function rootCause(stages: readonly StageRun[]): StageRun | null {
+  return failures(stages)[0] ?? null
+}
+
+/** The root cause first. */
+export function failures(stages: readonly StageRun[]): StageRun[] {
   const failed = stages.filter((run) => isFailure(run.status))
-  if (failed.length === 0) return null
+  if (failed.length < 2) return failed
   const layers = layersOf(uniqueStages(stages))
   const rank = (run: StageRun) => layers.get(run.stage) ?? 0
-  return (
-    failed.toSorted(
-      (a, b) => rank(a) - rank(b) || (a.ended_at ?? '').localeCompare(b.ended_at ?? ''),
-    )[0] ?? null
+  return failed.toSorted(
+    (a, b) => rank(a) - rank(b) || (a.ended_at ?? '').localeCompare(b.ended_at ?? ''),
   )
+}
+
+/** The failure after this stage run, the first one again after the last; null where nothing has failed. */
+export function nextFailure(
+  stages: readonly StageRun[],
+  current: StageRun | null,
+): StageRun | null {
+  const all = failures(stages)
+  const at = all.findIndex(
+    ({ stage, index }) => stage === current?.stage && index === current.index,
+  )
+  return all[(at + 1) % all.length] ?? null
 }
 
 /** One node per stage: a foreach has many runs but one place in the graph. */
@@ -28,10 +43,10 @@ export function uniqueStages(stages: readonly StageRun[]): { id: string; needs: 
 }
 
 /** What happened to the stage, without its details; those are in the error's own message. */
-export function headline(error: StageError): string {
+export function headline(error: StageError, started = true): string {
   switch (error.kind) {
     case 'timeout':
-      return 'took longer than its timeout allows'
+      return started ? 'took longer than its timeout allows' : 'did not start in time'
     case 'data':
       return error.location?.row ? 'got a row it cannot use' : 'got data it cannot use'
     case 'transient':

@@ -2,8 +2,9 @@ import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { explain, InlineError } from '@/components/feedback'
 import { Field, Select } from '@/components/ui/field'
-import { type Again, rerunPlanQuery } from '@/features/pipelines/api'
+import { type Again, rerunPlanQuery, versionQuery, versionsQuery } from '@/features/pipelines/api'
 import { RunForm } from '@/features/pipelines/components/run-form'
+import { inputsSchemaOf } from '@/features/pipelines/model'
 import type { Schemas } from '@/lib/api'
 
 type RunAgainFormProps = {
@@ -16,6 +17,10 @@ type RunAgainFormProps = {
 export function RunAgainForm({ pipeline, execution, only }: RunAgainFormProps) {
   const [from, setFrom] = useState('')
   const [version, setVersion] = useState<number | null>(null)
+  const chosen = useQuery({
+    ...versionQuery(pipeline.id, version ?? 0),
+    enabled: version !== null,
+  })
   const stage = only ?? (from || null)
   const stages = execution.stages.filter((run) => run.index === 0 && run.phase === 'main')
   const again = { executionId: execution.id, stage, alone: only !== null, version }
@@ -40,25 +45,66 @@ export function RunAgainForm({ pipeline, execution, only }: RunAgainFormProps) {
           )}
         </Field>
       )}
-      {execution.version !== pipeline.version && (
-        <Field label="Version">
-          {(control) => (
-            <Select
-              {...control}
-              className="w-full"
-              value={version ?? ''}
-              onChange={(event) => setVersion(Number(event.target.value) || null)}
-            >
-              <option value="">The newest, v{pipeline.version}</option>
-              <option value={execution.version}>As it was then, v{execution.version}</option>
-            </Select>
-          )}
-        </Field>
+      {pipeline.version > 1 && (
+        <VersionChoice
+          pipeline={pipeline}
+          then={execution.version}
+          version={version}
+          onChange={setVersion}
+        />
       )}
       {stage && <Plan again={again} />}
-      <RunForm pipeline={pipeline} given={execution} again={again} />
+      <RunForm
+        key={chosen.data?.version}
+        pipeline={chosen.data ? { ...pipeline, ...asThen(chosen.data) } : pipeline}
+        given={execution}
+        again={again}
+      />
     </div>
   )
+}
+
+type VersionChoiceProps = {
+  pipeline: Schemas['PipelineDetail']
+  /** The one that the execution had. */
+  then: number
+  version: number | null
+  onChange: (version: number | null) => void
+}
+
+function VersionChoice({ pipeline, then, version, onChange }: VersionChoiceProps) {
+  const listed = useQuery(versionsQuery(pipeline.id)).data?.map((one) => one.version) ?? []
+  // It is offered before the list has come, and when it is too old to be in it.
+  const earlier = [...new Set([...listed, then])]
+    .filter((one) => one !== pipeline.version)
+    .toSorted((a, b) => b - a)
+  return (
+    <Field label="Version">
+      {(control) => (
+        <Select
+          {...control}
+          className="w-full"
+          value={version ?? ''}
+          onChange={(event) => onChange(Number(event.target.value) || null)}
+        >
+          <option value="">
+            The newest, v{pipeline.version}
+            {then === pipeline.version && ', as it was then'}
+          </option>
+          {earlier.map((one) => (
+            <option key={one} value={one}>
+              {one === then ? `As it was then, v${one}` : `v${one}`}
+            </option>
+          ))}
+        </Select>
+      )}
+    </Field>
+  )
+}
+
+/** What the form asks for is up to the version. */
+function asThen({ definition }: Schemas['PipelineVersionDetail']) {
+  return { definition, inputs_schema: inputsSchemaOf(definition) }
 }
 
 function Plan({ again }: { again: Again }) {

@@ -15,7 +15,29 @@ import {
 } from '@/components/schema-form/fields'
 import { Button } from '@/components/ui/button'
 import { type Again, useExecute } from '@/features/pipelines/api'
+import { keepsResults } from '@/features/pipelines/model'
 import { ApiError, type Schemas } from '@/lib/api'
+
+const PRIORITY_FIELD: SchemaField = {
+  name: '$priority',
+  label: 'Priority',
+  hint: 'Higher ones go first where workers are short, such as 10; 0 is usual',
+  kind: 'integer',
+  required: false,
+  options: [],
+  initial: '',
+  fallback: null,
+}
+const AFRESH_FIELD: SchemaField = {
+  name: '$afresh',
+  label: 'Run every stage',
+  hint: 'Take no results that earlier executions have left in the cache.',
+  kind: 'boolean',
+  required: false,
+  options: [],
+  initial: false,
+  fallback: null,
+}
 
 type RunFormProps = {
   pipeline: Schemas['PipelineDetail']
@@ -29,6 +51,8 @@ type RunFormProps = {
 export function RunForm({ pipeline, given, again }: RunFormProps) {
   const fields = startingWith(fieldsOf(pipeline.inputs_schema), given?.inputs ?? {})
   const data = given?.data ?? null
+  // Who runs again from a stage wants it to run: no cached result is taken then.
+  const mayTakeKept = keepsResults(pipeline.definition) && !again?.stage
   const navigate = useNavigate()
   const execute = useExecute(pipeline.id, again)
   const form = useForm<FormValues>({
@@ -49,11 +73,18 @@ export function RunForm({ pipeline, given, again }: RunFormProps) {
     const { inputs, errors } = readAll(fields, values)
     const read = readField(DATA_FIELD, values[DATA_FIELD.name])
     if (!read.ok) errors[DATA_FIELD.name] = read.message
+    const priority = readField(PRIORITY_FIELD, values[PRIORITY_FIELD.name])
+    if (!priority.ok) errors[PRIORITY_FIELD.name] = priority.message
     const failed = Object.entries(errors)
     for (const [name, message] of failed) form.setError(name, { message }, { shouldFocus: true })
     if (failed.length > 0) return
     execute.mutate(
-      read.ok && read.value !== undefined ? { inputs, data: read.value } : { inputs },
+      {
+        inputs,
+        ...(read.ok && read.value !== undefined && { data: read.value }),
+        ...(priority.ok && typeof priority.value === 'number' && { priority: priority.value }),
+        ...(mayTakeKept && values[AFRESH_FIELD.name] === true && { use_cache: false }),
+      },
       {
         onSuccess: ({ execution_id }) => void navigate(`/executions/${execution_id}`),
         onError: showProblems,
@@ -70,12 +101,16 @@ export function RunForm({ pipeline, given, again }: RunFormProps) {
       {fields.map((field) => (
         <SchemaControl key={field.name} field={field} form={form} errors={form.formState.errors} />
       ))}
+      {mayTakeKept && (
+        <SchemaControl field={AFRESH_FIELD} form={form} errors={form.formState.errors} />
+      )}
       <details open={fields.length === 0 || data !== null}>
         <summary className="py-1 text-small text-secondary-foreground">
-          Start with data of your own
+          Data of your own, priority
         </summary>
-        <div className="mt-2">
+        <div className="mt-2 flex flex-col gap-3">
           <SchemaControl field={DATA_FIELD} form={form} errors={form.formState.errors} />
+          <SchemaControl field={PRIORITY_FIELD} form={form} errors={form.formState.errors} />
         </div>
       </details>
       {elsewhere && <InlineError>{elsewhere}</InlineError>}

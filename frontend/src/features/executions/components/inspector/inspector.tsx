@@ -189,7 +189,8 @@ function StageInspector({ execution, run, selection, tools, item }: StageInspect
 /** Why it waits, where its result comes from, and what else is out of the ordinary. */
 function StageNotes({ run, execution }: { run: StageRun; execution: Execution }) {
   const notes: Record<string, ReactNode> = {
-    reason: run.reason && <Prose text={run.reason} />,
+    // Of a cached result the next line tells the same, with a way there.
+    reason: run.reason && !run.cached_from && <Prose text={run.reason} />,
     cached: run.cached_from && (
       <>
         result taken from the cache of <ExecutionLink id={run.cached_from} />

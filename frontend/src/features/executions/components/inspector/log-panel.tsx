@@ -10,6 +10,7 @@ import { SkeletonRows } from '@/components/ui/skeleton'
 import { LOG_PAGE, type LogLevel, logsQuery } from '@/features/executions/api'
 import { LogList } from '@/features/executions/components/inspector/log-list'
 import { useDebounced } from '@/hooks/use-debounced'
+import { useKey } from '@/hooks/use-key'
 import { useLiveRoom } from '@/hooks/use-live-room'
 
 const LEVELS: { value: LogLevel; label: string }[] = [
@@ -46,7 +47,7 @@ export function LogPanel({ executionId, ended, stage, index = null }: LogPanelPr
   )
   const lines = logs.data?.pages.flatMap((page) => page.lines) ?? []
   useTail(executionId, ended, logs)
-  useSlashFocuses(searchBox)
+  useKey('/', () => searchBox.current?.focus())
 
   const change = (values: Record<string, string | null>) =>
     setSearch(
@@ -165,18 +166,4 @@ function useTail(executionId: string, ended: boolean, logs: LogsResult): void {
     wasRunning.current = !ended
   })
   useEffect(() => () => window.clearTimeout(timer.current), [])
-}
-
-function useSlashFocuses(input: React.RefObject<HTMLInputElement | null>): void {
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const typing =
-        event.target instanceof HTMLElement && event.target.closest('input, textarea, select')
-      if (event.key !== '/' || typing || event.ctrlKey || event.metaKey || event.altKey) return
-      event.preventDefault()
-      input.current?.focus()
-    }
-    document.addEventListener('keydown', onKey)
-    return () => document.removeEventListener('keydown', onKey)
-  }, [input])
 }
