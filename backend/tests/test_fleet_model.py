@@ -76,7 +76,7 @@ def test_one_core_of_a_database_with_random_work_is_as_queueing_theory_has_it() 
 
 def test_twice_the_workers_do_twice_the_work_until_the_database_is_busy() -> None:
     def stages(workers: int) -> float:
-        return float(model.simulate(QUIET, model.Fleet(workers, 4, 2), 0.1, 400 * workers).stages)
+        return float(model.simulate(QUIET, model.Fleet(workers, 4, 2), 0.1, 200 * workers).stages)
 
     assert stages(20) / stages(10) == pytest.approx(2, rel=0.05)
     assert stages(400) == pytest.approx(2 / QUIET.database, rel=0.02)
@@ -86,9 +86,9 @@ def test_twice_the_workers_do_twice_the_work_until_the_database_is_busy() -> Non
 def test_messages_to_everybody_cost_more_than_the_work_of_many() -> None:
     """What is told grows with the square of the number of processes; through Redis the database pays nothing."""
     many, few = model.Fleet(600, 4, 8), model.Fleet(60, 40, 8)
-    heard = model.simulate(COSTS, many, 1.0, 12_000).stages
-    assert heard < 0.5 * model.simulate(COSTS, replace(many, listeners=False), 1.0, 12_000).stages
-    assert heard < 0.5 * model.simulate(COSTS, few, 1.0, 12_000).stages, "fewer and larger processes tell less"
+    heard = model.simulate(COSTS, many, 1.0, 4_000).stages
+    assert heard < 0.5 * model.simulate(COSTS, replace(many, listeners=False), 1.0, 4_000).stages
+    assert heard < 0.5 * model.simulate(COSTS, few, 1.0, 4_000).stages, "fewer and larger processes tell less"
 
 
 def test_a_process_records_in_groups() -> None:

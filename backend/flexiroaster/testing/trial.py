@@ -36,7 +36,7 @@ FULL_DELAY = 1.0
 PEOPLE = (WaitsFor.APPROVAL.value, WaitsFor.EVENT.value)
 
 
-MOST_WAITS = 10_000
+MOST_WAITS = 2_000
 
 
 class EndlessTrial(FlexiRoasterError):
