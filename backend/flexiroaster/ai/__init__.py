@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from flexiroaster.ai.insights.past import Past
     from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
     from flexiroaster.ai.optimizer.advise import Effect, advise, effect
+    from flexiroaster.ai.optimizer.caching import Made
     from flexiroaster.ai.optimizer.order import policy
+    from flexiroaster.ai.optimizer.sharing import Scene, sharing
     from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion
     from flexiroaster.ai.prediction.predictor import Prediction, Predictor
     from flexiroaster.ai.registry import Entry, ModelRecord, ModelRefused, Registry, load, save
@@ -34,6 +36,7 @@ __all__ = [
     "Entry",
     "ErrorSeen",
     "Insight",
+    "Made",
     "MissingExtra",
     "ModelRecord",
     "ModelRefused",
@@ -43,6 +46,7 @@ __all__ = [
     "Predictor",
     "Registry",
     "Run",
+    "Scene",
     "Signature",
     "Suggestion",
     "Verdict",
@@ -56,6 +60,7 @@ __all__ = [
     "metric_anomalies",
     "policy",
     "save",
+    "sharing",
     "signatures",
     "slow_runs",
 ]
@@ -77,6 +82,9 @@ _EXPORTS = {
     "Effect": "flexiroaster.ai.optimizer.advise:Effect",
     "advise": "flexiroaster.ai.optimizer.advise:advise",
     "effect": "flexiroaster.ai.optimizer.advise:effect",
+    "Made": "flexiroaster.ai.optimizer.caching:Made",
+    "Scene": "flexiroaster.ai.optimizer.sharing:Scene",
+    "sharing": "flexiroaster.ai.optimizer.sharing:sharing",
     "policy": "flexiroaster.ai.optimizer.order:policy",
     "NotEnough": "flexiroaster.ai.optimizer.suggestion:NotEnough",
     "Suggestion": "flexiroaster.ai.optimizer.suggestion:Suggestion",

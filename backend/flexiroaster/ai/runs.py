@@ -66,6 +66,10 @@ class Run:
     input_bytes: float | None = None
     output_rows: float | None = None
     worker: str = ""
+    pool: str = ""
+    """Whose slots the stage takes while it runs."""
+    places: str = ""
+    """Of a whole execution: those with the same text share a limited number of places."""
     needs: tuple[str, ...] = ()
     """The stages that this one waited for."""
     attributes: Mapping[str, float] = field(default_factory=dict)

@@ -33,6 +33,7 @@ class ExecutionSeen:
     retries: int
     from_stage: str | None
     alone: bool
+    concurrency_key: str | None
     labels: Any
 
 
@@ -50,6 +51,7 @@ class AttemptSeen:
     ended_at: datetime | None
     error: Any
     worker: str | None
+    pool: str | None
     rows: int | None
     bytes: int | None
     last: bool
@@ -74,6 +76,7 @@ _execution = sa.select(
     executions.c.retries,
     executions.c.from_stage,
     executions.c.alone,
+    executions.c.concurrency_key,
     pipelines.c.labels,
 ).join_from(executions, pipelines, pipelines.c.id == executions.c.pipeline_id)
 _newest_first = (executions.c.created_at.desc(), executions.c.id.desc())
@@ -138,6 +141,7 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Att
             runs.ended_at,
             runs.error,
             runs.lease_owner,
+            runs.pool,
             runs.rows,
             runs.bytes,
             runs.waits_for,
@@ -149,9 +153,9 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Att
     )
     found: list[AttemptSeen] = []
     over: set[tuple[str, str]] = set()
-    names: dict[tuple[str, int], tuple[str, str]] = {}
+    names: dict[tuple[str, int], tuple[str, str, str | None]] = {}
     for row in connection.execute(newest_query):
-        names[row.execution_id, row.position] = (row.stage, row.type)
+        names[row.execution_id, row.position] = (row.stage, row.type, row.pool)
         if row.ended_at is not None:
             over.add((row.execution_id, row.stage))
         if row.started_at is not None:
@@ -167,6 +171,7 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Att
                     ended_at=row.ended_at,
                     error=row.error,
                     worker=row.lease_owner,
+                    pool=row.pool,
                     rows=row.rows,
                     bytes=row.bytes,
                     last=True,
@@ -178,14 +183,14 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Att
 
 
 def _earlier(
-    connection: sa.Connection, ids: Sequence[str], names: dict[tuple[str, int], tuple[str, str]]
+    connection: sa.Connection, ids: Sequence[str], names: dict[tuple[str, int], tuple[str, str, str | None]]
 ) -> list[AttemptSeen]:
     query = sa.select(attempts).where(
         attempts.c.execution_id.in_(ids), attempts.c.idx == 0, attempts.c.started_at.is_not(None)
     )
     found = []
     for row in connection.execute(query):
-        stage, type = names.get((row.execution_id, row.position), ("", ""))
+        stage, type, pool = names.get((row.execution_id, row.position), ("", "", None))
         if stage:
             found.append(
                 AttemptSeen(
@@ -199,6 +204,7 @@ def _earlier(
                     ended_at=row.ended_at,
                     error=row.error,
                     worker=row.worker,
+                    pool=pool,
                     rows=None,
                     bytes=None,
                     last=False,
@@ -207,6 +213,46 @@ def _earlier(
                 )
             )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSeen:
+    """An item of a foreach stage that took a slot of a pool."""
+
+    execution_id: str
+    stage: str
+    idx: int
+    pool: str
+    status: str
+    ready_at: datetime | None
+    started_at: datetime
+    ended_at: datetime
+
+
+def items_in_pools(connection: sa.Connection, ids: Sequence[str], limit: int) -> list[ItemSeen]:
+    """Those of these executions that have ended, at most so many."""
+    runs = stage_runs.c
+    query = (
+        sa.select(
+            runs.execution_id,
+            runs.stage,
+            runs.idx,
+            runs.pool,
+            runs.status,
+            runs.ready_at,
+            runs.started_at,
+            runs.ended_at,
+        )
+        .where(
+            runs.execution_id.in_(ids),
+            runs.idx > 0,
+            runs.pool.is_not(None),
+            runs.started_at.is_not(None),
+            runs.ended_at.is_not(None),
+        )
+        .limit(limit)
+    )
+    return [ItemSeen(**row) for row in connection.execute(query).mappings()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import random
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -147,10 +148,18 @@ class Replay:
         return Saving(median, low, high, median / max(self.usual, 1e-9), len(saved), sure)
 
 
-def interval(values: Sequence[float], share: float = 0.9) -> tuple[float, float]:
-    """Of the median, by drawing the values again; the same for the same values."""
+def interval(values: Sequence[float], share: float = 0.9, blocks: Sequence[int] | None = None) -> tuple[float, float]:
+    """Of the median, by drawing the values again; the same for the same values. Values of one block are drawn
+    together: they are no independent evidence.
+    """
     chance = random.Random(SEED)
-    medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    by_block: dict[int, list[float]] = {}
+    for place, value in enumerate(values):
+        by_block.setdefault(place if blocks is None else blocks[place], []).append(value)
+    drawn = list(by_block.values())
+    medians = sorted(
+        statistics.median(itertools.chain.from_iterable(chance.choices(drawn, k=len(drawn)))) for _ in range(RESAMPLES)
+    )
     outside = (1 - share) / 2
     return medians[int(outside * RESAMPLES)], medians[int((1 - outside) * RESAMPLES) - 1]
 

@@ -27,6 +27,7 @@ from flexiroaster.ai.runs import MissingExtra, Run
 from flexiroaster.engine.errors import FlexiRoasterError
 from flexiroaster.services.ai.history import RunHistory, Story, all_runs
 from flexiroaster.services.ai.made import made_of
+from flexiroaster.services.ai.shared import shared_by_all
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.store import insights as insight_store
 from flexiroaster.store import pipelines as pipeline_store
@@ -83,8 +84,13 @@ class Study:
         by_pipeline: dict[str, list[Story]] = {}
         for story in stories:
             by_pipeline.setdefault(story.seen.pipeline_id, []).append(story)
-        for id, own in by_pipeline.items():
-            self._advise(id, own[-VERSIONS_COMPARED:], findings)
+        documents = {id: document for id in by_pipeline if (document := self._document(id)) is not None}
+        for id, document in documents.items():
+            self._advise(document, by_pipeline[id][-VERSIONS_COMPARED:], findings)
+        together = shared_by_all(self._database, stories, documents)
+        findings.missing += together.missing
+        for one in together.suggestions:
+            findings.suggestions.setdefault(one.pipeline, []).append(one)
         return findings
 
     def train(self, folder: Path, key: bytes) -> Training:
@@ -107,18 +113,21 @@ class Study:
             rows = insight_store.verdicts(connection)
         return [Verdict(rule=row.rule, subject=row.subject, verdict=row.verdict) for row in rows]
 
-    def _advise(self, id: str, stories: Sequence[Story], findings: Findings) -> None:
-        """Nothing for a pipeline that is gone, or whose definition this release cannot read."""
+    def _document(self, id: str) -> Mapping[str, Any] | None:
+        """Of the newest version; None for a pipeline that is gone."""
         with self._database.read() as connection:
             row = pipeline_store.find(connection, id)
             version = pipeline_store.version(connection, id, row.version) if row and not row.deleted_at else None
-        if version is None:
-            return
+        return None if version is None else version.document
+
+    def _advise(self, document: Mapping[str, Any], stories: Sequence[Story], findings: Findings) -> None:
+        """Nothing for a definition that this release cannot read."""
+        id = str(document["id"])
         runs = [run for story in stories for run in story.attempts]
         usual = _usual_seconds(runs)
         try:
-            made = made_of(self._database, stories, version.document, self._worth_keeping(version.document, usual))
-            advice = look(version.document, runs, takes_data=self._takes_data, made=made)
+            made = made_of(self._database, stories, document, self._worth_keeping(document, usual))
+            advice = look(document, runs, takes_data=self._takes_data, made=made)
         except (FlexiRoasterError, ValueError, KeyError):
             return
         findings.missing += advice.missing
@@ -127,7 +136,7 @@ class Study:
         findings.suggestions[id] = advice.suggestions
         for one in advice.suggestions:
             if one.kind == "parallel":
-                findings.replays[one.id] = replayed(version.document, one, usual, self._takes_data)
+                findings.replays[one.id] = replayed(document, one, usual, self._takes_data)
 
     def _worth_keeping(self, document: Mapping[str, Any], usual: Mapping[str, float]) -> dict[str, str]:
         """What the results of the stages are made of that take a part of the time: to compare all would cost more."""

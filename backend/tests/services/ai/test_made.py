@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flexiroaster.ai.runs import Run
+from flexiroaster.ai.runs import HOUR
 from flexiroaster.services.ai.messages import keep_findings, line, of_findings, parsed
 from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.ai.study import Study
 from flexiroaster.services.ai.switch import Switch
+from tests.services.ai.planted_changes import unchanged
 from tests.services.ai.played import AUTHOR, Player, at, player
 
-HOUR = 3_600.0
 START = 1_780_000_000.0
 EXECUTIONS = 44
 
@@ -26,33 +25,8 @@ def playing(tmp_path: Path) -> Iterator[Player]:
         yield found
 
 
-def runs(id: str, *, same: bool) -> list[Run]:
-    """`extract` hands on as many rows each time, or others; what follows is short."""
-    chance = random.Random(id)
-    found = []
-    for number in range(EXECUTIONS):
-        begin = START + number * 6 * HOUR
-        rows = 500.0 if same else float(chance.randint(100, 900))
-        for stage, seconds in (("extract", 300.0), ("check", 2.0), ("load", 3.0)):
-            end = begin + seconds * chance.uniform(0.9, 1.1)
-            found.append(
-                Run(
-                    f"{id}{number}",
-                    id,
-                    begin,
-                    stage,
-                    ended_at=end,
-                    status="success",
-                    connector=f"{id}.example.com",
-                    input_rows=rows,
-                )
-            )
-            begin = end
-    return found
-
-
 def test_results_that_stayed_the_same_are_kept_and_others_are_not(playing: Player) -> None:
-    playing.play([*runs("catalogue", same=True), *runs("orders", same=False)])
+    playing.play([*unchanged(START, EXECUTIONS), *unchanged(START, EXECUTIONS, id="orders", same=False)])
     database, now = playing.engine.database, at(START + EXECUTIONS * 6 * HOUR)
     ai = make_ai(database, playing.engine.pipelines, playing.engine.bus, clock=lambda: now)
     findings = Study(database, Switch(), lambda kind: False, clock=lambda: now).look()
@@ -70,7 +44,7 @@ def test_results_that_stayed_the_same_are_kept_and_others_are_not(playing: Playe
 
 
 def test_what_few_executions_may_show_is_told(playing: Player) -> None:
-    playing.play(runs("catalogue", same=True)[: 3 * 7])
+    playing.play(unchanged(START, 7))
     database, now = playing.engine.database, at(START + EXECUTIONS * 6 * HOUR)
     ai = make_ai(database, playing.engine.pipelines, playing.engine.bus, clock=lambda: now)
     findings = Study(database, Switch(), lambda kind: False, clock=lambda: now).look()
