@@ -183,6 +183,16 @@ class Settings(BaseSettings):
         True,
         description="Whether predictions, insights and suggestions are made. The label ai=off keeps a pipeline out.",
     )
+    assistant_url: str | None = Field(
+        None,
+        description="Where the API of an OpenAI-compatible endpoint begins: https://host/v1. It explains failures and "
+        "drafts pipelines of projects that an administrator has switched on; nothing is sent without.",
+    )
+    assistant_model: str | None = Field(None, description="The model it is asked for.")
+    assistant_api_key: SecretStr | None = Field(None, description="The key it asks for, if any.")
+    assistant_timeout_seconds: float = Field(
+        120.0, ge=1, le=900, description="How long a question may take, with all tries."
+    )
     examples: bool = Field(True, description="Whether the first start loads the example pipelines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line shown.")
     log_format: Literal["auto", "console", "json"] = Field(
@@ -279,6 +289,16 @@ class Settings(BaseSettings):
             raise ValueError("Write its address without bucket and keys: https://minio.example.com:9000.")
         return value.rstrip("/")
 
+    @field_validator("assistant_url")
+    @classmethod
+    def _assistant_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or parts.query:
+            raise ValueError("Write where its API begins, without keys: https://host/v1.")
+        return value.rstrip("/").removesuffix("/chat/completions")
+
     @field_validator("secret_key")
     @classmethod
     def _long_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -374,6 +394,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _assistant_in_full(self) -> Settings:
+        if (self.assistant_url is None) != (self.assistant_model is None):
+            missing = "ASSISTANT_MODEL" if self.assistant_model is None else "ASSISTANT_URL"
+            raise ValueError(
+                f"{PREFIX}ASSISTANT_URL and {PREFIX}ASSISTANT_MODEL go together: set {PREFIX}{missing} too, or neither."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _reachable_on_purpose(self) -> Settings:
         if not is_loopback(self.host) and self.public_url is None:
             raise ValueError(
@@ -448,7 +477,7 @@ def _sentence(error: ValidationError, options: dict[str, Any]) -> str:
     field = str(first["loc"][0])
     name = variable(field) + (f" (--{field.replace('_', '-')})" if field in options else "")
     cure = _CURES.get(first["type"]) or reason.replace("Input should be", "Write a value").rstrip(".") + "."
-    if field in {"secret_key", "admin_password", "s3_secret_access_key", "metrics_token"}:
+    if field in {"secret_key", "admin_password", "s3_secret_access_key", "metrics_token", "assistant_api_key"}:
         return f"{name} is not usable: {cure}"
     given = options.get(field, os.environ.get(variable(field), _in_file(field)))
     return f"{name} is {_without_password(str(given))!r}: {cure}"

@@ -21,6 +21,7 @@ from flexiroaster.api.deps import install_accounts
 from flexiroaster.api.description import operation_id
 from flexiroaster.api.routes import TAGS, add_routes, include_routes, install_services
 from flexiroaster.api.security import install_security
+from flexiroaster.assisting import make_assistance
 from flexiroaster.composition import Engine
 from flexiroaster.config import Settings
 from flexiroaster.data_folder import DataFolder
@@ -92,6 +93,7 @@ class Server:
             return
         self.stopped = True
         self.take_no_more_work()
+        self.services.assistance.stop()
         self.services.drain.wait()
         self.collector.stop()
         if self.learner is not None:
@@ -127,6 +129,8 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
     secret = settings.secret_key.get_secret_value() if settings.secret_key else folder.key("secret")
     link = make_link(settings, secret)
     engine, drain = make_drained_engine(settings, role, folder, secret, link)
+    ai = make_ai(engine.database, engine.pipelines, engine.bus, on=settings.ai)
+    logs = Logs(engine.database, engine.embedded.journal.flush)
     services = Services(
         accounts=_accounts(settings, secret, engine, link),
         pipelines=engine.pipelines,
@@ -143,9 +147,10 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
         history=engine.history,
         artifacts=Artifacts(engine.database, engine.artifacts),
         stage_tables=StageTables(engine.database, engine.artifacts, settings.data_dirs),
-        logs=Logs(engine.database, engine.embedded.journal.flush),
+        logs=logs,
         metrics=Metrics(engine.database),
-        ai=make_ai(engine.database, engine.pipelines, engine.bus, on=settings.ai),
+        ai=ai,
+        assistance=make_assistance(settings, secret, engine, ai, logs),
         stage_types=engine.registry.types,
         database=engine.database,
         redis_trouble=(lambda: link.trouble) if link else (lambda: None),

@@ -77,6 +77,18 @@ def test_lists_are_split_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -
         ("S3_ENCRYPTION", "rot13", "FLEXIROASTER_S3_ENCRYPTION is 'rot13': Write a value 'AES256', 'aws:kms' or"),
         ("S3_ACCESS_KEY_ID", "key", "go together: set FLEXIROASTER_S3_SECRET_ACCESS_KEY too, or neither."),
         ("S3_SECRET_ACCESS_KEY", "secret", "go together: set FLEXIROASTER_S3_ACCESS_KEY_ID too, or neither."),
+        (
+            "ASSISTANT_URL",
+            "llm",
+            "FLEXIROASTER_ASSISTANT_URL is 'llm': Write where its API begins, without keys: https://",
+        ),
+        (
+            "ASSISTANT_URL",
+            "http://me:pw@h",
+            "FLEXIROASTER_ASSISTANT_URL is 'http://me:***@h': Write where its API begins",
+        ),
+        ("ASSISTANT_URL", "http://h/v1", "go together: set FLEXIROASTER_ASSISTANT_MODEL too, or neither."),
+        ("ASSISTANT_MODEL", "small", "go together: set FLEXIROASTER_ASSISTANT_URL too, or neither."),
         ("S3_KMS_KEY", "key", "FLEXIROASTER_S3_KMS_KEY needs FLEXIROASTER_S3_ENCRYPTION=aws:kms: set it too"),
         ("ARTIFACTS_URL", "folder", "FLEXIROASTER_ARTIFACTS_URL is 'folder': Write file:///absolute/folder"),
         ("DATABASE_URL", "mysql://x", "FLEXIROASTER_DATABASE_URL is 'mysql://x': Write sqlite:////absolute/path.db"),

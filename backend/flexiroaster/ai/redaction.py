@@ -1,4 +1,7 @@
-"""What looks like a secret is kept out of texts that leave, and put back into lines that come back unchanged."""
+"""What looks like a secret or a personal value is kept out of texts that leave.
+
+It is put back into lines that come back unchanged.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,10 @@ _PATTERNS = (
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     r"\bgh[pousr]_\w{20,}|\bglpat-[\w-]{16,}|\bsk-[\w-]{16,}|\bxox[abprs]-[\w-]{10,}",
     r"\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,8}",
+    # Numbers of bank accounts (IBAN), of payment cards, and of telephones with the code of their country.
+    r"\b[A-Z]{2}\d{2}(?=(?: ?[A-Z]{0,4}\d){6})(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b",
+    r"\b[2-6]\d{3}([ -]?)\d{4}\1\d{4}\1\d{1,7}\b",
+    r"(?<![\w+])\+[1-9](?=(?:[ ./()-]{0,3}\d){7,14}(?!\d))[\d ./()-]{6,24}\d",
 )
 _COMPILED = tuple(re.compile(pattern, re.DOTALL) for pattern in _PATTERNS)
 _PLACED = re.compile(rf"\b{_PLACE}\b")
@@ -34,6 +41,11 @@ class Redaction:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
         self._places: dict[str, str] = {}
         self._lines: set[str] = set()
+
+    @property
+    def hidden(self) -> int:
+        """How many values."""
+        return len(self._places)
 
     def hide(self, text: str) -> str:
         """Hiding twice changes nothing."""

@@ -100,7 +100,7 @@ def standing(found: Standing, models: list[ModelRow]) -> schemas.AiBody:
     )
 
 
-def explanation(found: Explanation, suggestions: list[SuggestionEntry]) -> schemas.ExplanationBody:
+def explanation(found: Explanation, suggestions: list[SuggestionEntry], *, assistant: bool) -> schemas.ExplanationBody:
     before = found.seen_before
     return schemas.ExplanationBody(
         execution_id=found.execution_id,
@@ -132,6 +132,7 @@ def explanation(found: Explanation, suggestions: list[SuggestionEntry]) -> schem
             words=found.retry.words,
         ),
         suggestions=[suggestion(entry) for entry in suggestions],
+        assistant=assistant,
     )
 
 

@@ -287,3 +287,4 @@ class ExplanationBody(BaseModel):
     seen_before: SeenBeforeBody | None
     retry: RetryAdviceBody | None = Field(None, description="None where no stage of it failed by itself")
     suggestions: list[SuggestionBody] = Field(description="open ones by which the stage would fail less often")
+    assistant: bool = Field(description="whether the text assistant may be asked about it")

@@ -32,13 +32,22 @@ STARTS_AT_ONCE = 2_000
 """Of one user: more than scripts that start one execution per request reach, so that only a client that runs wild over
 many connections is held back.
 """
+QUESTIONS_PER_SECOND = 0.1
+QUESTIONS_AT_ONCE = 6
+"""Of one user to the assistant: each takes its time, and may cost money."""
 
 
 def install_accounts(app: FastAPI, accounts: Accounts) -> None:
     """What `permit` asks. Before the first request."""
     app.state.accounts = accounts
     starts = RequestRate(time.monotonic, STARTS_PER_SECOND, STARTS_AT_ONCE, "executions started")
-    app.state.rates = {"executions:run": starts, "executions:retry": starts}
+    asked = RequestRate(time.monotonic, QUESTIONS_PER_SECOND, QUESTIONS_AT_ONCE, "questions to the assistant")
+    app.state.rates = {
+        "executions:run": starts,
+        "executions:retry": starts,
+        "assistant:explain": asked,
+        "assistant:draft": asked,
+    }
 
 
 class Permit:

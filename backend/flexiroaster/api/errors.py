@@ -20,6 +20,7 @@ from flexiroaster.api.schemas import ErrorResponse, ProblemBody
 from flexiroaster.auth.errors import Forbidden, NotAssigned, Throttled, Unauthenticated
 from flexiroaster.engine.errors import (
     ArtifactsUnavailable,
+    AssistantFailed,
     Conflict,
     FlexiRoasterError,
     InvalidDefinition,
@@ -47,6 +48,7 @@ STATUS: dict[type[FlexiRoasterError], int] = {
     InvalidDefinition: 422,
     StageFailed: 422,
     ArtifactsUnavailable: 503,
+    AssistantFailed: 502,
     Throttled: 429,
     StoreUnavailable: 503,
     FlexiRoasterError: 500,

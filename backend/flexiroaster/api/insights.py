@@ -220,4 +220,5 @@ def get_model(model_id: ModelId, use: Use) -> schemas.ModelBody:
 def explain_execution(execution_id: ExecutionId, use: Use) -> schemas.ExplanationBody:
     """Likely causes with the evidence for each, from the executions around it. 409 for one that has not failed."""
     found = use.ai.explanations.explain(execution_id)
-    return answers.explanation(found, use.ai.suggestions.against_failures(found.pipeline_id, found.stage))
+    helpful = use.ai.suggestions.against_failures(found.pipeline_id, found.stage)
+    return answers.explanation(found, helpful, assistant=use.assistance.may_explain(execution_id))

@@ -43,6 +43,12 @@ _EXAMPLES: dict[int, tuple[str, str, str]] = {
         "query.limit: Input should be greater than or equal to 1.",
     ),
     429: ("Too many requests", "too_many_requests", "Too many requests: try again in 12 seconds."),
+    502: (
+        "The assistant gave no usable answer",
+        "assistant_failed",
+        "The assistant at llm.example.com does not answer: Connection refused. Start it, or correct "
+        "FLEXIROASTER_ASSISTANT_URL.",
+    ),
     503: (
         "The database does not answer",
         "database_unavailable",

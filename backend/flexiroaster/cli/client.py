@@ -45,8 +45,10 @@ class Client:
         given = {name: value for name, value in parameters.items() if value is not None}
         return self._answer("GET", path, params=given)
 
-    def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
-        return self._answer("POST", path, json=body, headers=headers)
+    def post(
+        self, path: str, body: Any = None, headers: dict[str, str] | None = None, patience_seconds: float | None = None
+    ) -> Any:
+        return self._answer("POST", path, json=body, headers=headers, timeout=patience_seconds or PATIENCE_SECONDS)
 
     def put(self, path: str, body: Any) -> Any:
         return self._answer("PUT", path, json=body)

@@ -59,6 +59,7 @@ SECTIONS = {
         "insights": "insights:insights",
         "suggestions": "insights:app",
         "project": "project:app",
+        "assistant": "assistant:app",
         "workers": "workers:app",
         "drain": "drain:drain",
         "login": "client_commands:login",

@@ -160,6 +160,12 @@ class ArtifactsUnavailable(StageFailed):
         super().__init__(message, code="artifacts_unavailable", kind=kind)
 
 
+class AssistantFailed(FlexiRoasterError):
+    """The text assistant gave no usable answer."""
+
+    code = "assistant_failed"
+
+
 @dataclass(frozen=True, slots=True)
 class StageError:
     """What is recorded of a failed attempt."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.admission import Admission
+from flexiroaster.services.ai.assistance import Assistance
 from flexiroaster.services.ai.room import AiServices
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
@@ -58,6 +59,7 @@ class Services:
     logs: Logs
     metrics: Metrics
     ai: AiServices
+    assistance: Assistance
     stage_types: Callable[[], Mapping[str, StageType]]
     database: Database
     redis_trouble: Callable[[], str | None]

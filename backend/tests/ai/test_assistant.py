@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from flexiroaster.ai.assistant import TRIES, Assistant, AssistantFailed, Failure
+from flexiroaster.ai.assistant import TRIES, Assistant, DraftRefused, Failure, plain
+from flexiroaster.ai.format_told import format_told
 from flexiroaster.engine.definition import Report, json_schema, validate
+from flexiroaster.engine.errors import AssistantFailed
 from flexiroaster.stages.registry import default_registry
+from tests.ai.standin import Standin, standing_in
 
 KEY = "key-of-the-test"
 PRESENT = """\
@@ -31,53 +31,13 @@ stages:
 """
 LONGER = PRESENT.replace("1m", "5m")
 TYPES = default_registry().types()
-
-
-class Standin(ThreadingHTTPServer):
-    """Answers with `answers`, one after the other, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[str | tuple[int, bytes]] = []
-        self.asked: list[tuple[str, dict[str, str], dict[str, Any]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    @property
-    def sent(self) -> str:
-        """All that left."""
-        return json.dumps([body for _, _, body in self.asked])
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Standin
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.asked.append((self.path, dict(self.headers), body))
-        answer = self.server.answers.pop(0)
-        if isinstance(answer, str):
-            answer = 200, json.dumps({"choices": [{"message": {"role": "assistant", "content": answer}}]}).encode()
-        status, content = answer
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
+ABOUT = format_told(json_schema(TYPES))
 
 
 @pytest.fixture
 def standin() -> Iterator[Standin]:
-    with Standin() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with standing_in() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def post(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
@@ -99,7 +59,7 @@ def check(text: str) -> Report:
 
 def draft(server: Standin, *answers: str, present: str = PRESENT) -> Any:
     server.answers += answers
-    return assistant(server).draft("a longer timeout", check, json_schema(TYPES), present)
+    return assistant(server).draft("a longer timeout", check, ABOUT, present)
 
 
 FAILURE = Failure(
@@ -175,7 +135,11 @@ def test_a_draft_from_nothing_needs_no_present_one(standin: Standin) -> None:
     ("answer", "message"),
     [
         ((500, b"oops hunter2"), "answered with status 500"),
-        ((401, b""), "answered with status 401"),
+        ((401, b""), "answered with status 401: it refuses the key. Set one that it takes"),
+        ((302, b""), "answered with status 302: it leads elsewhere, where nothing is sent"),
+        ((404, b'{"error": {"message": "no model small"}}'), "no model 'small'.* It says: no model small"),
+        ((400, b'{"error": "no"}'), "answered with status 400: it refuses the request"),
+        ((429, b"[]"), "answered with status 429: it takes no more at this moment"),
         ((200, b"<html>"), "is no chat completion"),
         ((200, b'{"choices": []}'), "is no chat completion"),
         ("  ", "is empty"),
@@ -206,3 +170,49 @@ def test_nobody_there_is_said_without_the_password_of_the_address(standin: Stand
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="give one like https"):
         Assistant(url, "small", post)
+
+
+def test_what_it_would_send_is_what_it_sends(standin: Standin) -> None:
+    standin.answers += ["It failed.", f"```\n{LONGER.replace('hunter2', 'REDACTED_1')}```"]
+    asked = assistant(standin)
+    told = [asked.about_failure(FAILURE), asked.about_draft("longer", ABOUT, PRESENT)]
+    asked.explain(FAILURE)
+    asked.draft("longer", check, ABOUT, PRESENT)
+    for talk, (_, _, body) in zip(told, standin.asked, strict=True):
+        assert [(one.role, one.text) for one in talk.messages] == [
+            (one["role"], one["content"]) for one in body["messages"]
+        ]
+        assert talk.redaction.hidden > 0
+
+
+def test_what_was_refused_can_be_looked_at(standin: Standin) -> None:
+    wrong = LONGER.replace("hunter2", "REDACTED_1").replace("type: http", "type: htttp")
+    with pytest.raises(DraftRefused) as caught:
+        draft(standin, *[f"```\n{wrong}```"] * TRIES)
+    refused = caught.value
+    assert "type: htttp" in refused.text
+    assert "hunter2" in refused.text
+    assert "+    type: htttp" in refused.diff
+    assert [problem.line for problem in refused.problems] == [5]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("a\x1b[2Jb\x1b]8;;http://x\x07c\x1b]8;;\x07", "abc"),
+        ("one\r\ntwo\tthree\x00\x9b31m", "one\ntwo\tthree31m"),
+        ("right \u202eot\u202c left \u200b.", "right ot left ."),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+        (" \x1b[0m\n", ""),
+    ],
+)
+def test_an_answer_is_text_that_shows_what_it_says(said: str, shown: str) -> None:
+    assert plain(said) == shown
+
+
+def test_the_format_is_told_with_every_stage_type_and_setting() -> None:
+    assert len(ABOUT) < 50_000
+    for name, kind in TYPES.items():
+        assert f'"{name}.config"' in ABOUT
+        for setting in kind.schema.get("properties", {}):
+            assert f'"{setting}"' in ABOUT

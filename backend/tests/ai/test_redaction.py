@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -86,3 +87,27 @@ def test_long_lines_are_no_trouble(unit: str) -> None:
     began = time.process_time()
     Redaction().hide(text)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["4111 1111 1111 1111", "5500-0000-0000-0004", "DE89 3704 0044 0532 0130 00", "GB33BUKB20201555555555",
+     "+49 (0) 170 1234567", "+15551234567"],
+)  # fmt: skip
+def test_numbers_that_belong_to_a_person_are_hidden(value: str) -> None:
+    hidden = Redaction().hide(f"row 7: {value} is no amount")
+    assert not {part for part in re.findall(r"\d{3,}", value) if part in hidden}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "at 2026-01-05 10:00:00+00:00",
+        "1700000000000 ms",
+        "0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e",
+        "+12 rows",
+        "AB12 CDEF",
+    ],
+)
+def test_numbers_of_machines_stay(text: str) -> None:
+    assert Redaction().hide(text) == text

@@ -468,6 +468,7 @@ export function explanation(
     note: null,
     seen_before: { count: 3, first_at: START, last_at: START, executions: [] },
     suggestions: [],
+    assistant: false,
     ...values,
   }
 }
