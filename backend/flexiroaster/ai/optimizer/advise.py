@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flexiroaster.ai.optimizer.caching import Made, caching, keys
+from flexiroaster.ai.optimizer.fusion import fusions
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.limits import retries, timeouts
 from flexiroaster.ai.optimizer.parallel import parallel
-from flexiroaster.ai.optimizer.path import fusions, worth_a_look
+from flexiroaster.ai.optimizer.path import worth_a_look
 from flexiroaster.ai.optimizer.replay import Replay, interval, recorded
 from flexiroaster.ai.optimizer.suggestion import NotEnough, Suggestion
 from flexiroaster.ai.runs import Run
@@ -70,7 +71,7 @@ def look(
         *timeouts(graph, known),
         *retries(graph, known),
         *worth_a_look(graph, replay),
-        *fusions(graph, known, replay.usual),
+        *fusions(document, graph, known, replay),
     ]
     return Advice(found, missing)
 

@@ -1,25 +1,19 @@
-"""Where an execution's time goes: the stages that decide how long it takes, and the gaps between short ones."""
+"""Where an execution's time goes: the stages that decide how long it takes."""
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from flexiroaster.ai.optimizer.graph import Graph
 from flexiroaster.ai.optimizer.replay import Replay
 from flexiroaster.ai.optimizer.suggestion import Suggestion, of_replay
-from flexiroaster.ai.runs import Run
 from flexiroaster.ai.wording import span
 
 FASTER = 0.5
 """What is asked of a stage on the critical path: what would it save if it took half as long?"""
 LEAST_SHARE = 0.15
 MOST_NAMED = 2
-GAP_SHARE = 0.1
-"""Of an execution's duration that the hand-over between two stages must take to be worth a word."""
-FUSED = "processing"
-"""The kind of stages that can be written as one."""
 
 
 def critical_path(graph: Graph, seconds: Mapping[str, float]) -> tuple[str, ...]:
@@ -53,33 +47,3 @@ def worth_a_look(graph: Graph, replay: Replay) -> list[Suggestion]:
 
 def _faster(seconds: Mapping[str, float], id: str) -> Mapping[str, float]:
     return {**seconds, id: seconds.get(id, 0.0) * FASTER}
-
-
-def fusions(graph: Graph, runs: Sequence[Run], usual: float) -> list[Suggestion]:
-    """Stages that could be one, where going from one to the next takes a good part of the execution's time."""
-    by_execution: dict[str, dict[str, Run]] = {}
-    for run in runs:
-        if run.stage and run.status == "success" and not run.item:
-            by_execution.setdefault(run.execution, {})[run.stage] = run
-    found = []
-    for id, node in graph.nodes.items():
-        if node.kind != FUSED or len(node.needs) != 1:
-            continue
-        (need,) = node.needs
-        if graph.nodes[need].kind != FUSED or len(graph.followers[need]) != 1:
-            continue
-        gaps = [
-            max(0.0, stages[id].started_at - ended)
-            for stages in by_execution.values()
-            if id in stages and need in stages and (ended := stages[need].ended_at) is not None
-        ]
-        gap = statistics.median(gaps) if gaps else 0.0
-        if usual > 0 and gap / usual >= GAP_SHARE:
-            text = (
-                f"Write {need} and {id} as one stage: handing over from one to the other takes {span(gap)} of "
-                f"{span(usual)}, and nothing else reads {need}."
-            )
-            found.append(
-                Suggestion("fusion", graph.pipeline, (need, id), text, None, (), len(gaps), {"gap_seconds": gap})
-            )
-    return found

@@ -102,13 +102,13 @@ class Replay:
     workers: int | None = None
 
     @cached_property
-    def _before(self) -> list[float]:
+    def before(self) -> list[float]:
         return [makespan(self.graph, execution.seconds, self.workers) for execution in self.executions]
 
     @cached_property
     def _off(self) -> list[float]:
         """By how many seconds each replay is from what really happened."""
-        return [was - execution.took for was, execution in zip(self._before, self.executions, strict=True)]
+        return [was - execution.took for was, execution in zip(self.before, self.executions, strict=True)]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ class Replay:
     @property
     def usual(self) -> float:
         """Median seconds of an execution as it is now."""
-        return statistics.median(self._before)
+        return statistics.median(self.before)
 
     @property
     def error(self) -> float:
@@ -141,11 +141,15 @@ class Replay:
 
     def saving_of_totals(self, after: Sequence[float]) -> Saving:
         """Of executions that would have taken so many seconds, in their order."""
-        saved = [was - now for was, now in zip(self._before, after, strict=True)]
+        return self.saving_against(self.before, after)
+
+    def saving_against(self, before: Sequence[float], after: Sequence[float]) -> Saving:
+        """Where what is saved is no part of the stages' own seconds, both are told."""
+        saved = [was - now for was, now in zip(before, after, strict=True)]
         low, high = interval(saved)
         median = statistics.median(saved)
-        sure = of_saving(saved, self._off)
-        return Saving(median, low, high, median / max(self.usual, 1e-9), len(saved), sure)
+        sure = of_saving(saved, [was - one.took for was, one in zip(before, self.executions, strict=True)])
+        return Saving(median, low, high, median / max(statistics.median(before), 1e-9), len(saved), sure)
 
 
 def interval(values: Sequence[float], share: float = 0.9, blocks: Sequence[int] | None = None) -> tuple[float, float]:

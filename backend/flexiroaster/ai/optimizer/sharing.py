@@ -52,11 +52,25 @@ def sharing(runs: Iterable[Run | Mapping[str, Any]], scene: Scene) -> Advice:
     """The best of each kind first. `runs` are those of all pipelines: whole executions with their `places`, stage runs
     with their `pool`, and in place of a foreach stage its items."""
     known = [run for row in runs if (run := Run.of(row)).pipeline in scene.documents]
-    jobs = jobs_of(known)[-NEWEST:]
+    jobs = jobs_of(known)
+    if scene.workers is None or _peak(known) < scene.workers:
+        scene = replace(scene, workers=None)
+        jobs = [job for job in jobs if job.places or any(unit.pool for unit in job.units)]
     if not jobs:
         return Advice([], [])
-    shared = _Shared(jobs, scene)
+    shared = _Shared(jobs[-NEWEST:], scene)
     return _together([*_pools(shared), *_concurrency(shared), *_schedules(shared)])
+
+
+def _peak(runs: Iterable[Run]) -> int:
+    """How many stages ran at once, at most: where there was always a worker free, each execution goes its own way."""
+    moments = [(run.started_at, 1) for run in runs if run.stage and run.ended_at is not None]
+    moments += [(run.ended_at, -1) for run in runs if run.stage and run.ended_at is not None]
+    running = most = 0
+    for _, change in sorted(moments):
+        running += change
+        most = max(most, running)
+    return most
 
 
 def _together(found: Sequence[Suggestion | NotEnough]) -> Advice:
@@ -230,8 +244,6 @@ def _concurrency(shared: _Shared) -> list[Suggestion | NotEnough]:
 
 def _schedules(shared: _Shared) -> list[Suggestion | NotEnough]:
     """The one schedule whose other time spares all of them most: after that, they are looked at anew."""
-    if shared.scene.workers is None and not any(unit.pool for job in shared.jobs for unit in job.units):
-        return []
     best: tuple[float, Suggestion] | None = None
     missing: list[NotEnough] = []
     waited: Counter[str] = Counter()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flexiroaster.ai.optimizer.advise import Advice
-from flexiroaster.ai.optimizer.sharing import NEWEST, Scene, sharing
+from flexiroaster.ai.optimizer.sharing import Scene, sharing
 from flexiroaster.ai.runs import Run
 from flexiroaster.services.ai.history import STATUS, Story
 from flexiroaster.store import ended_runs, gates, workers
@@ -19,11 +19,11 @@ READ_AT_ONCE = 50
 
 def shared_by_all(database: Database, stories: Sequence[Story], documents: Mapping[str, Mapping[str, Any]]) -> Advice:
     """`documents` are the newest definitions by pipeline."""
-    newest = [story for story in stories if story.seen.pipeline_id in documents][-NEWEST:]
+    known = [story for story in stories if story.seen.pipeline_id in documents]
     with database.read() as connection:
         slots = {row.name: row.slots for row in gates.all_pools(connection) if row.slots is not None}
         size = _workers(workers.all_workers(connection))
-    return sharing(_with_items(database, newest, documents), Scene(documents, slots, size))
+    return sharing(_with_items(database, known, documents), Scene(documents, slots, size))
 
 
 def _workers(rows: Iterable[workers.WorkerRow]) -> int | None:

@@ -125,6 +125,17 @@ def test_one_crowded_evening_is_no_habit() -> None:
     assert found("pool", runs, Scene({"a": pipeline("a")}, {"gpu": 1})) == []
 
 
+def test_a_crowd_of_others_does_not_hide_who_waits() -> None:
+    """They had workers enough, and no pool: what they did is no matter of this."""
+    others = [
+        Run(f"o{n}", "busy", n * 100.0, "s", queued_at=n * 100.0, ended_at=n * 100.0 + 50, status="success")
+        for n in range(12_000)
+    ]
+    runs = recorded(bursts("a", "b", days=25), Limits(None, {"gpu": 1}), pool="gpu")
+    scene = Scene({id: pipeline(id) for id in ("a", "b", "busy")}, {"gpu": 1}, workers=8)
+    assert len(found("pool", [*runs, *others], scene)) == 1
+
+
 def test_executions_that_wait_for_each_other_get_more_places() -> None:
     limit = {"concurrency": {"limit": 1}}
     asked = [(day * DAY + n * 30.0, "a", 300.0) for day in range(15) for n in range(4)]

@@ -18,12 +18,14 @@ from flexiroaster.services.ai.messages import keep_findings, line, of_findings, 
 from flexiroaster.services.ai.study import Study
 from flexiroaster.services.ai.switch import Switch
 from tests.api.server_app import ServerApp, server_app
+from tests.services.ai.planted_changes import DEFINITIONS, IN_POOL, UNCHANGED, crowded, unchanged
 from tests.services.ai.played import at, player
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 SEED = 21
 WANTED = 0.8
+NIGHTS = 24
 EXPLAINED = 60
 """Failures that an explanation is asked for."""
 
@@ -60,7 +62,9 @@ def folder() -> Iterator[Path]:
 def played(folder: Path) -> Iterator[Played]:
     planned = fleet(SEED, pipelines=16, days=24)
     with player(folder) as playing:
-        playing.play(planned.runs)
+        begin = min(run.started_at for run in planned.runs)
+        more = [*unchanged(begin, NIGHTS * 4), *crowded(begin, NIGHTS)]
+        playing.play([*planned.runs, *more], DEFINITIONS)
         names = playing.names
     with server_app(folder, running=False) as server:
         study = Study(server.server.engine.database, Switch(), lambda kind: False, clock=lambda: at(planned.now))
@@ -113,6 +117,18 @@ def test_suggestions_rest_on_a_replay(played: Played) -> None:
         replay = played.server.client.get(f"/api/suggestions/{one['id']}").json()["replay"]
         assert replay["after_seconds"] < replay["now_seconds"]
         assert [stage["stage"] for stage in replay["now"]] == ["extract", "check", "load"]
+
+
+def test_what_a_change_would_make_faster_is_suggested_and_little_else(played: Played) -> None:
+    """An expensive stage that makes the same each time, and a pool that is too small: planted beside the fleet."""
+    kinds = ("cache", "pool", "concurrency", "schedule", "fusion")
+    found = {(one["kind"], one["pipeline_id"]) for kind in kinds for one in played.all("/api/suggestions", kind=kind)}
+    print(f"planted: of changes {sorted(found)}")
+    assert found == {("cache", UNCHANGED), ("pool", IN_POOL[1])}
+    for one in played.all("/api/suggestions"):
+        assert 0 < one["confidence"] <= 1, one["text"]
+        assert one["shown"], one["text"]
+        assert one["saving"] is None or one["saving"]["low"] > 0, one["text"]
 
 
 def seen(one: dict[str, Any]) -> Any:
