@@ -39,6 +39,7 @@ from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.ai.room import make_ai
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.container import Facts, Services
+from flexiroaster.services.drafts import Drafts
 from flexiroaster.services.ends import Ends
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
@@ -134,6 +135,7 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
     services = Services(
         accounts=_accounts(settings, secret, engine, link),
         pipelines=engine.pipelines,
+        drafts=Drafts(engine.database, engine.pipelines, engine.bus),
         executions=engine.embedded.executions,
         reruns=engine.embedded.reruns,
         bulk=engine.embedded.bulk,

@@ -58,6 +58,7 @@ class History:
                     source_format="json",
                     digest="0" * 64,
                     created_at=NOON,
+                    published_at=NOON,
                     created_by="ada@example.com",
                 )
             )

@@ -70,7 +70,7 @@ def suggestion_detail(picture: SuggestionPicture) -> schemas.SuggestionDetail:
     return schemas.SuggestionDetail(
         **_suggestion(picture),
         diff=picture.diff,
-        base_version=picture.row.version_before if picture.row.state == "applied" else picture.version,
+        base_version=picture.version,
         why_not=picture.why_not,
         replay=None if replay is None else schemas.ReplayBody(**replay),
         outcome=None if picture.outcome is None else _outcome(picture.outcome),

@@ -12,7 +12,7 @@ from flexiroaster.ai.insights.finding import Rule as InsightRule
 from flexiroaster.ai.optimizer.suggestion import Kind
 from flexiroaster.store.insights import InsightState
 
-SuggestionState = Literal["open", "applied", "undone", "dismissed", "gone"]
+SuggestionState = Literal["open", "draft", "applied", "undone", "dismissed", "gone"]
 Value = Literal["faster", "fewer_failures", "fewer_retries", "cheaper"]
 Verdict = Literal["useful", "noise"]
 
@@ -173,7 +173,9 @@ class SuggestionBody(BaseModel):
     id: str
     kind: Kind
     value: Value = Field(description="what it is good for")
-    state: SuggestionState = Field(description="`gone`: history speaks for it no longer")
+    state: SuggestionState = Field(
+        description="`draft`: a draft carries it; `applied`: that is published; `gone`: history speaks for it no longer"
+    )
     pipeline_id: str
     pipeline_name: str
     title: str = Field(examples=["Start rates without waiting for orders"])
@@ -193,18 +195,18 @@ class SuggestionBody(BaseModel):
     changed_by: str | None = Field(examples=["ada@example.com"])
     reason: str | None = Field(description="why it was dismissed")
     version_before: int | None = Field(description="the version that it was applied to")
-    version_applied: int | None
+    version_applied: int | None = Field(description="the version that carries it, first as a draft")
     version_undone: int | None
 
 
 class SuggestionDetail(SuggestionBody):
     diff: str = Field(
-        description="unified diff of the definition, from the newest version; of the versions once applied"
+        description="unified diff of the definition, from the published version; of the versions once applied"
     )
     base_version: int | None = Field(description="the version that the diff begins at")
-    why_not: str | None = Field(description="why it cannot be applied; None where it can")
+    why_not: str | None = Field(description="why it cannot be applied, or its draft published; None where it can")
     replay: ReplayBody | None
-    outcome: OutcomeBody | None = Field(description="once it was applied")
+    outcome: OutcomeBody | None = Field(description="once its version was published")
 
 
 class DismissRequest(BaseModel):

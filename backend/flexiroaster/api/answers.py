@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import ValidationError
+
 from flexiroaster.api import ai_answers, schemas
 from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Problem
+from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.state import Phase
 from flexiroaster.services.ai.predictions import Expected
@@ -58,6 +61,7 @@ def pipeline_detail(
         inputs_schema=definition.inputs_schema(pipeline) if pipeline else {"type": "object"},
         code_stages=picture.code_stages,
         problems=[problem_body(problem) for problem in picture.problems],
+        drafts=picture.drafts,
     )
 
 
@@ -77,6 +81,7 @@ def pipeline_version_detail(version: VersionText) -> schemas.PipelineVersionDeta
         source=version.source,
         source_format=cast("Any", version.source_format),
         stages=outlines(version.document),
+        inputs_schema=_inputs_schema(version.document),
     )
 
 
@@ -167,12 +172,24 @@ def _version(row: VersionRow) -> dict[str, Any]:
     return {
         "pipeline_id": row.pipeline_id,
         "version": row.version,
+        "state": row.state,
         "digest": row.digest,
         "note": row.note,
         "created_at": row.created_at,
         "created_by": row.created_by,
+        "based_on": row.based_on,
+        "published_at": row.published_at,
+        "published_by": row.published_by,
         "stages_total": row.stages_total,
     }
+
+
+def _inputs_schema(document: dict[str, Any]) -> dict[str, Any]:
+    """Of a stored document, which this release may be unable to read."""
+    try:
+        return definition.inputs_schema(Pipeline.from_document(document))
+    except ValidationError:
+        return {"type": "object"}
 
 
 def _bar(run: RunRow, now: datetime) -> schemas.RunBar:

@@ -29,7 +29,9 @@ class BulkExecuteRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     executions: list[BulkItem] = Field(min_length=1, max_length=MOST_AT_ONCE)
-    version: int | None = Field(None, ge=1, le=LARGEST_INT, description="the newest when left out")
+    version: int | None = Field(
+        None, ge=1, le=LARGEST_INT, description="the published one when left out; may be a draft"
+    )
 
 
 class StartedBody(BaseModel):

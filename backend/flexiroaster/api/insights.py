@@ -137,11 +137,14 @@ def get_suggestion(suggestion_id: SuggestionId, use: Use) -> schemas.SuggestionD
 @router.post(
     "/suggestions/{suggestion_id}/apply",
     operation_id="applySuggestion",
-    summary="Apply a suggestion as a new version",
-    responses=errors(404, 409, 412),
+    summary="Apply a suggestion as a draft",
+    responses=errors(404, 409),
 )
 def apply_suggestion(suggestion_id: SuggestionId, user: Applier, use: Use) -> schemas.SuggestionDetail:
-    """The next executions run the new version; once 20 of them have succeeded they are compared with those before."""
+    """Nothing runs it before the draft is published, see `/api/pipelines/{pipeline_id}/versions/{version}/publish`.
+
+    Once 20 executions have succeeded since then they are compared with those before.
+    """
     return answers.suggestion_detail(use.ai.suggestions.apply(suggestion_id, Author(user.email, user.role)))
 
 
@@ -170,7 +173,9 @@ def dismiss_suggestion(
     responses=errors(404, 409, 412),
 )
 def undo_suggestion(suggestion_id: SuggestionId, user: Applier, use: Use) -> schemas.SuggestionDetail:
-    """As a new version with the text of before. Refused where the pipeline was changed since."""
+    """Its draft is discarded. Once that is published, the text of before comes back as a new version; refused where the
+    pipeline was changed since.
+    """
     return answers.suggestion_detail(use.ai.suggestions.undo(suggestion_id, Author(user.email, user.role)))
 
 

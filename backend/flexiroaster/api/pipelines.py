@@ -1,4 +1,4 @@
-"""Pipelines: list, make, change, validate, compare, execute."""
+"""Pipelines: list, make, change, validate, execute."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from flexiroaster.api.parameters import (
     Limit,
     PipelineId,
     Use,
-    VersionNumber,
     Words,
     announce_next,
 )
@@ -45,7 +44,7 @@ router = APIRouter(prefix="/api/pipelines", tags=["Pipelines"], route_class=Guar
 Reader = Depends(permit("pipelines:read"))
 Editor = Annotated[Caller, Depends(permit("pipelines:write"))]
 Enabler = Annotated[Caller, Depends(permit("pipelines:enable"))]
-ETAG = {"ETag": {"description": "The newest version, for `If-Match`.", "schema": {"type": "string"}}}
+ETAG = {"ETag": {"description": "The published version, for `If-Match`.", "schema": {"type": "string"}}}
 Note = Annotated[str, Query(max_length=500, pattern=NO_NUL, description="Kept with the version: why it was changed.")]
 Labels = Annotated[
     list[Annotated[str, Query(max_length=400, pattern=NO_NUL)]],
@@ -117,7 +116,7 @@ def validate_pipeline(source: DefinitionSource, use: Use) -> schemas.ValidationR
 @router.get(
     "/{pipeline_id}",
     operation_id="getPipeline",
-    summary="Get a pipeline with its newest version",
+    summary="Get a pipeline with its published version",
     dependencies=[Reader],
     responses={200: {"headers": ETAG}, **errors(404)},
 )
@@ -146,7 +145,7 @@ def update_pipeline(
         Header(max_length=200, description="The version that was read, as its `ETag` said it.", examples=['"3"']),
     ] = None,
 ) -> schemas.PipelineDetail:
-    """Adds a version; executions under way keep theirs. A text that means the same adds none."""
+    """Publishes a new version; executions under way keep theirs. A text that means the same adds none."""
     picture = use.pipelines.update(
         pipeline_id, source, Author(user.email, user.role), expected=parse_if_match(if_match), note=note
     )
@@ -160,48 +159,6 @@ def delete_pipeline(
     """Refused while executions are under way. Its versions and executions stay readable."""
     use.pipelines.delete(pipeline_id, user.email)
     return schemas.Message(message="Pipeline deleted successfully")
-
-
-@router.get(
-    "/{pipeline_id}/versions",
-    operation_id="listPipelineVersions",
-    summary="List the versions of a pipeline",
-    dependencies=[Reader],
-    responses={200: {"headers": NEXT_CURSOR}, **errors(404)},
-)
-def list_versions(
-    pipeline_id: PipelineId, use: Use, response: Response, limit: Limit = 50, cursor: Cursor = None
-) -> list[schemas.PipelineVersion]:
-    """The newest first."""
-    page = use.pipelines.versions(pipeline_id, limit=limit, cursor=cursor)
-    announce_next(response, page.next_cursor)
-    return [answers.pipeline_version(row) for row in page.items]
-
-
-@router.get(
-    "/{pipeline_id}/versions/{version}",
-    operation_id="getPipelineVersion",
-    summary="Get one version",
-    dependencies=[Reader],
-    responses=errors(404),
-)
-def get_version(pipeline_id: PipelineId, version: VersionNumber, use: Use) -> schemas.PipelineVersionDetail:
-    """Also of a deleted pipeline: a version never changes."""
-    return answers.pipeline_version_detail(use.pipelines.version(pipeline_id, version))
-
-
-@router.get(
-    "/{pipeline_id}/versions/{version}/diff/{other}",
-    operation_id="diffPipelineVersions",
-    summary="Compare two versions",
-    dependencies=[Reader],
-    responses=errors(404),
-)
-def diff_versions(
-    pipeline_id: PipelineId, version: VersionNumber, other: VersionNumber, use: Use
-) -> schemas.PipelineDiff:
-    """What changed from `version` to `other`: stage by stage, key by key, and as text."""
-    return answers.pipeline_diff(use.pipelines.diff(pipeline_id, version, other))
 
 
 @router.post(

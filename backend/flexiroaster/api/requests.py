@@ -99,7 +99,7 @@ def _run(given: dict[str, Any]) -> Run:
     if not isinstance(inputs, dict):
         raise InvalidRequest(f'`inputs` is {named(inputs)}: it must be an object, such as {{"day": "2026-03-04"}}.')
     if version is not None and (type(version) is not int or not 1 <= version <= LARGEST_INT):
-        raise InvalidRequest("`version` must be a whole number from 1, or left out for the newest version.")
+        raise InvalidRequest("`version` must be a whole number from 1, or left out for the published version.")
     if type(priority) is not int or abs(priority) > MOST_PRIORITY:
         raise InvalidRequest(f"`priority` must be a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}.")
     if use_cache is not None and type(use_cache) is not bool:

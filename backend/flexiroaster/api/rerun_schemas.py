@@ -39,7 +39,9 @@ class RerunRequest(BaseModel):
     only_stage: str | None = Field(None, max_length=200, pattern=NO_NUL, description="nothing else runs")
     inputs: dict[str, Any] = Field({}, description="those that change; the others stay as they were")
     data: Any = Field(None, description="instead of the `execution.data` of before")
-    version: int | None = Field(None, ge=1, le=LARGEST_INT, description="the newest when left out")
+    version: int | None = Field(
+        None, ge=1, le=LARGEST_INT, description="the published one when left out; may be a draft"
+    )
     use_cache: bool | None = Field(
         None, description="whether stages may take cached results; left out: only where everything runs again"
     )

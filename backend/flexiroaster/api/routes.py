@@ -22,6 +22,7 @@ from flexiroaster.api import (
     projects,
     reruns,
     signals,
+    versions,
     workers,
 )
 from flexiroaster.api.description import install_description
@@ -45,6 +46,7 @@ TAGS = [
 
 ROOMS = (
     pipelines,
+    versions,
     executions,
     reruns,
     bulk,

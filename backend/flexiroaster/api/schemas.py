@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flexiroaster.api.ai_schemas import PredictionBody, PredictionBrief
 from flexiroaster.api.rerun_schemas import RerunPlanBody
+from flexiroaster.store.pipelines import VersionState
 
 ExecutionState = Literal["queued", "running", "paused", "cancelling", "success", "failed", "cancelled", "timed_out"]
 StageState = Literal[
@@ -123,15 +124,22 @@ class PipelineDetail(PipelineSummary):
     inputs_schema: dict[str, Any] = Field(description="JSON Schema of the inputs: makes the run form")
     code_stages: list[str] = Field(default=[], description="stages that need code stages to be switched on")
     problems: list[ProblemBody] = Field(default=[], description="warnings")
+    drafts: list[int] = Field(default=[], description="versions that wait to be published, the newest first")
 
 
 class PipelineVersion(BaseModel):
     pipeline_id: str
     version: int
+    state: VersionState = Field(
+        description="a `draft` runs only where its number is asked for; a `discarded` one does not run any more"
+    )
     digest: str
     note: str
     created_at: datetime
     created_by: str | None
+    based_on: int | None = Field(description="of what was a draft: the published version that it was made from")
+    published_at: datetime | None = Field(description="None for a draft")
+    published_by: str | None
     stages_total: int
 
 
@@ -140,6 +148,7 @@ class PipelineVersionDetail(PipelineVersion):
     source: str
     source_format: Literal["yaml", "json"]
     stages: list[StageOutline]
+    inputs_schema: dict[str, Any] = Field(description="JSON Schema of the inputs: makes the run form")
 
 
 class StageChangeBody(BaseModel):
@@ -178,7 +187,7 @@ class ExecuteRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     inputs: dict[str, Any] = {}
-    version: int | None = Field(None, ge=1, description="the newest when left out")
+    version: int | None = Field(None, ge=1, description="the published one when left out; may be a draft")
     priority: int = Field(0, ge=-1000, le=1000, description="higher ones go first; a stage's own is added to it")
     rerun_of: str | None = Field(
         None,

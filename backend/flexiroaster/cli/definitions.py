@@ -23,6 +23,9 @@ def import_(
         typer.Argument(metavar="FILE", help="Definitions: YAML, JSON or Python; - reads standard input."),
     ],
     note: Annotated[str, typer.Option("--note", "-m", help="What changed; it is kept with the version.")] = "",
+    draft: Annotated[
+        bool, typer.Option("--draft", help="As drafts: they run where asked for, until `pipeline publish`.")
+    ] = False,
     folder: FolderOption = None,
 ) -> None:
     """Bring definitions to a server: each makes its pipeline, or a new version of it.
@@ -36,7 +39,7 @@ def import_(
     with connected(folder) as server:
         for definition in definitions:
             try:
-                typer.echo(_bring(server, definition, note))
+                typer.echo((_draft if draft else _bring)(server, definition, note))
             except Refused as refused:
                 _print_refusal(definition, refused)
                 raise typer.Exit(2) from None
@@ -103,6 +106,20 @@ def _bring(server: Client, definition: DefinitionFile, note: str) -> str:
     if changed["version"] == present["version"]:
         return f"{definition.name}: {id} is like this already (v{present['version']})"
     return f"{definition.name}: changed {id} from v{present['version']} to v{changed['version']}"
+
+
+def _draft(server: Client, definition: DefinitionFile, note: str) -> str:
+    from flexiroaster.cli.client import CommandFailed
+
+    text, media_type = _as_sent(definition)
+    id = _own_id(definition)
+    path = None if id is None else f"/api/pipelines/{_part(id)}"
+    if path is None or server.find(path) is None:
+        raise CommandFailed(
+            f"{definition.name}: there is no pipeline {id!r} to draft a version of: import it without --draft first."
+        )
+    made = server.send("POST", f"{path}/versions", text, media_type, **({"note": note} if note else {}))
+    return f"{definition.name}: draft v{made['version']} of {id}, made from v{made['based_on']}"
 
 
 def _as_sent(definition: DefinitionFile) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from flexiroaster.cli.client_commands import _part, _print_json
 from flexiroaster.cli.help_text import WholeSentences
 from flexiroaster.cli.options import FolderOption, JsonOption
 
-SUGGESTION_STATES = ("open", "applied", "undone", "dismissed", "gone")
+SUGGESTION_STATES = ("open", "draft", "applied", "undone", "dismissed", "gone")
 INSIGHT_STATES = ("open", "acknowledged", "over")
 
 app = typer.Typer(
@@ -57,7 +57,10 @@ def list_(
     state: Annotated[
         list[str] | None,
         typer.Option(
-            "--state", "-s", metavar="STATE", help="open, applied, undone, dismissed or gone; repeat it. Default: open."
+            "--state",
+            "-s",
+            metavar="STATE",
+            help="open, draft, applied, undone, dismissed or gone; repeat it. Default: open.",
         ),
     ] = None,
     limit: LimitOption = 50,
@@ -95,7 +98,7 @@ def show(suggestion: SuggestionArgument, as_json: JsonOption = False, folder: Fo
 
 @app.command("apply")
 def apply(suggestion: SuggestionArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
-    """Apply a suggestion to its pipeline as another version."""
+    """Apply a suggestion to its pipeline as a draft; `pipeline publish` lets that run."""
     _change(suggestion, "apply", None, as_json, folder)
 
 
@@ -112,7 +115,7 @@ def dismiss(
 
 @app.command("undo")
 def undo(suggestion: SuggestionArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
-    """Undo an applied suggestion: the text of before is another version."""
+    """Undo an applied suggestion: its draft is discarded; once published, the text of before is another version."""
     _change(suggestion, "undo", None, as_json, folder)
 
 
@@ -123,6 +126,11 @@ def _change(suggestion: str, verb: str, body: Any, as_json: bool, folder: Any) -
         changed = server.post(f"/api/suggestions/{_part(suggestion)}/{verb}", body)
     if as_json:
         _print_json(changed)
+        return
+    if changed["state"] == "draft":
+        pipeline, draft = changed["pipeline_id"], changed["version_applied"]
+        typer.echo(f"Suggestion {changed['id']} is draft {draft} of {pipeline}.")
+        typer.echo(f"To let it run: flexiroaster pipeline publish {pipeline} {draft}")
         return
     version = changed["version_undone"] if changed["state"] == "undone" else changed["version_applied"]
     made = "" if version is None else f": version {version} of {changed['pipeline_id']}"

@@ -1,4 +1,4 @@
-"""`flexiroaster pipeline`: pause and resume one."""
+"""`flexiroaster pipeline`: pause and resume one, and its versions and drafts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
+from flexiroaster.cli import versions
 from flexiroaster.cli.client_commands import _part, _print_json
 from flexiroaster.cli.help_text import WholeSentences
 from flexiroaster.cli.options import FolderOption, JsonOption
 
-app = typer.Typer(cls=WholeSentences, help="Pause and resume pipelines.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=WholeSentences,
+    help="Pause and resume pipelines, and publish drafts of them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("versions")(versions.versions)
+app.command("diff")(versions.diff)
+app.command("publish")(versions.publish)
+app.command("discard")(versions.discard)
 
 IdArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's id.")]
 

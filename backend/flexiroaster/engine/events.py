@@ -44,6 +44,8 @@ class EventType(Named):
     PIPELINE_CREATED = "pipeline_created"
     """This and the next are of a pipeline, not of an execution. They are not kept, and their `seq` is 0."""
     PIPELINE_UPDATED = "pipeline_updated"
+    PIPELINE_DRAFT_CHANGED = "pipeline_draft_changed"
+    """A draft of it was saved or discarded; one that is published is told of as an update."""
     PIPELINE_PAUSED = "pipeline_paused"
     PIPELINE_RESUMED = "pipeline_resumed"
     PIPELINE_DELETED = "pipeline_deleted"

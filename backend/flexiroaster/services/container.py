@@ -13,6 +13,7 @@ from flexiroaster.services.ai.room import AiServices
 from flexiroaster.services.approvals import Approvals
 from flexiroaster.services.artifacts import Artifacts
 from flexiroaster.services.bulk import Bulk
+from flexiroaster.services.drafts import Drafts
 from flexiroaster.services.drain import Drain
 from flexiroaster.services.ends import Ends
 from flexiroaster.services.executions import Executions
@@ -43,6 +44,7 @@ class Facts:
 class Services:
     accounts: Accounts
     pipelines: Pipelines
+    drafts: Drafts
     executions: Executions
     reruns: Reruns
     bulk: Bulk

@@ -1,4 +1,7 @@
-"""Pipelines: make, change, delete, compare. A change is a new version; what runs keeps the one it started with."""
+"""Pipelines: make, change, delete, compare. A change is a new version; what runs keeps the one it started with.
+
+Versions made here are published at once; `services.drafts` makes those that wait.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ from flexiroaster.store import pipelines as store
 from flexiroaster.store import predictions, suggestions
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.gates import defined
-from flexiroaster.store.pipelines import NewVersion, PipelineRow, RunRow, VersionRow, VersionText
+from flexiroaster.store.pipelines import Head, NewVersion, PipelineRow, RunRow, VersionRow, VersionText
 
 log = structlog.get_logger(__name__)
 
@@ -68,9 +71,10 @@ class PipelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class Stored(PipelineEntry):
-    """A pipeline with its newest version, as the database has it."""
+    """A pipeline with its published version, as the database has it, and the numbers of its drafts, newest first."""
 
     version: VersionText
+    drafts: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +123,11 @@ class Pipelines:
     def get(self, id: str) -> PipelinePicture:
         """Raises NotFound, also for a deleted one."""
         with self._database.read() as connection:
-            found = _stored(connection, id)
-        return self._picture(found)
+            found = stored(connection, id)
+        return self.picture(found)
 
     def versions(self, id: str, *, limit: int, cursor: str | None = None) -> Page[VersionRow]:
-        """The newest first, also of a deleted pipeline."""
+        """The newest first, without discarded drafts; also of a deleted pipeline."""
         before = int(decode(cursor, [int])[0]) if cursor else None
         with self._database.read() as connection:
             rows = store.versions(connection, id, before=before, limit=limit + 1)
@@ -132,7 +136,7 @@ class Pipelines:
         return cut(rows, limit, lambda row: [row.version])
 
     def version(self, id: str, number: int) -> VersionText:
-        """Also of a deleted pipeline."""
+        """Also a discarded draft, and also of a deleted pipeline."""
         with self._database.read() as connection:
             found = store.version(connection, id, number)
             if found is None and store.find(connection, id) is None:
@@ -151,7 +155,7 @@ class Pipelines:
 
     def create(self, source: Source, author: Author, note: str = "") -> PipelinePicture:
         """Raises InvalidDefinition, Conflict when the id is taken. A deleted pipeline of that id comes back with it."""
-        pipeline, new = self._checked(source, author, note, id=None)
+        pipeline, new = self.checked(source, author, note, id=None)
         now = self._clock()
 
         def operation(tx: Transaction) -> Stored:
@@ -162,8 +166,8 @@ class Pipelines:
                 raise taken(pipeline.id)
             else:
                 store.add_version(tx.sa, pipeline.id, head.newest + 1, new, now)
-            made = _stored(tx.sa, pipeline.id)  # here, because somebody may delete it the moment after
-            self._announce(tx, EventType.PIPELINE_CREATED, made, author)
+            made = stored(tx.sa, pipeline.id)  # here, because somebody may delete it the moment after
+            self.announce(tx, EventType.PIPELINE_CREATED, made, author)
             return made
 
         try:
@@ -171,49 +175,42 @@ class Pipelines:
         except IntegrityError as error:  # another server made it between our look and our insert
             raise taken(pipeline.id) from error
         log.info("pipeline.created", pipeline=pipeline.id, version=made.row.version, by=author.email)
-        return self._picture(made)
+        return self.picture(made)
 
     def update(
         self, id: str, source: Source, author: Author, *, expected: Sequence[int] | None = None, note: str = ""
     ) -> PipelinePicture:
-        """A new version, unless nothing but the wording of the text changed.
+        """A new version that runs from now on, unless nothing but the wording of the text changed.
 
-        Raises NotFound, InvalidDefinition, and VersionChanged when the newest version is none of `expected`.
+        Raises NotFound, InvalidDefinition, and VersionChanged when the published version is none of `expected`.
         """
-        with self._database.read() as connection:
-            present = store.find(connection, id)
-        if present is None or present.deleted_at is not None:
-            raise NotFound("pipeline", id)
-        _, new = self._checked(source, author, note, id=id)
+        self.ensure(id)
+        _, new = self.checked(source, author, note, id=id)
         now = self._clock()
 
         def operation(tx: Transaction) -> tuple[bool, Stored]:
-            head = store.head(tx.sa, id)
-            if head is None or head.deleted_at is not None:
-                raise NotFound("pipeline", id)
+            head = locked(tx.sa, id)
             if expected is not None and head.version not in expected:
                 raise VersionChanged(id, head.version, head.updated_by, head.updated_at)
             changed = head.digest != new.digest
             if changed:
                 store.add_version(tx.sa, id, head.newest + 1, new, now)
-            found = _stored(tx.sa, id)
+            found = stored(tx.sa, id)
             if changed:
-                self._announce(tx, EventType.PIPELINE_UPDATED, found, author)
+                self.announce(tx, EventType.PIPELINE_UPDATED, found, author)
             return changed, found
 
         changed, found = self._database.write(operation, durable=True)
         if changed:
             log.info("pipeline.updated", pipeline=id, version=found.row.version, by=author.email)
-        return self._picture(found)
+        return self.picture(found)
 
     def delete(self, id: str, by: str) -> None:
-        """Its history stays readable. Raises Conflict while executions are under way."""
+        """Its history stays readable, its drafts are discarded. Raises Conflict while executions are under way."""
         now = self._clock()
 
         def operation(tx: Transaction) -> None:
-            head = store.head(tx.sa, id)
-            if head is None or head.deleted_at is not None:
-                raise NotFound("pipeline", id)
+            locked(tx.sa, id)
             active = store.open_executions(tx.sa, id)
             if active:
                 executions = "an execution that has" if active == 1 else f"{active} executions that have"
@@ -221,6 +218,8 @@ class Pipelines:
                     f"Pipeline {id!r} has {executions} not ended yet: wait for the end or cancel, then delete again.",
                     "executions_active",
                 )
+            store.discard(tx.sa, id, None, now)
+            suggestions.draft_discarded(tx.sa, id, None, by, now)
             store.mark_deleted(tx.sa, id, now)
             suggestions.withdraw(tx.sa, id)
             predictions.withdraw(tx.sa, id)
@@ -229,19 +228,27 @@ class Pipelines:
         self._database.write(operation, durable=True)
         log.info("pipeline.deleted", pipeline=id, by=by)
 
-    # Details
+    # What drafts are made with too
 
-    def _announce(self, tx: Transaction, type: EventType, made: Stored, author: Author) -> None:
+    def ensure(self, id: str) -> None:
+        """Raises NotFound, also for a deleted one: nobody is told what is wrong with a text for nothing."""
+        with self._database.read() as connection:
+            present = store.find(connection, id)
+        if present is None or present.deleted_at is not None:
+            raise NotFound("pipeline", id)
+
+    def announce(self, tx: Transaction, type: EventType, made: Stored, author: Author) -> None:
         row = made.row
         told = of_pipeline(type, row.id, row.updated_at, version=row.version, name=row.name, by=author.email)
         tx.after_commit(partial(self._bus.publish, [told]))
 
-    def _picture(self, found: Stored) -> PipelinePicture:
+    def picture(self, found: Stored) -> PipelinePicture:
         pipeline, problems = self._read(found.version)
         code_stages = self._code_stages(found.version.document)
-        return PipelinePicture(found.row, found.runs, found.version, pipeline, problems, code_stages)
+        return PipelinePicture(found.row, found.runs, found.version, found.drafts, pipeline, problems, code_stages)
 
-    def _checked(self, source: Source, author: Author, note: str, id: str | None) -> tuple[Pipeline, NewVersion]:
+    def checked(self, source: Source, author: Author, note: str, id: str | None) -> tuple[Pipeline, NewVersion]:
+        """`id` is of the pipeline it is to be a version of. Raises InvalidDefinition, InvalidRequest and Forbidden."""
         report = self._report(source.text, source.format, id)
         errors = [problem for problem in report.problems if problem.severity == "error"]
         if errors or report.pipeline is None or report.document is None:
@@ -267,6 +274,8 @@ class Pipelines:
             by=author.email,
         )
         return report.pipeline, new
+
+    # Details
 
     def _report(
         self, source: str | Mapping[str, Any], format: Literal["yaml", "json"] | None, id: str | None = None
@@ -328,14 +337,22 @@ def needs_of(stage: Mapping[str, Any]) -> list[str]:
     return [need for need in needs if isinstance(need, str)] if isinstance(needs, list) else []
 
 
-def _stored(connection: sa.Connection, id: str) -> Stored:
+def locked(connection: sa.Connection, id: str) -> Head:
+    """For a writer, see `store.head`. Raises NotFound, also for a deleted pipeline."""
+    head = store.head(connection, id)
+    if head is None or head.deleted_at is not None:
+        raise NotFound("pipeline", id)
+    return head
+
+
+def stored(connection: sa.Connection, id: str) -> Stored:
     """Raises NotFound."""
     row = store.find(connection, id)
     if row is None or row.deleted_at is not None:
         raise NotFound("pipeline", id)
     version = store.version(connection, id, row.version)
     assert version is not None, "a pipeline points at a version of its own"
-    return Stored(row, store.latest_runs(connection, [id]), version)
+    return Stored(row, store.latest_runs(connection, [id]), version, store.drafts(connection, id))
 
 
 def digest(document: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from flexiroaster.engine import definition, planner
 from flexiroaster.engine.draft import Draft
-from flexiroaster.engine.errors import InvalidInputs, InvalidRequest, NotFound
+from flexiroaster.engine.errors import Conflict, InvalidInputs, InvalidRequest, NotFound
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.ids import time_ordered_id
 from flexiroaster.engine.quoting import quoted
@@ -27,6 +27,7 @@ from flexiroaster.services.live import Live, Version
 from flexiroaster.store import places, progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import OPTIONS
+from flexiroaster.store.pipelines import is_discarded
 from flexiroaster.store.progress import NewExecution, Parent
 from flexiroaster.store.tables import pipelines
 
@@ -67,7 +68,7 @@ class TakeOver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an execution is to be started with; `version` None is the newest."""
+    """What an execution is to be started with; `version` None is the published one, a number may be that of a draft."""
 
     pipeline_id: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -145,7 +146,10 @@ class Starting:
         return None if known is None or known[1].outlook.is_old(now) else known
 
     def version(self, pipeline_id: str, number: int | None) -> tuple[int, Version]:
-        """The version to run, the newest for None. Raises NotFound, also for a deleted pipeline."""
+        """The version to run, the published one for None.
+
+        Raises NotFound, also for a deleted pipeline, and Conflict for a discarded draft.
+        """
         now = self._changes.clock()
         with self._changes.database.read() as connection:
             table = pipelines.c
@@ -154,6 +158,11 @@ class Starting:
             if newest is None:
                 raise NotFound("pipeline", pipeline_id)
             chosen = number or newest
+            if chosen != newest and is_discarded(connection, pipeline_id, chosen):
+                raise Conflict(
+                    f"Version {chosen} of pipeline {pipeline_id!r} was a draft and is discarded: run another one.",
+                    "discarded",
+                )
             found = self._changes.live.version(connection, pipeline_id, chosen)
             if found.outlook.is_old(now):
                 found.outlook.read(connection, pipeline_id, now)

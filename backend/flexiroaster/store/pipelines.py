@@ -1,11 +1,15 @@
-"""Pipelines and their versions. A version is never changed; a deleted pipeline keeps its row for its history."""
+"""Pipelines and their versions. What a version says is never changed; a deleted pipeline keeps its row for its history.
+
+A version is published or a draft. A pipeline runs the one published last; a draft waits to be published or discarded.
+Numbers are never given twice: an execution keeps the version that it ran, and processes remember what a number says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -16,6 +20,8 @@ BARS = 20
 """The latest executions a list shows of each pipeline."""
 MEASURED = 100
 """The latest ended executions that a pipeline's statistics are over."""
+
+VersionState = Literal["published", "draft", "discarded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,22 @@ class VersionRow:
     note: str
     created_at: datetime
     created_by: str | None
+    based_on: int | None
+    published_at: datetime | None
+    published_by: str | None
+    discarded_at: datetime | None
     stages_total: int
+
+    @property
+    def state(self) -> VersionState:
+        if self.published_at is not None:
+            return "published"
+        return "draft" if self.discarded_at is None else "discarded"
+
+    @property
+    def base(self) -> int:
+        """The published version that a change of this one begins at."""
+        return self.version if self.based_on is None or self.published_at is not None else self.based_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +89,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a writer must know of a pipeline before it adds a version. `newest` counts deleted times too."""
+    """What a writer must know of a pipeline before it adds a version. `newest` counts drafts and deleted times too."""
 
     version: int
     newest: int
@@ -91,7 +112,9 @@ class NewVersion:
     by: str | None
 
 
-_newest = sa.and_(pipeline_versions.c.pipeline_id == pipelines.c.id, pipeline_versions.c.version == pipelines.c.version)
+_published = sa.and_(
+    pipeline_versions.c.pipeline_id == pipelines.c.id, pipeline_versions.c.version == pipelines.c.version
+)
 _summary = sa.select(
     pipelines.c.id,
     pipelines.c.name,
@@ -105,7 +128,7 @@ _summary = sa.select(
     pipelines.c.created_at,
     pipelines.c.updated_at,
     pipelines.c.deleted_at,
-).join_from(pipelines, pipeline_versions, _newest)
+).join_from(pipelines, pipeline_versions, _published)
 _version = sa.select(
     pipeline_versions.c.pipeline_id,
     pipeline_versions.c.version,
@@ -113,6 +136,10 @@ _version = sa.select(
     pipeline_versions.c.note,
     pipeline_versions.c.created_at,
     pipeline_versions.c.created_by,
+    pipeline_versions.c.based_on,
+    pipeline_versions.c.published_at,
+    pipeline_versions.c.published_by,
+    pipeline_versions.c.discarded_at,
     stage_count(pipeline_versions.c.document).label("stages_total"),
 )
 
@@ -185,8 +212,9 @@ def latest_runs(connection: sa.Connection, ids: Sequence[str]) -> list[RunRow]:
 
 
 def versions(connection: sa.Connection, pipeline_id: str, *, before: int | None = None, limit: int) -> list[VersionRow]:
-    """The newest first."""
-    query = _version.where(pipeline_versions.c.pipeline_id == pipeline_id)
+    """The newest first, without discarded drafts."""
+    own = pipeline_versions.c
+    query = _version.where(own.pipeline_id == pipeline_id, own.discarded_at.is_(None))
     if before is not None:
         query = query.where(pipeline_versions.c.version < before)
     query = query.order_by(pipeline_versions.c.version.desc()).limit(limit)
@@ -201,6 +229,27 @@ def version(connection: sa.Connection, pipeline_id: str, number: int) -> Version
     return None if row is None else VersionText(**row)
 
 
+def drafts(connection: sa.Connection, pipeline_id: str) -> list[int]:
+    """Their numbers, the newest first, without discarded ones."""
+    own = pipeline_versions.c
+    return list(
+        connection.scalars(sa.select(own.version).where(*_open_drafts(pipeline_id)).order_by(own.version.desc()))
+    )
+
+
+def draft_like(connection: sa.Connection, pipeline_id: str, digest: str, based_on: int) -> int | None:
+    """The number of a draft that means this and was made from that version."""
+    own = pipeline_versions.c
+    query = sa.select(own.version).where(*_open_drafts(pipeline_id), own.digest == digest, own.based_on == based_on)
+    return connection.scalar(query.order_by(own.version.desc()).limit(1))
+
+
+def is_discarded(connection: sa.Connection, pipeline_id: str, number: int) -> bool:
+    own = pipeline_versions.c
+    found = sa.select(own.discarded_at).where(own.pipeline_id == pipeline_id, own.version == number)
+    return connection.scalar(found) is not None
+
+
 def head(connection: sa.Connection, id: str) -> Head | None:
     """For a writer: on PostgreSQL the pipeline's row stays locked until the transaction ends."""
     # Locked first and read afterwards: a statement that had to wait for the lock would still join the old versions.
@@ -213,10 +262,10 @@ def head(connection: sa.Connection, id: str) -> Head | None:
             newest.label("newest"),
             pipeline_versions.c.digest,
             pipelines.c.updated_at,
-            pipeline_versions.c.created_by.label("updated_by"),
+            pipeline_versions.c.published_by.label("updated_by"),
             pipelines.c.deleted_at,
         )
-        .join_from(pipelines, pipeline_versions, _newest)
+        .join_from(pipelines, pipeline_versions, _published)
         .where(pipelines.c.id == id)
     )
     row = connection.execute(query).mappings().first()
@@ -237,12 +286,60 @@ def insert(connection: sa.Connection, id: str, new: NewVersion, now: datetime) -
             created_by=new.by,
         )
     )
-    _insert_version(connection, id, 1, new, now)
+    _insert_version(connection, id, 1, new, now, **_published_by(new, now))
 
 
 def add_version(connection: sa.Connection, id: str, number: int, new: NewVersion, now: datetime) -> None:
-    """Makes it the newest; brings a deleted pipeline back."""
-    _insert_version(connection, id, number, new, now)
+    """Publishes it at once; brings a deleted pipeline back."""
+    _insert_version(connection, id, number, new, now, **_published_by(new, now))
+    _run_from_now_on(connection, id, number, new, now)
+
+
+def add_draft(
+    connection: sa.Connection, id: str, number: int, new: NewVersion, now: datetime, *, based_on: int
+) -> None:
+    _insert_version(connection, id, number, new, now, based_on=based_on)
+
+
+def publish(connection: sa.Connection, id: str, number: int, new: NewVersion, now: datetime) -> None:
+    """Of a draft that says `new`, whose author publishes it."""
+    own = pipeline_versions.c
+    connection.execute(
+        pipeline_versions.update()
+        .where(own.pipeline_id == id, own.version == number)
+        .values(note=new.note, **_published_by(new, now))
+    )
+    _run_from_now_on(connection, id, number, new, now)
+
+
+def discard(connection: sa.Connection, id: str, number: int | None, now: datetime) -> None:
+    """A draft, or with None all there are."""
+    query = pipeline_versions.update().where(*_open_drafts(id))
+    if number is not None:
+        query = query.where(pipeline_versions.c.version == number)
+    connection.execute(query.values(discarded_at=now))
+
+
+def mark_deleted(connection: sa.Connection, id: str, now: datetime) -> None:
+    connection.execute(pipelines.update().where(pipelines.c.id == id).values(deleted_at=now))
+
+
+def open_executions(connection: sa.Connection, id: str) -> int:
+    """How many of its executions have not ended."""
+    query = sa.select(sa.func.count()).where(executions.c.pipeline_id == id, executions.c.ended_at.is_(None))
+    return int(connection.scalar(query) or 0)
+
+
+def _open_drafts(pipeline_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    own = pipeline_versions.c
+    return own.pipeline_id == pipeline_id, own.published_at.is_(None), own.discarded_at.is_(None)
+
+
+def _published_by(new: NewVersion, now: datetime) -> dict[str, Any]:
+    return {"published_at": now, "published_by": new.by}
+
+
+def _run_from_now_on(connection: sa.Connection, id: str, number: int, new: NewVersion, now: datetime) -> None:
     connection.execute(
         pipelines.update()
         .where(pipelines.c.id == id)
@@ -257,17 +354,9 @@ def add_version(connection: sa.Connection, id: str, number: int, new: NewVersion
     )
 
 
-def mark_deleted(connection: sa.Connection, id: str, now: datetime) -> None:
-    connection.execute(pipelines.update().where(pipelines.c.id == id).values(deleted_at=now))
-
-
-def open_executions(connection: sa.Connection, id: str) -> int:
-    """How many of its executions have not ended."""
-    query = sa.select(sa.func.count()).where(executions.c.pipeline_id == id, executions.c.ended_at.is_(None))
-    return int(connection.scalar(query) or 0)
-
-
-def _insert_version(connection: sa.Connection, id: str, number: int, new: NewVersion, now: datetime) -> None:
+def _insert_version(
+    connection: sa.Connection, id: str, number: int, new: NewVersion, now: datetime, **values: Any
+) -> None:
     connection.execute(
         pipeline_versions.insert().values(
             pipeline_id=id,
@@ -279,5 +368,6 @@ def _insert_version(connection: sa.Connection, id: str, number: int, new: NewVer
             note=new.note,
             created_at=now,
             created_by=new.by,
+            **values,
         )
     )

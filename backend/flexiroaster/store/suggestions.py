@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from flexiroaster.store.expressions import execution_seconds
 from flexiroaster.store.tables import executions, pipelines, suggestions
 
-DECIDED = ("applied", "undone", "dismissed")
+DECIDED = ("draft", "applied", "undone", "dismissed")
 """The states that a person brought about."""
 
 
@@ -112,8 +112,33 @@ def change(connection: sa.Connection, id: str, at: datetime, **values: Any) -> N
     connection.execute(suggestions.update().where(suggestions.c.id == id).values(changed_at=at, **values))
 
 
-def seconds_of(connection: sa.Connection, pipeline_id: str, versions: Sequence[int], most: int) -> list[float]:
-    """Of the successful executions of some versions, in order of time, the newest `most`."""
+def draft_published(
+    connection: sa.Connection, pipeline_id: str, version: int, replaced: int, by: str, at: datetime
+) -> list[SuggestionRow]:
+    """The suggestions that this draft carried are applied, over the version that ran until now."""
+    return _moved(connection, pipeline_id, version, at, state="applied", by=by, version_before=replaced)
+
+
+def draft_discarded(
+    connection: sa.Connection, pipeline_id: str, version: int | None, by: str, at: datetime
+) -> list[SuggestionRow]:
+    """The suggestions that this draft carried, or with None any draft of the pipeline, are open again."""
+    values = {"state": "open", "by": by, "version_before": None, "version_applied": None}
+    return _moved(connection, pipeline_id, version, at, **values)
+
+
+def seconds_of(
+    connection: sa.Connection,
+    pipeline_id: str,
+    versions: Sequence[int],
+    most: int,
+    *,
+    since: datetime | None = None,
+) -> list[float]:
+    """Of the successful executions of some versions, in order of time, the newest `most`.
+
+    `since` leaves out those that were asked for before, such as the trials of a draft.
+    """
     seconds = execution_seconds()
     query = (
         sa.select(seconds)
@@ -126,11 +151,26 @@ def seconds_of(connection: sa.Connection, pipeline_id: str, versions: Sequence[i
         .order_by(executions.c.number.desc())
         .limit(most)
     )
+    if since is not None:
+        query = query.where(executions.c.created_at >= since)
     return [float(value) for value in reversed(list(connection.scalars(query)))]
 
 
 def pipeline_names(connection: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
     return dict(connection.execute(sa.select(pipelines.c.id, pipelines.c.name).where(pipelines.c.id.in_(ids))).all())
+
+
+def _moved(
+    connection: sa.Connection, pipeline_id: str, version: int | None, at: datetime, **values: Any
+) -> list[SuggestionRow]:
+    own = suggestions.c
+    of_draft = (own.pipeline_id == pipeline_id) & (own.state == "draft")
+    if version is not None:
+        of_draft &= own.version_applied == version
+    rows = connection.execute(
+        suggestions.update().where(of_draft).values(changed_at=at, **values).returning(*suggestions.c)
+    )
+    return [SuggestionRow(**row) for row in rows.mappings()]
 
 
 def _filtered(query: sa.Select[Any], wanted: SuggestionFilter) -> sa.Select[Any]:

@@ -103,7 +103,7 @@ pipelines = Table(
     Column("name", String(200), nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("labels", Json, nullable=False),
-    Column("version", Integer, nullable=False),  # the newest one, which new executions run
+    Column("version", Integer, nullable=False),  # the one published last, which new executions run
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("paused_at", UtcDateTime),
     Column("paused_by", String(320)),
@@ -126,6 +126,10 @@ pipeline_versions = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(320)),
+    Column("based_on", Integer),  # the published version that it was made from
+    Column("published_at", UtcDateTime),  # null: a draft, which only runs where it is asked for by its number
+    Column("published_by", String(320)),
+    Column("discarded_at", UtcDateTime),  # of a draft that nobody wants; it stays for the executions that ran it
 )
 
 executions = Table(
@@ -511,13 +515,13 @@ suggestions = Table(
     Column("shown", Json, nullable=False),  # ids of executions that it rests on
     Column("confidence", Float, nullable=False),
     Column("gain", Float, nullable=False, server_default="0"),
-    Column("state", String(16), nullable=False),  # open | applied | undone | dismissed | gone
+    Column("state", String(16), nullable=False),  # open | draft | applied | undone | dismissed | gone
     Column("found_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),  # its state
     Column("by", String(320)),  # who changed it
     Column("reason", Text),
-    Column("version_before", Integer),  # of one that was applied
+    Column("version_before", Integer),  # of one that is a draft, or was applied
     Column("version_applied", Integer),
     Column("version_undone", Integer),
     Index(None, "state", "found_at", "id"),

@@ -264,17 +264,26 @@ def test_a_suggestion_shows_what_it_would_change(report: ServerApp) -> None:
     assert changed == ["-    needs: [orders]  # for no reason", "+    needs: []  # for no reason"]
 
 
-def test_a_suggestion_is_applied_as_a_version_and_undone(report: ServerApp) -> None:
+def test_a_suggestion_is_applied_as_a_draft_published_and_undone(report: ServerApp) -> None:
     report.server.services.ai.suggestions.keep("report", [suggestion()])
     path = f"/api/suggestions/{suggestion().id}"
+    open_diff = report.client.get(path).json()["diff"]
     applied = report.client.post(f"{path}/apply").json()
+    assert (applied["state"], applied["version_before"], applied["version_applied"]) == ("draft", 1, 2)
+    assert (applied["base_version"], applied["why_not"], applied["outcome"]) == (1, None, None)
+    assert applied["diff"] == open_diff
+    assert report.client.get("/api/suggestions").json() == []
+    pipeline = report.client.get("/api/pipelines/report").json()
+    assert (pipeline["version"], pipeline["source"], pipeline["drafts"]) == (1, SOURCE, [2])
+    assert report.client.post("/api/pipelines/report/execute").status_code == 202
+    assert report.client.get("/api/pipelines/report/executions").json()[0]["version"] == 1
+
+    published = report.client.post("/api/pipelines/report/versions/2/publish").json()
+    assert "# The orders of the day." in published["source"]
+    assert next(stage for stage in published["stages"] if stage["id"] == "rates")["needs"] == []
+    applied = report.client.get(path).json()
     assert (applied["state"], applied["version_before"], applied["version_applied"]) == ("applied", 1, 2)
     assert applied["outcome"]["note"] == "Not enough data yet (0 of 20 executions)."
-    pipeline = report.client.get("/api/pipelines/report").json()
-    assert pipeline["version"] == 2
-    assert "# The orders of the day." in pipeline["source"]
-    assert next(stage for stage in pipeline["stages"] if stage["id"] == "rates")["needs"] == []
-    assert report.client.get("/api/suggestions").json() == []
     undone = report.client.post(f"{path}/undo").json()
     assert (undone["state"], undone["version_undone"]) == ("undone", 3)
     assert report.client.get("/api/pipelines/report").json()["source"] == SOURCE
@@ -286,10 +295,84 @@ def test_a_suggestion_is_not_undone_over_a_later_change(report: ServerApp) -> No
     report.server.services.ai.suggestions.keep("report", [suggestion()])
     path = f"/api/suggestions/{suggestion().id}"
     report.client.post(f"{path}/apply")
+    report.client.post("/api/pipelines/report/versions/2/publish")
     source = report.client.get("/api/pipelines/report").json()["source"].replace("name: Report", "name: Other")
     report.client.put("/api/pipelines/report", content=source, headers={"content-type": "application/yaml"})
     answer = report.client.post(f"{path}/undo")
     assert (answer.status_code, answer.json()["code"]) == (409, "changed_since")
+
+
+def test_a_suggestion_is_open_again_without_its_draft(report: ServerApp) -> None:
+    """Whoever discards it, and wherever: nothing has ever run it."""
+    heard = list[Event]()
+    report.server.engine.bus.subscribe(heard.extend)
+    report.server.services.ai.suggestions.keep("report", [suggestion()])
+    path = f"/api/suggestions/{suggestion().id}"
+    discards = (
+        lambda draft: report.client.post(f"{path}/undo"),
+        lambda draft: report.client.delete(f"/api/pipelines/report/versions/{draft}"),
+    )
+    for draft, discard in enumerate(discards, 2):
+        assert report.client.post(f"{path}/apply").json()["version_applied"] == draft
+        heard.clear()
+        assert discard(draft).status_code == 200
+        (again,) = report.client.get("/api/suggestions").json()
+        assert (again["state"], again["version_before"], again["version_applied"]) == ("open", None, None)
+        told = [event.payload["state"] for event in heard if event.type is EventType.SUGGESTION_CHANGED]
+        assert told == ["open"]
+
+
+def test_a_suggestion_goes_with_its_draft_and_its_pipeline(report: ServerApp) -> None:
+    report.server.services.ai.suggestions.keep("report", [suggestion()])
+    report.client.post(f"/api/suggestions/{suggestion().id}/apply")
+    assert report.client.delete("/api/pipelines/report").status_code == 200
+    assert report.client.get("/api/suggestions?state=open&state=draft").json() == []
+    assert report.client.get("/api/pipelines/report/versions/2").json()["state"] == "discarded"
+
+
+def test_a_suggestion_is_carried_once(report: ServerApp) -> None:
+    report.server.services.ai.suggestions.keep("report", [suggestion()])
+    path = f"/api/suggestions/{suggestion().id}"
+    report.client.post(f"{path}/apply")
+    for state, what in (("draft", "as draft 2"), ("applied", "as version 2")):
+        assert report.client.get(path).json()["state"] == state
+        for wanted in ("apply", "dismiss"):
+            answer = report.client.post(f"{path}/{wanted}", json={})
+            assert (answer.status_code, answer.json()["code"]) == (409, "already_applied")
+            assert what in answer.json()["detail"]
+        report.client.post("/api/pipelines/report/versions/2/publish")
+
+
+def test_a_suggestions_draft_over_a_later_change_says_so(report: ServerApp) -> None:
+    """Published all the same, it is undone to what ran before, not to what it was made from."""
+    report.server.services.ai.suggestions.keep("report", [suggestion()])
+    path = f"/api/suggestions/{suggestion().id}"
+    report.client.post(f"{path}/apply")
+    later = SOURCE.replace("name: Report", "name: Other")
+    report.client.put("/api/pipelines/report", content=later, headers={"content-type": "application/yaml"})
+    shown = report.client.get(path).json()
+    assert "version 3 was published since" in shown["why_not"]
+    refused = report.client.post("/api/pipelines/report/versions/2/publish")
+    assert (refused.status_code, refused.json()["code"]) == (409, "draft_outdated")
+    publish = report.client.post("/api/pipelines/report/versions/2/publish", headers={"if-match": '"3"'})
+    assert publish.json()["version"] == 2
+    applied = report.client.get(path).json()
+    assert (applied["state"], applied["version_before"], applied["why_not"]) == ("applied", 3, None)
+    assert report.client.post(f"{path}/undo").json()["version_undone"] == 4
+    assert report.client.get("/api/pipelines/report").json()["source"] == later
+
+
+def test_trials_of_a_draft_are_no_outcome(report: ServerApp) -> None:
+    """What a suggestion has brought is measured from its publishing on."""
+    report.server.services.ai.suggestions.keep("report", [suggestion()])
+    path = f"/api/suggestions/{suggestion().id}"
+    report.client.post(f"{path}/apply")
+    for _ in range(3):
+        report.run("report", version=2)
+    report.client.post("/api/pipelines/report/versions/2/publish")
+    assert report.client.get(path).json()["outcome"]["executions"] == 0
+    report.run("report")
+    assert report.client.get(path).json()["outcome"]["executions"] == 1
 
 
 def test_what_was_dismissed_does_not_come_back(report: ServerApp) -> None:
@@ -327,7 +410,7 @@ def test_a_key_that_is_not_there_yet_is_written_beside_the_others(report: Server
     one = Suggestion("timeout", "report", ("orders", "price"), "Give orders a timeout: it has none.", None, edits, 30)
     report.server.services.ai.suggestions.keep("report", [one])
     report.client.post(f"/api/suggestions/{one.id}/apply")
-    source = report.client.get("/api/pipelines/report").json()["source"]
+    source = report.client.get("/api/pipelines/report/versions/2").json()["source"]
     assert "  - id: orders\n    timeout: 18s\n    type: noop\n" in source
     assert "- {id: price, retry: {max_attempts: 2}, type: noop, needs: [orders, rates]}" in source
 

@@ -70,8 +70,8 @@ def history(folder: Path) -> None:
         "executions": [],
         "numbers": {},
     }
-    database.write(lambda tx: suggestion_store.keep(tx.sa, "report", rows, NOW))
-    database.write(lambda tx: insight_store.keep(tx.sa, [insight], NOW))
+    database.write(lambda tx: suggestion_store.keep(tx.sa, "report", rows, datetime.now(UTC)))
+    database.write(lambda tx: insight_store.keep(tx.sa, [insight], datetime.now(UTC)))
     database.close()
 
 
@@ -103,7 +103,11 @@ def test_suggestions_are_listed_shown_applied_undone_and_dismissed(server: Serve
     assert "between 15.0 s and 23.0 s nine times in ten" in shown
     assert "-  - {id: rates, type: noop, needs: [load]}" in shown
     assert 'To follow it: PUT /api/pools/gpu {"slots":2}' in run(server, "suggestions", "show", "s2")[1]
-    assert run(server, "suggestions", "apply", "s1") == (0, "Suggestion s1 is applied: version 2 of report.\n")
+    assert run(server, "suggestions", "apply", "s1") == (
+        0,
+        "Suggestion s1 is draft 2 of report.\nTo let it run: flexiroaster pipeline publish report 2\n",
+    )
+    assert run(server, "pipeline", "publish", "report", "2") == (0, "Pipeline report runs v2 from now on.\n")
     assert run(server, "suggestions", "undo", "s1") == (0, "Suggestion s1 is undone: version 3 of report.\n")
     assert run(server, "suggestions", "dismiss", "s2", "-m", "no room") == (0, "Suggestion s2 is dismissed.\n")
     status, text = run(server, "suggestions", "list", "--state", "dismissed", "--json")

@@ -99,7 +99,7 @@ def prepare(database: Database) -> None:
     version = {"pipeline_id": "p1", "version": 1, "document": {}, "source": "", "source_format": "json"}
     with database.engine.begin() as connection:
         connection.execute(pipelines.insert().values(**pipeline))
-        connection.execute(pipeline_versions.insert().values(**version, digest="", created_at=NOW))
+        connection.execute(pipeline_versions.insert().values(**version, digest="", created_at=NOW, published_at=NOW))
         for number, id in enumerate(("e1", "e2"), 1):
             times = {"logical_date": NOW, "created_at": NOW}
             connection.execute(

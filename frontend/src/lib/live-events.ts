@@ -30,6 +30,7 @@ export const EVENT_TYPES = [
   'deadline_missed',
   'pipeline_created',
   'pipeline_updated',
+  'pipeline_draft_changed',
   'pipeline_paused',
   'pipeline_resumed',
   'pipeline_deleted',

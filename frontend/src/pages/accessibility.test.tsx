@@ -33,7 +33,7 @@ const pages: [address: string, text: string][] = [
   ['/executions', 'Orders #7'],
   ['/executions/e1', 'read 12 rows'],
   ['/approvals', '12 bad rows. Publish anyway?'],
-  ['/insights', 'Apply as version 4'],
+  ['/insights', 'Apply as draft'],
   ['/insights?view=abnormal', 'Was this worth saying?'],
   ['/settings/learning', 'Whether a stage fails'],
   ['/settings/pools', 'cpu_heavy'],

@@ -83,7 +83,7 @@ const CHANGE_STATES = [
 type ChangeState = (typeof CHANGE_STATES)[number]['value']
 
 const SUGGESTION_STATES: Record<ChangeState, Suggestion['state'][]> = {
-  open: ['open'],
+  open: ['open', 'draft'],
   applied: ['applied', 'undone'],
   dismissed: ['dismissed', 'gone'],
 }

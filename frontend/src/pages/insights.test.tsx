@@ -11,6 +11,7 @@ import {
   learnedModel,
   learning,
   logLine,
+  pipelineDetail,
   prediction,
   suggestion,
 } from '@/test/factories'
@@ -18,8 +19,9 @@ import { theSocket } from '@/test/fake-socket'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
 
-it('shows what a suggestion changes and saves, applies it and takes it back', async () => {
+it('shows what a suggestion changes and saves, applies it as a draft and takes it back', async () => {
   let now = suggestion()
+  const carried = { version_before: 3, version_applied: 4, changed_by: 'ada@example.com' }
   const states: string[] = []
   server.use(
     answer('GET /api/ai', learning()),
@@ -32,23 +34,25 @@ it('shows what a suggestion changes and saves, applies it and takes it back', as
     http.post('*/api/suggestions/:id/:change', ({ params }) => {
       now =
         params.change === 'apply'
-          ? suggestion({
-              state: 'applied',
-              version_before: 3,
-              version_applied: 4,
-              changed_by: 'ada@example.com',
-              outcome: {
-                executions: 7,
-                wanted: 20,
-                note: 'Not enough data yet (7 of 20 executions).',
-                text: null,
-                saved_share: null,
-                low: null,
-                high: null,
-              },
-            })
-          : suggestion({ state: 'undone', version_applied: 4, version_undone: 5 })
+          ? suggestion({ state: 'draft', ...carried })
+          : suggestion({ state: 'undone', ...carried, version_undone: 5 })
       return HttpResponse.json(now)
+    }),
+    answer('POST /api/pipelines/:id/versions/:version/publish', () => {
+      now = suggestion({
+        state: 'applied',
+        ...carried,
+        outcome: {
+          executions: 7,
+          wanted: 20,
+          note: 'Not enough data yet (7 of 20 executions).',
+          text: null,
+          saved_share: null,
+          low: null,
+          high: null,
+        },
+      })
+      return pipelineDetail({ version: 4 })
     }),
   )
   const { user, location } = renderApp('/insights')
@@ -58,8 +62,14 @@ it('shows what a suggestion changes and saves, applies it and takes it back', as
   expect(await detail.findByText('42.0 s, estimated 38.0 s to 46.0 s')).toBeVisible()
   expect(detail.getByText('From 40 runs; 99.8% sure.')).toBeVisible()
   expect(detail.getByText('- needs: [load]', { exact: false })).toHaveClass('text-state-failed')
-  await user.click(detail.getByRole('button', { name: 'Apply as version 4' }))
-  expect(await screen.findByText('Applied as version 4.')).toBeVisible()
+  await user.click(detail.getByRole('button', { name: 'Apply as draft' }))
+  expect(await screen.findByText('Saved as draft 4. Nothing runs it yet.')).toBeVisible()
+  expect(await detail.findByRole('link', { name: 'draft 4' })).toHaveAttribute(
+    'href',
+    '/pipelines/orders?tab=versions&version=4',
+  )
+  await user.click(detail.getByRole('button', { name: 'Publish draft 4' }))
+  expect(await screen.findByText('Version 4 runs from now on.')).toBeVisible()
   expect(await screen.findByText('Nothing to suggest')).toBeVisible()
 
   await user.click(screen.getByRole('button', { name: 'Applied' }))
@@ -91,6 +101,31 @@ it('says what more runs may show', async () => {
   expect(screen.getByRole('link', { name: 'orders' }).closest('li')).toHaveTextContent(
     'orders: Not enough data yet (7 of 20 executions).',
   )
+})
+
+it('offers no way to publish a draft that is outdated, only to undo it', async () => {
+  const late = suggestion({
+    state: 'draft',
+    version_before: 3,
+    version_applied: 4,
+    why_not: 'Draft 4 was made from version 3, and version 5 was published since.',
+  })
+  let now = late
+  server.use(
+    answer('GET /api/ai', learning()),
+    answer('GET /api/suggestions', () => [now]),
+    answer('GET /api/suggestions/:id', () => now),
+    http.post('*/api/suggestions/:id/undo', () => {
+      now = suggestion()
+      return HttpResponse.json(now)
+    }),
+  )
+  const { user } = renderApp('/insights')
+  expect(await screen.findByText(late.why_not ?? '')).toBeVisible()
+  expect(screen.queryByRole('button', { name: /^Publish/ })).toBeNull()
+  await user.click(screen.getByRole('button', { name: 'Undo, discard the draft' }))
+  expect(await screen.findByText('The draft is discarded.')).toBeVisible()
+  expect(await screen.findByRole('button', { name: 'Apply as draft' })).toBeVisible()
 })
 
 it('dismisses with a reason', async () => {

@@ -224,6 +224,7 @@ export function pipelineDetail(
     inputs_schema: { type: 'object', properties: {} },
     code_stages: [],
     problems: [],
+    drafts: [],
     ...values,
   }
 }
@@ -234,15 +235,20 @@ export function pipelineVersion(
   return {
     pipeline_id: 'orders',
     version: 3,
+    state: 'published',
     digest: '3b5d',
     note: '',
     created_at: START,
     created_by: 'ada@example.com',
+    based_on: null,
+    published_at: START,
+    published_by: 'ada@example.com',
     stages_total: 3,
     definition: {},
     source: 'id: orders\nstages: []\n',
     source_format: 'yaml',
     stages: [],
+    inputs_schema: { type: 'object', properties: {} },
     ...values,
   }
 }

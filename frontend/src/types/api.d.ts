@@ -56,13 +56,13 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get a pipeline with its newest version
+         * Get a pipeline with its published version
          * @description With its definition, its text as it was written, and what its run form asks for.
          */
         get: operations["getPipeline"];
         /**
          * Change a pipeline
-         * @description Adds a version; executions under way keep theirs. A text that means the same adds none.
+         * @description Publishes a new version; executions under way keep theirs. A text that means the same adds none.
          */
         put: operations["updatePipeline"];
         post?: never;
@@ -71,66 +71,6 @@ export interface paths {
          * @description Refused while executions are under way. Its versions and executions stay readable.
          */
         delete: operations["deletePipeline"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/pipelines/{pipeline_id}/versions": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List the versions of a pipeline
-         * @description The newest first.
-         */
-        get: operations["listPipelineVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/pipelines/{pipeline_id}/versions/{version}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Get one version
-         * @description Also of a deleted pipeline: a version never changes.
-         */
-        get: operations["getPipelineVersion"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/pipelines/{pipeline_id}/versions/{version}/diff/{other}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Compare two versions
-         * @description What changed from `version` to `other`: stage by stage, key by key, and as text.
-         */
-        get: operations["diffPipelineVersions"];
-        put?: never;
-        post?: never;
-        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -210,6 +150,94 @@ export interface paths {
         get: operations["listPipelineExecutions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the versions of a pipeline
+         * @description The newest first, drafts among them; discarded ones are left out.
+         */
+        get: operations["listPipelineVersions"];
+        put?: never;
+        /**
+         * Save a draft
+         * @description A version that only runs where its number is asked for. The draft that is there, where one means the same.
+         */
+        post: operations["savePipelineDraft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get one version
+         * @description Also of a deleted pipeline: what a version says never changes.
+         */
+        get: operations["getPipelineVersion"];
+        put?: never;
+        post?: never;
+        /**
+         * Discard a draft
+         * @description Executions of it go on, and it stays readable for them. A published version stays: 409.
+         */
+        delete: operations["discardPipelineDraft"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/versions/{version}/diff/{other}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare two versions
+         * @description What changed from `version` to `other`: stage by stage, key by key, and as text.
+         */
+        get: operations["diffPipelineVersions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/versions/{version}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publish a draft
+         * @description It runs from now on; executions under way keep their version. Refused where another was published meanwhile.
+         */
+        post: operations["publishPipelineDraft"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1117,8 +1145,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Apply a suggestion as a new version
-         * @description The next executions run the new version; once 20 of them have succeeded they are compared with those before.
+         * Apply a suggestion as a draft
+         * @description Nothing runs it before the draft is published, see `/api/pipelines/{pipeline_id}/versions/{version}/publish`.
+         *
+         *     Once 20 executions have succeeded since then they are compared with those before.
          */
         post: operations["applySuggestion"];
         delete?: never;
@@ -1158,7 +1188,8 @@ export interface paths {
         put?: never;
         /**
          * Undo an applied suggestion
-         * @description As a new version with the text of before. Refused where the pipeline was changed since.
+         * @description Its draft is discarded. Once that is published, the text of before comes back as a new version; refused where the
+         *     pipeline was changed since.
          */
         post: operations["undoSuggestion"];
         delete?: never;
@@ -1953,7 +1984,7 @@ export interface components {
             executions: components["schemas"]["BulkItem"][];
             /**
              * Version
-             * @description the newest when left out
+             * @description the published one when left out; may be a draft
              * @example 3
              */
             version?: number | null;
@@ -3592,6 +3623,12 @@ export interface components {
              * @default []
              */
             problems: components["schemas"]["ProblemBody"][];
+            /**
+             * Drafts
+             * @description versions that wait to be published, the newest first
+             * @default []
+             */
+            drafts: number[];
         };
         /**
          * PipelineDiff
@@ -3742,6 +3779,12 @@ export interface components {
              */
             version: number;
             /**
+             * State
+             * @description a `draft` runs only where its number is asked for; a `discarded` one does not run any more
+             * @enum {string}
+             */
+            state: "published" | "draft" | "discarded";
+            /**
              * Digest
              * @example 3b5d5c3712955042212316173ccf37be8000c30e5fd6a34b1bb1e2b1c9f0a5d2
              */
@@ -3762,6 +3805,18 @@ export interface components {
              * @example ada@example.com
              */
             created_by: string | null;
+            /**
+             * Based On
+             * @description of what was a draft: the published version that it was made from
+             */
+            based_on: number | null;
+            /**
+             * Published At
+             * @description None for a draft
+             */
+            published_at: string | null;
+            /** Published By */
+            published_by: string | null;
             /**
              * Stages Total
              * @example 4
@@ -3781,6 +3836,12 @@ export interface components {
              */
             version: number;
             /**
+             * State
+             * @description a `draft` runs only where its number is asked for; a `discarded` one does not run any more
+             * @enum {string}
+             */
+            state: "published" | "draft" | "discarded";
+            /**
              * Digest
              * @example 3b5d5c3712955042212316173ccf37be8000c30e5fd6a34b1bb1e2b1c9f0a5d2
              */
@@ -3801,6 +3862,18 @@ export interface components {
              * @example ada@example.com
              */
             created_by: string | null;
+            /**
+             * Based On
+             * @description of what was a draft: the published version that it was made from
+             */
+            based_on: number | null;
+            /**
+             * Published At
+             * @description None for a draft
+             */
+            published_at: string | null;
+            /** Published By */
+            published_by: string | null;
             /**
              * Stages Total
              * @example 4
@@ -3825,6 +3898,13 @@ export interface components {
             source_format: "yaml" | "json";
             /** Stages */
             stages: components["schemas"]["StageOutline"][];
+            /**
+             * Inputs Schema
+             * @description JSON Schema of the inputs: makes the run form
+             */
+            inputs_schema: {
+                [key: string]: unknown;
+            };
         };
         /**
          * PlayedStage
@@ -4349,7 +4429,7 @@ export interface components {
             data?: unknown;
             /**
              * Version
-             * @description the newest when left out
+             * @description the published one when left out; may be a draft
              * @example 3
              */
             version?: number | null;
@@ -5126,10 +5206,10 @@ export interface components {
             value: "faster" | "fewer_failures" | "fewer_retries" | "cheaper";
             /**
              * State
-             * @description `gone`: history speaks for it no longer
+             * @description `draft`: a draft carries it; `applied`: that is published; `gone`: history speaks for it no longer
              * @enum {string}
              */
-            state: "open" | "applied" | "undone" | "dismissed" | "gone";
+            state: "open" | "draft" | "applied" | "undone" | "dismissed" | "gone";
             /**
              * Pipeline Id
              * @example daily_orders
@@ -5215,7 +5295,10 @@ export interface components {
              * @description the version that it was applied to
              */
             version_before: number | null;
-            /** Version Applied */
+            /**
+             * Version Applied
+             * @description the version that carries it, first as a draft
+             */
             version_applied: number | null;
             /** Version Undone */
             version_undone: number | null;
@@ -5237,10 +5320,10 @@ export interface components {
             value: "faster" | "fewer_failures" | "fewer_retries" | "cheaper";
             /**
              * State
-             * @description `gone`: history speaks for it no longer
+             * @description `draft`: a draft carries it; `applied`: that is published; `gone`: history speaks for it no longer
              * @enum {string}
              */
-            state: "open" | "applied" | "undone" | "dismissed" | "gone";
+            state: "open" | "draft" | "applied" | "undone" | "dismissed" | "gone";
             /**
              * Pipeline Id
              * @example daily_orders
@@ -5326,13 +5409,16 @@ export interface components {
              * @description the version that it was applied to
              */
             version_before: number | null;
-            /** Version Applied */
+            /**
+             * Version Applied
+             * @description the version that carries it, first as a draft
+             */
             version_applied: number | null;
             /** Version Undone */
             version_undone: number | null;
             /**
              * Diff
-             * @description unified diff of the definition, from the newest version; of the versions once applied
+             * @description unified diff of the definition, from the published version; of the versions once applied
              */
             diff: string;
             /**
@@ -5342,11 +5428,11 @@ export interface components {
             base_version: number | null;
             /**
              * Why Not
-             * @description why it cannot be applied; None where it can
+             * @description why it cannot be applied, or its draft published; None where it can
              */
             why_not: string | null;
             replay: components["schemas"]["ReplayBody"] | null;
-            /** @description once it was applied */
+            /** @description once its version was published */
             outcome: components["schemas"]["OutcomeBody"] | null;
         };
         /** TablePreview */
@@ -5734,7 +5820,7 @@ export interface operations {
             /** @description Made */
             201: {
                 headers: {
-                    /** @description The newest version, for `If-Match`. */
+                    /** @description The published version, for `If-Match`. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6096,7 +6182,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description The newest version, for `If-Match`. */
+                    /** @description The published version, for `If-Match`. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6274,7 +6360,7 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
-                    /** @description The newest version, for `If-Match`. */
+                    /** @description The published version, for `If-Match`. */
                     ETag?: string;
                     [name: string]: unknown;
                 };
@@ -6630,445 +6716,6 @@ export interface operations {
             };
         };
     };
-    listPipelineVersions: {
-        parameters: {
-            query?: {
-                /** @description At most this many. */
-                limit?: number;
-                /** @description `X-Next-Cursor` of the page before, unchanged. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path: {
-                /** @description The pipeline. */
-                pipeline_id: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
-                    "X-Next-Cursor"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PipelineVersion"][];
-                };
-            };
-            /** @description The address cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "The address holds the character NUL: leave it out.",
-                     *       "code": "invalid_text",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not signed in */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Sign in first.",
-                     *       "code": "unauthenticated",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description The role does not allow it */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
-                     *       "code": "forbidden",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description There is no such thing */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "There is no pipeline 'ordres'.",
-                     *       "code": "not_found",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Something in the request is wrong */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
-                     *       "code": "invalid_request",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Too many requests: try again in 12 seconds.",
-                     *       "code": "too_many_requests",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description The database does not answer */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
-                     *       "code": "database_unavailable",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    getPipelineVersion: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The pipeline. */
-                pipeline_id: string;
-                /** @description The version, from 1. */
-                version: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PipelineVersionDetail"];
-                };
-            };
-            /** @description The address cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "The address holds the character NUL: leave it out.",
-                     *       "code": "invalid_text",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not signed in */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Sign in first.",
-                     *       "code": "unauthenticated",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description The role does not allow it */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
-                     *       "code": "forbidden",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description There is no such thing */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "There is no pipeline 'ordres'.",
-                     *       "code": "not_found",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Something in the request is wrong */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
-                     *       "code": "invalid_request",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Too many requests: try again in 12 seconds.",
-                     *       "code": "too_many_requests",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description The database does not answer */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
-                     *       "code": "database_unavailable",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
-    diffPipelineVersions: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                /** @description The pipeline. */
-                pipeline_id: string;
-                /** @description The version, from 1. */
-                version: number;
-                /** @description The version, from 1. */
-                other: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PipelineDiff"];
-                };
-            };
-            /** @description The address cannot be used */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "The address holds the character NUL: leave it out.",
-                     *       "code": "invalid_text",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Not signed in */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Sign in first.",
-                     *       "code": "unauthenticated",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description The role does not allow it */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
-                     *       "code": "forbidden",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description There is no such thing */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "There is no pipeline 'ordres'.",
-                     *       "code": "not_found",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Something in the request is wrong */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
-                     *       "code": "invalid_request",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Too many requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Too many requests: try again in 12 seconds.",
-                     *       "code": "too_many_requests",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description The database does not answer */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
-                     *       "code": "database_unavailable",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-        };
-    };
     executePipeline: {
         parameters: {
             query?: {
@@ -7104,7 +6751,7 @@ export interface operations {
                     };
                     /**
                      * Version
-                     * @description the newest when left out
+                     * @description the published one when left out; may be a draft
                      */
                     version?: number | null;
                     /**
@@ -7700,6 +7347,1020 @@ export interface operations {
                      * @example {
                      *       "detail": "There is no pipeline 'ordres'.",
                      *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listPipelineVersions: {
+        parameters: {
+            query?: {
+                /** @description At most this many. */
+                limit?: number;
+                /** @description `X-Next-Cursor` of the page before, unchanged. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
+                    "X-Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineVersion"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    savePipelineDraft: {
+        parameters: {
+            query?: {
+                /** @description Kept with the version: why it was changed. */
+                note?: string;
+                /** @description The version it was made from; left out, the published one. */
+                based_on?: number | null;
+                /** @description A draft that is discarded with it. */
+                replaces?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description A definition: the document as JSON, or its text as YAML. `GET /api/schemas/pipeline` is its JSON Schema. */
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "id": "hello",
+                 *       "name": "Hello",
+                 *       "stages": [
+                 *         {
+                 *           "id": "first",
+                 *           "type": "noop"
+                 *         },
+                 *         {
+                 *           "id": "second",
+                 *           "type": "noop"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": Record<string, unknown>;
+                /**
+                 * @example id: hello
+                 *     name: Hello
+                 *     stages:
+                 *       - {id: first, type: noop}
+                 */
+                "application/yaml": string;
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineVersionDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    getPipelineVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The version, from 1. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineVersionDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    discardPipelineDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The version, from 1. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    diffPipelineVersions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The version, from 1. */
+                version: number;
+                /** @description The version, from 1. */
+                other: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineDiff"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    publishPipelineDraft: {
+        parameters: {
+            query?: {
+                /** @description Kept with the version: why it was changed. */
+                note?: string;
+            };
+            header?: {
+                /** @description The published version that it may take the place of, `*` for any; left out, the one that the draft was made from. */
+                "if-match"?: string | null;
+            };
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The version, from 1. */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description The published version, for `If-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PipelineDetail"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Changed by somebody else meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Pipeline 'orders' is at version 4 now, changed by ada@example.com at 2026-03-04 12:00:00 UTC: read it again and repeat the change there.",
+                     *       "code": "version_changed",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }
@@ -14675,7 +15336,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Any of these. */
-                state?: ("open" | "applied" | "undone" | "dismissed" | "gone")[];
+                state?: ("open" | "draft" | "applied" | "undone" | "dismissed" | "gone")[];
                 /** @description Any of these. */
                 kind?: ("parallel" | "critical_path" | "timeout" | "retry" | "cache" | "fusion" | "pool" | "concurrency" | "schedule")[];
                 /** @description Only of this pipeline. */
@@ -15047,23 +15708,6 @@ export interface operations {
                      * @example {
                      *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
                      *       "code": "already_exists",
-                     *       "request_id": "5f0c2a9e",
-                     *       "problems": []
-                     *     }
-                     */
-                    "application/json": components["schemas"]["ErrorResponse"];
-                };
-            };
-            /** @description Changed by somebody else meanwhile */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "detail": "Pipeline 'orders' is at version 4 now, changed by ada@example.com at 2026-03-04 12:00:00 UTC: read it again and repeat the change there.",
-                     *       "code": "version_changed",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }

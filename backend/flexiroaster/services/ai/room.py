@@ -14,6 +14,7 @@ from flexiroaster.services.ai.predictions import Predictions
 from flexiroaster.services.ai.projects import Projects
 from flexiroaster.services.ai.suggestions import Suggestions
 from flexiroaster.services.ai.switch import Switch
+from flexiroaster.services.drafts import Drafts
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.store.database import Database
 
@@ -45,7 +46,7 @@ def make_ai(
         projects=projects,
         predictions=Predictions(database, bus, switch, clock),
         insights=Insights(database, bus, clock),
-        suggestions=Suggestions(database, pipelines, bus, clock),
+        suggestions=Suggestions(database, pipelines, Drafts(database, pipelines, bus, clock), bus, clock),
         models=Models(database, bus, switch, clock),
         explanations=Explanations(database, switch, clock),
     )

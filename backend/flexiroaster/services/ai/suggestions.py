@@ -1,4 +1,4 @@
-"""Suggestions: shown with what they would change, applied as a new version, compared, undone."""
+"""Suggestions: shown with what they would change, applied as a draft, compared once that is published, undone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from flexiroaster.engine import definition
 from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
 from flexiroaster.engine.events import NO_EXECUTION, Event, EventType
 from flexiroaster.services.ai.switch import ENOUGH, not_enough
+from flexiroaster.services.drafts import Drafts, outdated, suggestion_changed
 from flexiroaster.services.paging import Page, cut, decode, decode_moment, not_a_cursor
 from flexiroaster.services.pipelines import Author, Pipelines, Source, digest
 from flexiroaster.services.version_diff import compare
+from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store import suggestions as store
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.pipelines import VersionText
@@ -43,6 +45,9 @@ VALUES: Mapping[str, str] = {
     "retry": "fewer_retries",
 }
 """What a kind of suggestion is good for."""
+CARRIED = ("draft", "applied")
+"""The states in which a version of the pipeline carries the suggestion."""
+CURE = "Undo it and apply it again."
 FAIL_LESS = frozenset({"fewer_failures", "fewer_retries"})
 
 
@@ -78,7 +83,10 @@ class SuggestionEntry:
 
 @dataclass(frozen=True, slots=True)
 class SuggestionPicture(SuggestionEntry):
-    """`diff` is empty where nothing of the definition would change; `why_not` says why it cannot be applied."""
+    """`diff` is empty where nothing of the definition would change, and begins at `version`.
+
+    `why_not` says why it cannot be applied; of a draft, why it cannot be published as it is.
+    """
 
     diff: str
     version: int | None
@@ -91,11 +99,13 @@ class Suggestions:
         self,
         database: Database,
         pipelines: Pipelines,
+        drafts: Drafts,
         bus: Bus,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._database = database
         self._pipelines = pipelines
+        self._drafts = drafts
         self._bus = bus
         self._clock = clock
 
@@ -119,9 +129,8 @@ class Suggestions:
         with self._database.read() as connection:
             names = store.pipeline_names(connection, [row.pipeline_id])
         name = names.get(row.pipeline_id, row.pipeline_id)
-        if row.state == "applied" and row.version_applied is not None and row.version_before is not None:
-            diff = self._pipelines.diff(row.pipeline_id, row.version_before, row.version_applied).text
-            return SuggestionPicture(row, name, diff, row.version_applied, None, self._outcome(row))
+        if row.state in CARRIED and row.version_applied is not None and row.version_before is not None:
+            return self._carried(row, name, row.version_before, row.version_applied)
         try:
             base, changed = self._changed(row)
         except FlexiRoasterError as error:
@@ -136,33 +145,29 @@ class Suggestions:
     # Deciding
 
     def apply(self, id: str, author: Author) -> SuggestionPicture:
-        """As a new version of the pipeline. Raises Conflict where there is nothing to apply any more."""
+        """As a draft of the pipeline: nothing runs it before it is published.
+
+        Raises Conflict where there is nothing to apply any more.
+        """
         row = self._row(id)
-        if row.state == "applied":
-            raise Conflict(f"The suggestion is applied already, as version {row.version_applied}.", "already_applied")
+        _not_carried(row)
         base, changed = self._changed(row)
-        note = f"Suggestion {id}: {SuggestionEntry(row, '').title}"
-        made = self._pipelines.update(
-            row.pipeline_id, _source(changed), author, expected=[base.version], note=note[:500]
-        ).version.version
         now = self._clock()
-        values = {
-            "state": "applied",
-            "by": author.email,
-            "version_before": base.version,
-            "version_applied": made,
-            "version_undone": None,
-        }
-        self._database.write(lambda tx: store.change(tx.sa, id, now, **values), durable=True)
+
+        def carry(tx: Transaction, draft: VersionText) -> None:
+            present = store.find(tx.sa, id)
+            if present is not None:
+                _not_carried(present)  # by somebody else, at the same time
+            values = {"version_before": base.version, "version_applied": draft.version, "version_undone": None}
+            store.change(tx.sa, id, now, state="draft", by=author.email, **values)
+
+        note = f"Suggestion {id}: {SuggestionEntry(row, '').title}"
+        self._drafts.save(row.pipeline_id, _source(changed), author, based_on=base.version, note=note[:500], also=carry)
         return self._told(id, "suggestion.applied", author.email)
 
     def dismiss(self, id: str, by: str, reason: str = "") -> SuggestionPicture:
         """It does not come back. Raises Conflict for one that is applied."""
-        row = self._row(id)
-        if row.state == "applied":
-            raise Conflict(
-                f"The suggestion is applied, as version {row.version_applied}: undo it instead.", "already_applied"
-            )
+        _not_carried(self._row(id))
         now = self._clock()
         self._database.write(
             lambda tx: store.change(tx.sa, id, now, state="dismissed", by=by, reason=reason or None), durable=True
@@ -170,8 +175,13 @@ class Suggestions:
         return self._told(id, "suggestion.dismissed", by)
 
     def undo(self, id: str, author: Author) -> SuggestionPicture:
-        """As a new version with the text of before. Raises Conflict where the pipeline was changed since."""
+        """A draft is discarded, and the suggestion open again. Of a published one the text of before comes back, as a
+        new version: Conflict where the pipeline was changed since.
+        """
         row = self._row(id)
+        if row.state == "draft" and row.version_applied is not None:
+            self._drafts.discard(row.pipeline_id, row.version_applied, author.email)
+            return self.get(id)
         if row.state != "applied" or row.version_before is None:
             raise Conflict(f"The suggestion is {row.state}, not applied: there is nothing to undo.", "not_applied")
         present = self._pipelines.get(row.pipeline_id).version
@@ -249,13 +259,28 @@ class Suggestions:
         found = self._pipelines.validate(Source(text, "yaml")).document
         return found is not None and digest(found) == digest(document)
 
-    def _outcome(self, row: SuggestionRow) -> Outcome:
+    def _carried(self, row: SuggestionRow, name: str, before: int, carrier: int) -> SuggestionPicture:
+        """By a draft, or by the version that one became."""
+        diff = self._pipelines.diff(row.pipeline_id, before, carrier).text
+        if row.state == "applied":
+            return SuggestionPicture(row, name, diff, before, None, self._outcome(row, before, carrier))
+        with self._database.read() as connection:
+            pipeline = pipeline_store.find(connection, row.pipeline_id)
+        late = pipeline is not None and pipeline.version != before
+        why_not = (
+            f"{outdated(row.pipeline_id, carrier, before, pipeline.version)} {CURE}" if pipeline and late else None
+        )
+        return SuggestionPicture(row, name, diff, before, why_not, None)
+
+    def _outcome(self, row: SuggestionRow, version_before: int, version_applied: int) -> Outcome:
+        """Of the executions since it was published: those of the draft were trials."""
         from flexiroaster.ai import NotEnough, effect
 
-        assert row.version_before is not None and row.version_applied is not None
         with self._database.read() as connection:
-            before = store.seconds_of(connection, row.pipeline_id, [row.version_before], COMPARED)
-            after = store.seconds_of(connection, row.pipeline_id, [row.version_applied], COMPARED)
+            applied = pipeline_store.version(connection, row.pipeline_id, version_applied)
+            since = applied.published_at if applied else None
+            before = store.seconds_of(connection, row.pipeline_id, [version_before], COMPARED)
+            after = store.seconds_of(connection, row.pipeline_id, [version_applied], COMPARED, since=since)
         found = effect(before, after)
         if isinstance(found, NotEnough):
             short = len(after) if len(after) < ENOUGH else len(before)
@@ -264,12 +289,8 @@ class Suggestions:
 
     def _told(self, id: str, event: str, by: str) -> SuggestionPicture:
         picture = self.get(id)
-        row = picture.row
-        log.info(event, suggestion=id, pipeline=row.pipeline_id, by=by)
-        told = {"id": id, "kind": row.kind, "text": row.text, "state": row.state}
-        self._bus.publish(
-            [Event(EventType.SUGGESTION_CHANGED, NO_EXECUTION, row.pipeline_id, 0, self._clock(), payload=told)]
-        )
+        log.info(event, suggestion=id, pipeline=picture.row.pipeline_id, by=by)
+        self._bus.publish([suggestion_changed(picture.row, self._clock())])
         return picture
 
 
@@ -294,6 +315,15 @@ def _as_row(one: Suggestion, replay: dict[str, Any] | None) -> dict[str, Any]:
 
 def _payload(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in ("id", "kind", "text", "stages")}
+
+
+def _not_carried(row: SuggestionRow) -> None:
+    """Raises Conflict for a suggestion that a version carries."""
+    if row.state in CARRIED:
+        what = "draft" if row.state == "draft" else "version"
+        raise Conflict(
+            f"The suggestion is applied already, as {what} {row.version_applied}: undo that first.", "already_applied"
+        )
 
 
 def _source(version: VersionText) -> Source:

@@ -73,6 +73,7 @@ def _pipeline(tx: Transaction, id: str, stages: Sequence[Run], versions: set[str
                 source_format="json",
                 digest=f"{version:064}",
                 created_at=began,
+                published_at=began,
             )
         )
 

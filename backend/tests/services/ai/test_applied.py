@@ -1,4 +1,4 @@
-"""A suggestion from real executions, applied by one request: the next executions really are shorter."""
+"""A suggestion from real executions, applied and published: the next executions really are shorter."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ def test_an_applied_suggestion_shortens_the_next_executions(server: ServerApp, a
     assert found["stages"] == ["rates"]
     path = f"/api/suggestions/{found['id']}"
     assert server.client.post(f"{path}/apply").json()["version_applied"] == 2
+    assert server.client.get("/api/pipelines/report").json()["version"] == 1
+    assert server.client.post("/api/pipelines/report/versions/2/publish").json()["version"] == 2
     for _ in range(EXECUTIONS):
         server.run("report")
     outcome = server.client.get(path).json()["outcome"]

@@ -86,36 +86,60 @@ export const learningQuery = queryOptions({
   queryFn: () => unwrap(api.GET('/api/ai')),
 })
 
-type Change = 'apply' | 'dismiss' | 'undo'
+type Change =
+  | { change: 'apply' | 'undo' }
+  | { change: 'publish'; draft: number }
+  | { change: 'dismiss'; reason: string }
 
 const CHANGED = {
-  apply: ({ version_applied }: SuggestionDetail) => `Applied as version ${version_applied}.`,
+  apply: ({ version_applied }: SuggestionDetail) =>
+    `Saved as draft ${version_applied}. Nothing runs it yet.`,
+  publish: ({ version_applied }: SuggestionDetail) =>
+    `Version ${version_applied} runs from now on.`,
   dismiss: () => 'Dismissed.',
-  undo: ({ version_undone }: SuggestionDetail) => `Undone as version ${version_undone}.`,
-} satisfies Record<Change, (after: SuggestionDetail) => string>
+  undo: ({ version_undone }: SuggestionDetail) =>
+    version_undone === null ? 'The draft is discarded.' : `Undone as version ${version_undone}.`,
+} satisfies Record<Change['change'], (after: SuggestionDetail) => string>
 
-/** Apply a suggestion as a new version, undo that, or dismiss it with a reason. */
-export function useChangeSuggestion(id: string) {
+/** Apply a suggestion as a draft, publish that, undo it, or dismiss the suggestion with a reason. */
+export function useChangeSuggestion({ id, pipeline_id }: SuggestionDetail) {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: ({ change, reason = '' }: { change: Change; reason?: string }) => {
-      const path = { suggestion_id: id }
-      return unwrap(
-        change === 'dismiss'
-          ? api.POST('/api/suggestions/{suggestion_id}/dismiss', {
-              params: { path },
-              body: { reason },
-            })
-          : api.POST(`/api/suggestions/{suggestion_id}/${change}`, { params: { path } }),
-      )
-    },
+    mutationFn: (change: Change) => changed(id, pipeline_id, change),
     onSuccess: (after, { change }) => {
       client.setQueryData(insightKeys.suggestion(id), after)
       toast('success', CHANGED[change](after))
     },
     onError: (error) => toast('failed', explain(error)),
-    onSettled: () => client.invalidateQueries({ queryKey: insightKeys.suggestions() }),
+    // Versions come and go with it.
+    onSettled: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: insightKeys.suggestions() }),
+        client.invalidateQueries({ queryKey: ['pipelines'] }),
+      ]),
   })
+}
+
+async function changed(id: string, pipelineId: string, how: Change): Promise<SuggestionDetail> {
+  const params = { path: { suggestion_id: id } }
+  switch (how.change) {
+    case 'publish':
+      await unwrap(
+        api.POST('/api/pipelines/{pipeline_id}/versions/{version}/publish', {
+          params: { path: { pipeline_id: pipelineId, version: how.draft } },
+        }),
+      )
+      return unwrap(api.GET('/api/suggestions/{suggestion_id}', { params }))
+    case 'dismiss':
+      return unwrap(
+        api.POST('/api/suggestions/{suggestion_id}/dismiss', {
+          params,
+          body: { reason: how.reason },
+        }),
+      )
+    default:
+      return unwrap(api.POST(`/api/suggestions/{suggestion_id}/${how.change}`, { params }))
+  }
 }
 
 /** Say that an insight was seen, or whether it was of use. */

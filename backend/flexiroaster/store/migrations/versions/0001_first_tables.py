@@ -80,6 +80,10 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("created_by", sa.String(length=320), nullable=True),
+        sa.Column("based_on", sa.Integer(), nullable=True),
+        sa.Column("published_at", UtcDateTime(), nullable=True),
+        sa.Column("published_by", sa.String(length=320), nullable=True),
+        sa.Column("discarded_at", UtcDateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["pipeline_id"], ["pipelines.id"], name=op.f("fk_pipeline_versions_pipeline_id_pipelines")
         ),

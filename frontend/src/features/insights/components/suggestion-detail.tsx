@@ -90,12 +90,10 @@ function Loaded({ suggestion }: { suggestion: Suggestion }) {
 function History({ suggestion }: { suggestion: Suggestion }) {
   const { state, changed_at, changed_by, reason, outcome } = suggestion
   if (state === 'open') return null
-  const version = state === 'undone' ? suggestion.version_undone : suggestion.version_applied
   return (
     <div className="text-small text-secondary-foreground">
       <p>
-        {state === 'gone' ? 'History speaks for it no longer' : `It was ${state}`}{' '}
-        {version !== null && `as version ${version} `}
+        {WHAT_BECAME[state]} <Carrier suggestion={suggestion} />
         {changed_by && `by ${changed_by} `}
         on {formatMoment(changed_at)}
         {reason && `: ${reason}`}
@@ -105,32 +103,68 @@ function History({ suggestion }: { suggestion: Suggestion }) {
   )
 }
 
+const WHAT_BECAME: Record<Exclude<Suggestion['state'], 'open'>, string> = {
+  draft: 'It waits as',
+  applied: 'It was applied as',
+  undone: 'It was undone as',
+  dismissed: 'It was dismissed',
+  gone: 'History speaks for it no longer,',
+}
+
+/** The version or draft that carries it, with the way there. */
+function Carrier({ suggestion }: { suggestion: Suggestion }) {
+  const { state, pipeline_id, version_undone, version_applied } = suggestion
+  const version = state === 'undone' ? version_undone : version_applied
+  if (version === null || state === 'dismissed' || state === 'gone') return null
+  return (
+    <>
+      <Link
+        to={`/pipelines/${pipeline_id}?tab=versions&version=${version}`}
+        className="whitespace-nowrap text-link underline"
+      >
+        {state === 'draft' ? `draft ${version}` : `version ${version}`}
+      </Link>
+      {state === 'draft' ? ', made ' : ' '}
+    </>
+  )
+}
+
 function Actions({ suggestion }: { suggestion: Suggestion }) {
-  const change = useChangeSuggestion(suggestion.id)
+  const change = useChangeSuggestion(suggestion)
   const [dismissing, setDismissing] = useState(false)
   const mayEdit = useHasRole('editor')
-  const { state, base_version, why_not } = suggestion
-  const applied = state === 'applied'
+  const { state, base_version, version_applied, why_not } = suggestion
+  const draft = state === 'draft' ? version_applied : null
+  const carried = draft !== null || state === 'applied'
   if (!mayEdit) {
     return <p className="text-small text-muted-foreground">An editor can apply it.</p>
   }
   return (
     <>
-      {why_not && !applied && <p className="text-small text-secondary-foreground">{why_not}</p>}
+      {why_not && <p className="text-small text-secondary-foreground">{why_not}</p>}
       <div className="flex flex-wrap gap-2">
-        {!applied && why_not === null && base_version !== null && (
+        {!carried && why_not === null && base_version !== null && (
           <Button
             variant="primary"
             disabled={change.isPending}
             onClick={() => change.mutate({ change: 'apply' })}
           >
-            Apply as version {base_version + 1}
+            Apply as draft
           </Button>
         )}
-        {applied && (
+        {draft !== null && why_not === null && (
+          <Button
+            variant="primary"
+            disabled={change.isPending}
+            onClick={() => change.mutate({ change: 'publish', draft })}
+          >
+            Publish draft {draft}
+          </Button>
+        )}
+        {carried && (
           <Button disabled={change.isPending} onClick={() => change.mutate({ change: 'undo' })}>
             <Icon name="retry" />
-            Undo
+            {draft === null ? 'Undo' : 'Undo, discard the draft'}
           </Button>
         )}
         {state === 'open' && (
@@ -139,10 +173,10 @@ function Actions({ suggestion }: { suggestion: Suggestion }) {
           </Button>
         )}
       </div>
-      {state === 'open' && why_not === null && (
+      {(state === 'open' || draft !== null) && why_not === null && (
         <p className="border-t border-border-soft pt-2.5 text-small text-muted-foreground">
-          Once it is applied the next 20 runs are compared with those before, and one click takes it
-          back.
+          Nothing runs a draft before it is published. From then on the next 20 runs are compared
+          with those before, and one click takes it back.
         </p>
       )}
       <Dismissal
