@@ -4,6 +4,7 @@ import { answer } from '@/test/api'
 import { expectAccessible } from '@/test/axe'
 import {
   approval,
+  assistant,
   bucket,
   executionSummary,
   explanation,
@@ -16,6 +17,7 @@ import {
   pipelineDetail,
   pipelineSummary,
   pool,
+  project,
   runBar,
   stageError,
   suggestion,
@@ -68,7 +70,9 @@ describe('axe finds nothing wrong', () => {
       answer('GET /api/suggestions', [suggestion()]),
       answer('GET /api/suggestions/:id', suggestion()),
       answer('GET /api/insights', [insight()]),
-      answer('GET /api/executions/:id/explain', explanation()),
+      answer('GET /api/executions/:id/explain', explanation({ assistant: true })),
+      answer('GET /api/assistant', assistant()),
+      answer('GET /api/ai/projects', [project(), project({ name: 'sales', assistant: true })]),
       answer('GET /api/pools', [pool(), pool({ name: 'undefined_yet', slots: null })]),
       answer('GET /api/admin/drain', { state: 'draining', running: 2, message: '' }),
       answer('GET /health', { status: 'draining', version: '1', instance: 'i', detail: null }),

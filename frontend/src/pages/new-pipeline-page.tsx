@@ -6,6 +6,7 @@ import { Button } from '@/components/ui/button'
 import { useCreatePipeline } from '@/features/pipelines/api'
 import { DefinitionForm } from '@/features/pipelines/components/definition-form'
 import { usePageTitle } from '@/hooks/use-page-title'
+import { DraftSlot } from '@/pages/drafting/draft-slot'
 
 const BEGINNING = `id: my-pipeline
 name: My pipeline
@@ -23,6 +24,11 @@ export function NewPipelinePage() {
     <>
       <PageHeader title="New pipeline" crumbs={[{ label: 'Pipelines', to: '/pipelines' }]} />
       <PageBody>
+        <DraftSlot
+          pipelineId={null}
+          source={source === BEGINNING ? '' : source}
+          onUse={setSource}
+        />
         <DefinitionForm
           title="Definition"
           source={source}

@@ -32,6 +32,8 @@ import { concernsPipelines } from '@/lib/live-events'
 const REFRESH_MS = 1000
 const CLOCK_MS = 15_000
 
+import { DraftSlot } from '@/pages/drafting/draft-slot'
+
 export function PipelinePage() {
   const { pipelineId = '' } = useParams()
   const pipeline = useQuery(pipelineQuery(pipelineId))
@@ -110,7 +112,12 @@ function Loaded({ pipeline }: { pipeline: Pipeline }) {
             <GraphTab pipeline={pipeline} />
           </TabPanel>
           <TabPanel value="definition">
-            <DefinitionTab pipeline={pipeline} />
+            <DefinitionTab
+              pipeline={pipeline}
+              aid={(source, onUse) => (
+                <DraftSlot pipelineId={pipeline.id} source={source} onUse={onUse} />
+              )}
+            />
           </TabPanel>
           <TabPanel value="versions">
             <VersionsTab pipeline={pipeline} />

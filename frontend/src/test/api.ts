@@ -40,6 +40,12 @@ type Answers = {
   'GET /api/insights': Schemas['InsightBody'][]
   'GET /api/ai': Schemas['AiBody']
   'GET /api/executions/:id/explain': Schemas['ExplanationBody']
+  'GET /api/assistant': Schemas['AssistantBody']
+  'GET /api/ai/projects': Schemas['ProjectBody'][]
+  'GET /api/executions/:id/assistant': Schemas['SentBody']
+  'POST /api/executions/:id/assistant': Schemas['AssistantAnswer']
+  'POST /api/assistant/draft': Schemas['DraftBody']
+  'POST /api/assistant/draft/preview': Schemas['SentBody']
   'GET /api/metrics': Schemas['MetricsBody']
   'GET /api/metrics/history': Schemas['MetricsHistory']
 }

@@ -479,6 +479,39 @@ export function explanation(
   }
 }
 
+/** Switched on. */
+export function assistant(
+  values: Partial<Schemas['AssistantBody']> = {},
+): Schemas['AssistantBody'] {
+  return { on: true, note: null, host: 'llm.example.com', model: 'small', ...values }
+}
+
+export function project(values: Partial<Schemas['ProjectBody']> = {}): Schemas['ProjectBody'] {
+  return {
+    name: 'default',
+    pipelines: 3,
+    learning: true,
+    assistant: false,
+    changed_at: null,
+    changed_by: null,
+    ...values,
+  }
+}
+
+/** What would be sent to the assistant. */
+export function sent(text: string, values: Partial<Schemas['SentBody']> = {}): Schemas['SentBody'] {
+  return {
+    host: 'llm.example.com',
+    model: 'small',
+    messages: [
+      { role: 'system', text: 'You explain.' },
+      { role: 'user', text },
+    ],
+    hidden: 2,
+    ...values,
+  }
+}
+
 /** What is expected of an execution, on much history. */
 export function prediction(
   values: Partial<Schemas['PredictionBody']> = {},

@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense } from 'react'
 import { useParams } from 'react-router'
 import { ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
@@ -19,6 +20,7 @@ import { Timeline } from '@/features/executions/components/timeline'
 import { nextFailure, rootCause } from '@/features/executions/model/cause'
 import { useLiveExecution } from '@/features/executions/use-live-execution'
 import { useSelection } from '@/features/executions/use-selection'
+import { explanationQuery } from '@/features/insights/api'
 import { ExplanationCard } from '@/features/insights/components/explanation-card'
 import { PredictionFacts } from '@/features/insights/components/prediction-facts'
 import { RunAgainButton } from '@/features/pipelines/components/run-again-button'
@@ -94,7 +96,9 @@ function Loaded({ execution }: { execution: Execution }) {
         </ExecutionFacts>
         <OpenApproval execution={execution} />
         {cause?.error ? (
-          <CauseCard execution={execution} run={cause} selection={selection} />
+          <CauseCard execution={execution} run={cause} selection={selection}>
+            {isFailure(execution.status) && <AskWhySlot executionId={execution.id} />}
+          </CauseCard>
         ) : (
           isFailure(execution.status) && <WholeFailure execution={execution} />
         )}
@@ -145,7 +149,24 @@ function WholeFailure({ execution }: { execution: Execution }) {
           <Prose text={execution.error.suggestion} />
         </p>
       )}
+      <AskWhySlot executionId={execution.id} />
     </Card>
+  )
+}
+
+const AskWhy = lazy(async () => ({
+  default: (await import('@/features/assistant/components/ask-why')).AskWhy,
+}))
+
+/** Only where the assistant may be asked, which comes with the likely causes. */
+function AskWhySlot({ executionId }: { executionId: string }) {
+  const mayAsk = useHasRole('operator')
+  const { data } = useQuery(explanationQuery(executionId))
+  if (!mayAsk || !data?.assistant) return null
+  return (
+    <Suspense fallback={null}>
+      <AskWhy executionId={executionId} />
+    </Suspense>
   )
 }
 

@@ -2,6 +2,8 @@ import { useQuery } from '@tanstack/react-query'
 import { EmptyState, ErrorPanel } from '@/components/feedback'
 import { Card, CardHeader } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
+import { assistantQuery, projectsQuery } from '@/features/assistant/api'
+import { ProjectTable } from '@/features/assistant/components/project-table'
 import { learningQuery } from '@/features/insights/api'
 import { ModelCard } from '@/features/insights/components/model-card'
 import { useLiveInsights } from '@/features/insights/use-live-insights'
@@ -32,6 +34,7 @@ export function LearningSection() {
         )}
         {learning.data && <Standing learning={learning.data} />}
       </Card>
+      <Projects />
       {learning.data?.models.length === 0 && (
         <Card>
           <EmptyState icon="spark" title="No model yet">
@@ -44,6 +47,49 @@ export function LearningSection() {
         <ModelCard key={model.id} model={model} />
       ))}
     </div>
+  )
+}
+
+/** For whose pipelines it learns, and who may ask the assistant. */
+function Projects() {
+  const projects = useQuery(projectsQuery)
+  const assistant = useQuery(assistantQuery(null))
+  const error = projects.error ?? assistant.error
+  return (
+    <Card aria-label="Projects">
+      <CardHeader title="Projects">
+        <span className="text-small text-muted-foreground">
+          pipelines with the same label <span className="mono">project</span>
+        </span>
+      </CardHeader>
+      {projects.data && assistant.data ? (
+        <>
+          <ProjectTable projects={projects.data} assistant={assistant.data} />
+          <p className="wrap-text border-t border-border-soft px-4 py-2.5 text-small text-secondary-foreground">
+            {assistant.data.host === null ? (
+              'No assistant is set up on this server (FLEXIROASTER_ASSISTANT_URL): nothing can be sent.'
+            ) : (
+              <>
+                The assistant is <span className="mono">{assistant.data.model}</span> at{' '}
+                <span className="mono">{assistant.data.host}</span>. Nothing is sent to it before
+                somebody asks, and nothing of a project where it is off.
+              </>
+            )}
+          </p>
+        </>
+      ) : error ? (
+        <ErrorPanel
+          error={error}
+          what="The projects"
+          onRetry={() => {
+            void projects.refetch()
+            void assistant.refetch()
+          }}
+        />
+      ) : (
+        <SkeletonRows rows={2} label="Loading the projects" />
+      )}
+    </Card>
   )
 }
 

@@ -15,10 +15,12 @@ type CauseCardProps = {
   execution: Schemas['ExecutionDetail']
   run: Schemas['StageRunBody']
   selection: Selection
+  /** Below all that is known. */
+  children?: ReactNode
 }
 
 /** Why it failed: a plain sentence, the exact error, where it is, and ways to look closer. */
-export function CauseCard({ execution, run, selection }: CauseCardProps) {
+export function CauseCard({ execution, run, selection, children }: CauseCardProps) {
   const { error } = run
   if (!error) return null
   const row = error.location?.row
@@ -80,6 +82,7 @@ export function CauseCard({ execution, run, selection }: CauseCardProps) {
             </pre>
           </details>
         )}
+        {children}
       </div>
       {rules.length > 0 && <FailedRules rules={rules} />}
     </Card>

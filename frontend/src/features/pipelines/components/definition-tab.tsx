@@ -1,4 +1,4 @@
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { CodeBlock } from '@/components/code-block'
 import { explain } from '@/components/feedback'
 import { Icon } from '@/components/icon'
@@ -11,12 +11,14 @@ import { useHasRole } from '@/store/session'
 import { toast } from '@/store/toasts'
 
 type Pipeline = Schemas['PipelineDetail']
+/** What stands above the text while it is edited, and may replace it. */
+type Aid = (source: string, onUse: (source: string) => void) => ReactNode
 
 /** The text of the newest version; editing it makes the next one. */
-export function DefinitionTab({ pipeline }: { pipeline: Pipeline }) {
+export function DefinitionTab({ pipeline, aid }: { pipeline: Pipeline; aid?: Aid }) {
   const [editing, setEditing] = useState(false)
   const mayEdit = useHasRole('editor')
-  if (editing) return <Editor pipeline={pipeline} onDone={() => setEditing(false)} />
+  if (editing) return <Editor pipeline={pipeline} aid={aid} onDone={() => setEditing(false)} />
   return (
     <Card>
       <CardHeader
@@ -40,7 +42,9 @@ export function DefinitionTab({ pipeline }: { pipeline: Pipeline }) {
   )
 }
 
-function Editor({ pipeline, onDone }: { pipeline: Pipeline; onDone: () => void }) {
+type EditorProps = { pipeline: Pipeline; aid: Aid | undefined; onDone: () => void }
+
+function Editor({ pipeline, aid, onDone }: EditorProps) {
   // What is being edited stays as it was opened, even when a newer version arrives meanwhile.
   const [opened] = useState(pipeline)
   const [source, setSource] = useState(opened.source)
@@ -48,42 +52,45 @@ function Editor({ pipeline, onDone }: { pipeline: Pipeline; onDone: () => void }
   const conflict = save.error instanceof ApiError && [409, 412].includes(save.error.status)
   const changed = source !== opened.source
   return (
-    <DefinitionForm
-      title={`Version ${opened.version + 1}`}
-      source={source}
-      onChange={setSource}
-      refusal={
-        save.error &&
-        (conflict
-          ? `${explain(save.error)} Copy your text, cancel, and edit the newest version.`
-          : explain(save.error))
-      }
-      actions={(valid) => (
-        <>
-          <Button size="small" variant="ghost" onClick={onDone}>
-            Cancel
-          </Button>
-          <Button
-            size="small"
-            variant="primary"
-            disabled={valid !== true || !changed || save.isPending}
-            onClick={() =>
-              save.mutate(
-                { source, basedOn: opened.version },
-                {
-                  onSuccess: ({ version }) => {
-                    toast('success', `Saved as version ${version}.`)
-                    onDone()
+    <>
+      {aid?.(source, setSource)}
+      <DefinitionForm
+        title={`Version ${opened.version + 1}`}
+        source={source}
+        onChange={setSource}
+        refusal={
+          save.error &&
+          (conflict
+            ? `${explain(save.error)} Copy your text, cancel, and edit the newest version.`
+            : explain(save.error))
+        }
+        actions={(valid) => (
+          <>
+            <Button size="small" variant="ghost" onClick={onDone}>
+              Cancel
+            </Button>
+            <Button
+              size="small"
+              variant="primary"
+              disabled={valid !== true || !changed || save.isPending}
+              onClick={() =>
+                save.mutate(
+                  { source, basedOn: opened.version },
+                  {
+                    onSuccess: ({ version }) => {
+                      toast('success', `Saved as version ${version}.`)
+                      onDone()
+                    },
                   },
-                },
-              )
-            }
-          >
-            <Icon name="tick" className="size-3.5" />
-            {save.isPending ? 'Saving…' : 'Save version'}
-          </Button>
-        </>
-      )}
-    />
+                )
+              }
+            >
+              <Icon name="tick" className="size-3.5" />
+              {save.isPending ? 'Saving…' : 'Save version'}
+            </Button>
+          </>
+        )}
+      />
+    </>
   )
 }

@@ -3,9 +3,9 @@ import type { Problem } from '@/lib/api'
 import { cn } from '@/lib/cn'
 import { plural } from '@/lib/format'
 
-type ProblemListProps = { problems: Problem[]; onGoTo: (line: number, column: number) => void }
+type ProblemListProps = { problems: Problem[]; onGoTo?: (line: number, column: number) => void }
 
-/** What is wrong, where, and what to do; a press leads to the place. */
+/** What is wrong, where, and what to do; a press leads to the place, where there is a way. */
 export function ProblemList({ problems, onGoTo }: ProblemListProps) {
   return (
     <ul aria-label="Problems" className="divide-y divide-border-soft">
@@ -13,8 +13,8 @@ export function ProblemList({ problems, onGoTo }: ProblemListProps) {
         <li key={`${problem.code}:${problem.path}:${problem.line}:${problem.message}`}>
           <button
             type="button"
-            disabled={problem.line == null}
-            onClick={() => problem.line != null && onGoTo(problem.line, problem.column ?? 1)}
+            disabled={problem.line == null || !onGoTo}
+            onClick={() => problem.line != null && onGoTo?.(problem.line, problem.column ?? 1)}
             className="flex w-full items-start gap-2.5 px-4 py-2.5 text-left -outline-offset-2 enabled:hover:bg-muted"
           >
             <Icon
