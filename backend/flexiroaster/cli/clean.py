@@ -81,7 +81,7 @@ def _opened(settings: Settings, keep: timedelta | None) -> Iterator[tuple[Databa
 
     if settings.embedded and not _file(settings).is_file():
         raise ConfigurationError(f"There is no database {_file(settings)}: name the server's folder (--data-folder).")
-    database = Database.open(settings.database_url)
+    database = Database.open(settings.database_url, statement_seconds=None)
     try:
         if revision(database) != HEAD:
             raise ConfigurationError("The tables are those of another release: run `flexiroaster db upgrade` first.")

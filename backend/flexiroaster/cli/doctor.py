@@ -166,7 +166,7 @@ def _database(settings: Settings, serving: bool, executions: int) -> Iterator[Fi
             cure = "Put back a copy of it; where nothing was kept yet, start `flexiroaster up` once."
             yield Finding("database", "error", f"There is no database {path}.", cure)
             return
-    database = Database.open(settings.database_url)
+    database = Database.open(settings.database_url, statement_seconds=None)
     try:
         doctor = DatabaseDoctor(database, serving=serving, version=__version__)
         yield from doctor.look(executions, make_artifacts(settings))

@@ -36,6 +36,8 @@ class StoreUnavailable(FlexiRoasterError):
 
 CONFLICT_TRIES = 10
 """Of a transaction that another server's stood in the way of: the database has undone one of both."""
+STATEMENT_SECONDS = 60.0
+"""None takes so long that is not stuck: what there may be much of is read and removed in pages."""
 GROUP_LIMIT = 200
 """Operations that may share one commit: bounds how long a reader's snapshot and a waiting caller lag behind."""
 
@@ -299,15 +301,19 @@ class Database:
 
     def __init__(self, engine: sa.Engine, dialect: Dialect, *, wait_for_disk: bool = False) -> None:
         self.engine = engine
+        self._reading = engine.execution_options(**dialect.reading)
         self._dialect = dialect
         self._wait_for_disk = wait_for_disk
         self._writer = Writer(engine, dialect)
 
     @classmethod
-    def open(cls, url: str, *, wait_for_disk: bool = False) -> Database:
+    def open(
+        cls, url: str, *, wait_for_disk: bool = False, statement_seconds: float | None = STATEMENT_SECONDS
+    ) -> Database:
         """`sqlite:///path` or `postgresql://…`. Does not create or migrate tables: see `store.migrate`.
 
-        `wait_for_disk` makes every write a durable one.
+        `wait_for_disk` makes every write a durable one. `statement_seconds` bounds what one statement may take on
+        PostgreSQL, waiting for locks included; None: nothing does.
         """
         try:
             parsed = sa.make_url(url)
@@ -317,7 +323,8 @@ class Database:
                 "Write sqlite:////absolute/path.db or postgresql://user:password@host:5432/name."
             ) from error
         dialect = dialect_for(parsed)
-        return cls(dialect.create_engine(parsed, dumps, loads), dialect, wait_for_disk=wait_for_disk)
+        engine = dialect.create_engine(parsed, dumps, loads, statement_seconds)
+        return cls(engine, dialect, wait_for_disk=wait_for_disk)
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
@@ -336,7 +343,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A connection for queries; it sees what is committed. Raises StoreUnavailable."""
         try:
-            with self.engine.connect() as connection:
+            with self._reading.connect() as connection:
                 yield connection
         except DBAPIError as error:
             reason = self._dialect.unavailable(error)

@@ -43,8 +43,7 @@ def migrate(database: Database) -> bool:
 
     config = alembic_config()
     with database.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":  # several servers may be started at once
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        _wait_for_turn(connection)
         current = _revision(connection)
         if current == HEAD:
             return False
@@ -60,14 +59,21 @@ def _make_all(tx: Transaction) -> bool:
     False where another server was first.
     """
     connection = tx.sa
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    _wait_for_turn(connection)
     if _revision(connection) is not None:
         return False
     metadata.create_all(connection, checkfirst=False)
     VERSION.create(connection)
     connection.execute(sa.insert(VERSION).values(version_num=HEAD))
     return True
+
+
+def _wait_for_turn(connection: sa.Connection) -> None:
+    """Several servers may be started at once, and what each has to do may take as long as it takes."""
+    if connection.dialect.name == "postgresql":
+        for bound in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(sa.text(f"SET LOCAL {bound} = 0"))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
 
 
 def revision(database: Database) -> str | None:

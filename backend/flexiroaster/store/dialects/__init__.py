@@ -17,10 +17,18 @@ class Dialect(Protocol):
     name: Literal["sqlite", "postgresql"]
     commits_to_disk: bool
     """Whether a commit waits for the disk by itself."""
+    reading: Mapping[str, Any]
+    """Options of a connection that only reads."""
 
     def create_engine(
-        self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]
-    ) -> sa.Engine: ...
+        self,
+        url: sa.URL,
+        dumps: Callable[[Any], str],
+        loads: Callable[[str | bytes], Any],
+        statement_seconds: float | None,
+    ) -> sa.Engine:
+        """A statement that takes longer is given up, where the database can do that."""
+        ...
 
     # `raw` is the driver's own connection, in autocommit mode: transactions are ours.
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.pq import ConnStatus
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from flexiroaster.store.dialects import APART, IDENTITY, statements
 from flexiroaster.store.dialects.together import Put, Statements, merged
 from flexiroaster.store.tables import metadata
 
 READ_CONNECTIONS = 8
+CONNECT_SECONDS = 10
+SILENT_SECONDS = 30
+"""A server that does not acknowledge what was sent for so long is gone, whatever the network says of it."""
+LOST_SECONDS = 30
+"""How long somebody may hold locks without doing anything: a process that was suspended in a transaction would hold up
+all others.
+"""
 BY_KEY = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
 """Ways to find rows that the writer is not to take. It looks for a few rows by their keys; the planner, which cannot
 know how many rows a JSON array holds, would read the whole table.
@@ -36,6 +45,7 @@ class Postgres:
 
     name: Literal["sqlite", "postgresql"] = "postgresql"
     commits_to_disk = True
+    reading: Mapping[str, Any] = MappingProxyType({"isolation_level": "AUTOCOMMIT"})
 
     def __init__(self) -> None:
         self._sql = statements("postgres.sql")
@@ -43,17 +53,29 @@ class Postgres:
         self._queue: list[Put] = []
         self._begun = False
 
-    def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
+    def create_engine(
+        self,
+        url: sa.URL,
+        dumps: Callable[[Any], str],
+        loads: Callable[[str | bytes], Any],
+        statement_seconds: float | None,
+    ) -> sa.Engine:
         _take_over_conditions()
-        return sa.create_engine(
+        engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             json_serializer=dumps,
             json_deserializer=loads,
             pool_size=READ_CONNECTIONS,
             max_overflow=READ_CONNECTIONS,
-            pool_pre_ping=True,
-            connect_args={"prepare_threshold": 1, "options": "-c timezone=UTC"},
+            connect_args=_connect_args(url, statement_seconds),
         )
+        event.listen(engine, "checkout", self._refuse_ended)
+        return engine
+
+    def _refuse_ended(self, raw: Any, _record: object, _proxy: object) -> None:
+        """Instead of asking the server each time whether it is there."""
+        if not self.stands(raw):
+            raise InvalidatePoolError
 
     def prepare_writer(self, raw: Any) -> None:
         self._forget()
@@ -63,7 +85,9 @@ class Postgres:
     def stands(self, raw: Any) -> bool:
         """An idle server says nothing unless it goes: then its last words come first, and the end after them."""
         try:
-            while select.select((raw,), (), (), 0)[0]:
+            said = select.poll()
+            said.register(raw.fileno(), select.POLLIN)
+            while said.poll(0):
                 raw.pgconn.consume_input()
         except (OSError, ValueError, psycopg.Error):
             return False
@@ -156,11 +180,39 @@ class Postgres:
             return "The disk of PostgreSQL is full: free some space; nothing needs a restart."
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             return "PostgreSQL takes no writes now: it is a standby, or was set to read-only."
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            return (
+                "PostgreSQL gave up a statement that took too long: look in pg_stat_activity for what holds locks or "
+                "keeps it busy."
+            )
+        if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout):
+            return "PostgreSQL ended a transaction that stood still: was this process, or its machine, suspended?"
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             return (
                 f"The database does not answer ({type(error).__name__}): check that PostgreSQL runs and is reachable."
             )
         return None
+
+
+def _connect_args(url: sa.URL, statement_seconds: float | None) -> dict[str, Any]:
+    """What the URL says goes first. `tcp_user_timeout` is what ends a connection of which the other side has vanished;
+    otherwise that takes a quarter of an hour.
+    """
+    bounds = {"timezone": "UTC", "idle_in_transaction_session_timeout": f"{LOST_SECONDS}s"}
+    if statement_seconds is not None:
+        bounds["statement_timeout"] = f"{round(statement_seconds * 1000)}ms"
+    ours = " ".join(f"-c {name}={value}" for name, value in bounds.items())
+    found: dict[str, Any] = {
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": SILENT_SECONDS // 3,
+        "keepalives_interval": SILENT_SECONDS // 6,
+        "keepalives_count": 4,
+        "tcp_user_timeout": SILENT_SECONDS * 1000,
+    }
+    found = {name: value for name, value in found.items() if name not in url.query}
+    given = url.query.get("options", "")
+    theirs = given if isinstance(given, str) else " ".join(given)
+    return found | {"prepare_threshold": 1, "options": f"{ours} {theirs}".strip()}
 
 
 @contextmanager

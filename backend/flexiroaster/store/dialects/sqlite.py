@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -33,6 +34,7 @@ class Sqlite:
     """
 
     name: Literal["sqlite", "postgresql"] = "sqlite"
+    reading: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self) -> None:
         self._sql = statements("sqlite.sql")
@@ -43,7 +45,13 @@ class Sqlite:
         # A decision writes its own time many times over. The cache itself is called: a method around it costs more.
         self.to_driver: Callable[[datetime | None], str | None] = lru_cache(maxsize=4096)(_as_text)
 
-    def create_engine(self, url: sa.URL, dumps: Callable[[Any], str], loads: Callable[[str | bytes], Any]) -> sa.Engine:
+    def create_engine(
+        self,
+        url: sa.URL,
+        dumps: Callable[[Any], str],
+        loads: Callable[[str | bytes], Any],
+        statement_seconds: float | None,
+    ) -> sa.Engine:
         engine = sa.create_engine(
             url,
             json_serializer=dumps,

@@ -31,7 +31,7 @@ def run() -> None:
 
     settings = Settings.load()
     folder = DataFolder.open(settings.data_folder)  # made where there is none; and no server uses it meanwhile
-    database = Database.open(settings.database_url)
+    database = Database.open(settings.database_url, statement_seconds=None)
     with database.engine.connect() as opened:
         migrate(opened)
         opened.commit()
