@@ -149,9 +149,10 @@ class Executions:
     def retry_plan(self, execution_id: str) -> Retried:
         """What `retry` would do. Raises Conflict when the execution is not one that can be retried."""
         with self._changes.database.read() as connection:
-            state = progress.load(connection, execution_id)
-            if state is None:
+            loaded = progress.load(connection, execution_id)
+            if loaded is None:
                 raise NotFound("execution", execution_id)
+            state = loaded.state
             version = self._changes.live.version(connection, state.execution.pipeline_id, state.execution.version)
         _refuse_unless_retryable(state.execution)
         return _retried(version, state)

@@ -25,7 +25,7 @@ from flexiroaster.store import progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.deadlines import WHOLE_EXECUTION
 from flexiroaster.store.progress import Parent
-from flexiroaster.store.tables import executions, pipeline_versions
+from flexiroaster.store.tables import pipeline_versions
 
 STAGES_KEPT = 50_000
 """Stages of compiled versions in memory, about 2 KB each: more than are in use at once."""
@@ -221,18 +221,20 @@ class LiveExecutions:
                 self._stages_kept -= len(oldest.plan.stages)
 
     def _load(self, connection: sa.Connection, execution_id: str) -> Live:
-        state = progress.load(connection, execution_id)
-        if state is None:
+        loaded = progress.load(connection, execution_id)
+        if loaded is None:
             raise NotFound("execution", execution_id)
+        state, row = loaded
         execution = state.execution
         version = self.version(connection, execution.pipeline_id, execution.version)
-        table = executions.c
-        row = connection.execute(sa.select(*_LOADED).where(table.id == execution_id)).one()
-        live = Live(state, version, row.inputs, row.data, row.trigger, row.actor, row.logical_date)
-        live.use_cache = row.use_cache
-        if row.parent_id is not None:
-            live.parent = Parent(row.parent_id, Key(row.parent_position, row.parent_idx), row.depth)
-        for key, (value, artifact_id) in progress.load_results(connection, execution_id).items():
+        given = (row[name] for name in ("inputs", "data", "trigger", "actor", "logical_date"))
+        live = Live(state, version, *given)
+        live.use_cache = row["use_cache"]
+        if row["parent_id"] is not None:
+            live.parent = Parent(row["parent_id"], Key(row["parent_position"], row["parent_idx"]), row["depth"])
+        succeeded = any(run.status is StageStatus.SUCCESS for run in state.runs.values())
+        results = progress.load_results(connection, execution_id) if succeeded else {}
+        for key, (value, artifact_id) in results.items():
             if key not in state.runs or state.runs[key].status is not StageStatus.SUCCESS:
                 continue  # of a round before a retry
             live.results[stage_id(version, key)] = value if artifact_id is None else Spilled(artifact_id)
@@ -243,23 +245,6 @@ class LiveExecutions:
         if begun:
             live.items = item_rows.values(connection, execution_id, begun)
         return live
-
-
-_LOADED = tuple(
-    executions.c[name]
-    for name in (
-        "inputs",
-        "data",
-        "trigger",
-        "actor",
-        "logical_date",
-        "parent_id",
-        "parent_position",
-        "parent_idx",
-        "depth",
-        "use_cache",
-    )
-)
 
 
 def stage_id(version: Version, key: Key) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -312,15 +312,29 @@ class _Teller:
         self.rows.append({**row, "stage": stage, "idx": index, "payload": payload})
 
 
+_with_newest_seq = sa.select(
+    executions,
+    sa.select(sa.func.max(events.c.seq))
+    .where(events.c.execution_id == executions.c.id)
+    .scalar_subquery()
+    .label("newest_seq"),
+)
+
 BEGUN = [status.value for status in (S.RUNNING, S.CANCELLING, S.RETRYING, S.WAITING)]
 """States in which an item of a foreach stage is in memory; queued ones are as they are handed out."""
 
 
-def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
+class Loaded(NamedTuple):
+    """`row` is of `executions`."""
+
+    state: ExecutionState
+    row: sa.RowMapping
+
+
+def load(connection: sa.Connection, execution_id: str) -> Loaded | None:
     """With the stages and the items that have begun."""
-    # Before everything else: who reads an older state with a newer number would not be found out when it writes.
-    seq = newest_seq(connection, execution_id)
-    row = connection.execute(sa.select(executions).where(executions.c.id == execution_id)).mappings().one_or_none()
+    # The number before all else: who reads an older state with a newer number would not be found out when it writes.
+    row = connection.execute(_with_newest_seq.where(executions.c.id == execution_id)).mappings().one_or_none()
     if row is None:
         return None
     table = stage_runs.c
@@ -333,7 +347,7 @@ def load(connection: sa.Connection, execution_id: str) -> ExecutionState | None:
     if under_way:
         found = items.counts(connection, execution_id)
         groups = {position: items.group_of(found.get(position, {})) for position in under_way}
-    return ExecutionState(_execution(row), known, seq, still_open, groups)
+    return Loaded(ExecutionState(_execution(row), known, row["newest_seq"] or 0, still_open, groups), row)
 
 
 def load_run(connection: sa.Connection, execution_id: str, key: Key) -> StageRun | None:

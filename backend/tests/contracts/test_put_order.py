@@ -32,9 +32,9 @@ def execution_id(history: History) -> str:
 
 def loaded(database: Database, execution_id: str) -> ExecutionState:
     with database.read() as connection:
-        state = progress.load(connection, execution_id)
-    assert state is not None
-    return state
+        found = progress.load(connection, execution_id)
+    assert found is not None
+    return found.state
 
 
 def change(tx: Transaction, state: ExecutionState, position: int, **values: Any) -> None:
