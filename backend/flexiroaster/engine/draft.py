@@ -11,7 +11,7 @@ from flexiroaster.engine.foreach import ItemGroup
 from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.plan import Plan
 from flexiroaster.engine.runs import EndedAttempt, Execution, ExecutionState, Key, StageRun
-from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES, Phase
+from flexiroaster.engine.state import EXECUTION_MOVES, STAGE_MOVES, Phase, StageStatus
 
 
 class IllegalMove(Exception):
@@ -86,15 +86,21 @@ class Draft:
         self.runs[run.key] = run
         self.open += 1
 
-    def change(self, run: StageRun, **values: Any) -> StageRun:
-        """Give a stage run new values; answers the one to go on with."""
-        status = values.get("status", run.status)
-        if status is not run.status and status not in STAGE_MOVES[run.status]:
+    def edit(self, run: StageRun, status: StageStatus | None = None) -> StageRun:
+        """The stage run to set new values on, moved to this status; it is the one to go on with."""
+        if status is not None and status is not run.status and status not in STAGE_MOVES[run.status]:
             stage = self.plan.stages[run.key.position].id
             raise IllegalMove(f"stage run {stage}[{run.key.index}] cannot go from {run.status} to {status}")
         changed = self.runs.get(run.key)
         if changed is None:
             changed = self.runs[run.key] = run.copy()
+        if status is not None:
+            changed.status = status
+        return changed
+
+    def change(self, run: StageRun, *, status: StageStatus | None = None, **values: Any) -> StageRun:
+        """Give a stage run new values; answers the one to go on with."""
+        changed = self.edit(run, status)
         for name, value in values.items():
             setattr(changed, name, value)
         return changed

@@ -81,10 +81,6 @@ class Attempt:
         self.inputs: Mapping[str, Any] = live.inputs
         self.data = live.data
         self.state: Mapping[str, Any] = run.state or {}
-        self.data_dirs = world.data_dirs
-        self.artifact_dir = world.artifact_dir
-        self.code_stages = world.code_stages
-        self.http_allow = world.http_allow
         self.stop_within = NO_TIME
         self.kept: list[KeptArtifact] = []
         self.ordered: Order | None = None
@@ -117,6 +113,22 @@ class Attempt:
                 if self.why is not None:
                     self._cancelled.set()
             return self._cancelled
+
+    @property
+    def data_dirs(self) -> tuple[Path, ...]:
+        return self._world.data_dirs
+
+    @property
+    def artifact_dir(self) -> Path:
+        return self._world.artifact_dir
+
+    @property
+    def code_stages(self) -> bool:
+        return self._world.code_stages
+
+    @property
+    def http_allow(self) -> tuple[str, ...]:
+        return self._world.http_allow
 
     @property
     def code_dirs(self) -> tuple[Path, ...]:

@@ -57,10 +57,15 @@ class StageContext(Protocol):
         """The results of the needed stages that succeeded, by stage id, in the order of `needs`."""
         ...
 
-    data_dirs: tuple[Path, ...]
-    """Folders that file stages may read and write; the first one resolves relative paths."""
-    artifact_dir: Path
-    """The root of artifacts on this machine: readable, never writable by a stage's own path."""
+    @property
+    def data_dirs(self) -> tuple[Path, ...]:
+        """Folders that file stages may read and write; the first one resolves relative paths."""
+        ...
+
+    @property
+    def artifact_dir(self) -> Path:
+        """The root of artifacts on this machine: readable, never writable by a stage's own path."""
+        ...
 
     @property
     def code_dirs(self) -> tuple[Path, ...]:
@@ -88,10 +93,16 @@ class StageContext(Protocol):
 
     state: Mapping[str, Any]
     """What the stage gave with its last `Waiting`, empty at the first call."""
-    code_stages: bool
-    """Whether this server runs user code (`python`, `shell`)."""
-    http_allow: tuple[str, ...]
-    """`host:port` entries that http stages may reach although they are private."""
+
+    @property
+    def code_stages(self) -> bool:
+        """Whether this server runs user code (`python`, `shell`)."""
+        ...
+
+    @property
+    def http_allow(self) -> tuple[str, ...]:
+        """`host:port` entries that http stages may reach although they are private."""
+        ...
 
     def start_execution(
         self, pipeline_id: str, *, inputs: Mapping[str, Any], data: Any, version: int | None, wait: bool

@@ -33,18 +33,12 @@ def claim(draft: Draft, key: Key, owner: str, lease_until: datetime) -> StageRun
         draft.change_execution(status=E.RUNNING, started_at=draft.execution.started_at or draft.now)
         draft.emit(EventType.EXECUTION_STARTED, status=E.RUNNING.value)
     resumed = goes_on_with_attempt(run)
-    claimed = draft.change(
-        run,
-        status=S.RUNNING,
-        attempt=run.attempt if resumed else run.attempt + 1,
-        lease_owner=owner,
-        lease_until=lease_until,
-        started_at=run.started_at if resumed else draft.now,
-        due_at=None,
-        reason=None,
-        error=None,
-    )
+    claimed = draft.edit(run, S.RUNNING)
+    claimed.lease_owner, claimed.lease_until = owner, lease_until
+    claimed.due_at = claimed.reason = claimed.error = None
     if not resumed:
+        claimed.attempt += 1
+        claimed.started_at = draft.now
         draft.emit(EventType.STAGE_STARTED, key, attempt=claimed.attempt, status=S.RUNNING.value)
     return claimed
 

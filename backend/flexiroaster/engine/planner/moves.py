@@ -35,9 +35,11 @@ def goes_on(execution: Execution) -> bool:
 
 def make_ready(draft: Draft, run: StageRun) -> None:
     timeout = draft.plan.stages[run.key.position].queue_timeout
-    due_at = None if timeout is None else draft.now + timeout
-    draft.change(run, status=S.QUEUED, ready_at=draft.now, due_at=due_at, reason=None)
-    draft.ready.append(run.key)
+    ready = draft.edit(run, S.QUEUED)
+    ready.ready_at = draft.now
+    ready.due_at = None if timeout is None else draft.now + timeout
+    ready.reason = None
+    draft.ready.append(ready.key)
 
 
 def keep_attempt(draft: Draft, run: StageRun, status: StageStatus, error: StageError | None) -> None:
@@ -83,23 +85,14 @@ def end(draft: Draft, first: Ending) -> None:
         began = run.status is not S.PENDING
         if run.waits_for is not None:
             draft.leave(run)
-        announce_end(
-            draft,
-            draft.change(
-                run,
-                status=status,
-                error=error,
-                reason=reason,
-                rows=rows,
-                bytes=size,
-                ended_at=draft.now,
-                due_at=None,
-                state={NOT_CHOSEN: sorted(not_chosen)} if not_chosen else None,
-                waits_for=None,
-                lease_owner=None,
-                lease_until=None,
-            ),
-        )
+        ended = draft.edit(run, status)
+        ended.error = error
+        ended.reason = reason
+        ended.rows, ended.bytes = rows, size
+        ended.ended_at = draft.now
+        ended.due_at = ended.waits_for = ended.lease_owner = ended.lease_until = None
+        ended.state = {NOT_CHOSEN: sorted(not_chosen)} if not_chosen else None
+        announce_end(draft, ended)
         if run.key.index:
             also = foreach.item_ended(draft, run.key, status, alone=alone)
             endings += [Ending(other, S.CANCELLED, reason=why, alone=False) for other, why in also]
@@ -163,10 +156,11 @@ def announce_end(draft: Draft, ended: StageRun) -> None:
 
 def _told(draft: Draft, key: Key, *, ok: bool, failed: bool) -> StageRun:
     """Count one ended need of a stage run."""
-    run = draft.run(key)
-    return draft.change(
-        run, needs_left=run.needs_left - 1, needs_ok=run.needs_ok + ok, needs_failed=run.needs_failed + failed
-    )
+    run = draft.edit(draft.run(key))
+    run.needs_left -= 1
+    run.needs_ok += ok
+    run.needs_failed += failed
+    return run
 
 
 def advance(draft: Draft, run: StageRun) -> Ending | None:
