@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flexiroaster.ai.insights.find import find as find_insights
     from flexiroaster.ai.insights.finding import Insight
     from flexiroaster.ai.insights.levels import slow_runs
+    from flexiroaster.ai.insights.maintenance import Window
     from flexiroaster.ai.insights.metric_events import metric_anomalies
     from flexiroaster.ai.insights.metrics import detector
     from flexiroaster.ai.insights.past import Past
@@ -50,6 +51,7 @@ __all__ = [
     "Signature",
     "Suggestion",
     "Verdict",
+    "Window",
     "advise",
     "cluster",
     "detector",
@@ -66,6 +68,7 @@ __all__ = [
 ]
 
 _EXPORTS = {
+    "Window": "flexiroaster.ai.insights.maintenance:Window",
     "Verdict": "flexiroaster.ai.insights.budget:Verdict",
     "Cause": "flexiroaster.ai.insights.causes:Cause",
     "likely_causes": "flexiroaster.ai.insights.causes:likely_causes",

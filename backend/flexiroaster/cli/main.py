@@ -40,6 +40,7 @@ SECTIONS = {
     },
     "With a running server": {
         "list": "client_commands:list_",
+        "show": "show:show",
         "import": "definitions:import_",
         "export": "definitions:export",
         "delete": "definitions:delete",
@@ -58,6 +59,7 @@ SECTIONS = {
         "pool": "pool:app",
         "insights": "insights:insights",
         "suggestions": "insights:app",
+        "maintenance": "maintenance:app",
         "project": "project:app",
         "assistant": "assistant:app",
         "workers": "workers:app",

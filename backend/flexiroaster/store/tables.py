@@ -562,6 +562,18 @@ ai_projects = Table(
 )
 """For whose pipelines somebody switched learning or the assistant on or off."""
 
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("pipeline_id", String(80)),  # null: all of them
+    Column("begins_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("by", String(320)),
+)
+"""Times in which what happens is no news."""
+
 users = Table(
     "users",
     metadata,

@@ -119,3 +119,15 @@ def test_what_cannot_be_done_is_said(server: ServerProcess) -> None:
     assert (status, "nothing" in text) == (1, True)
     status, text = run(server, "suggestions", "apply", "s2")
     assert (status, text.startswith("This is advice")) == (1, True)
+
+
+def test_maintenance_is_planned_listed_and_deleted(server: ServerProcess) -> None:
+    assert run(server, "maintenance", "list") == (0, "No maintenance is planned.\n")
+    begin, end = "2026-03-07T22:00:00", "2026-03-08T02:00:00"
+    status, text = run(server, "maintenance", "plan", begin, end, "-p", "report", "--json")
+    assert status == 0
+    id = json.loads(text)["id"]
+    assert run(server, "maintenance", "list")[1].splitlines()[1].split("\t")[:2] == [id, "report"]
+    assert run(server, "maintenance", "plan", end, begin)[0] == 1
+    assert run(server, "maintenance", "delete", id) == (0, f"Maintenance {id} deleted\n")
+    assert run(server, "maintenance", "delete", id)[0] == 1

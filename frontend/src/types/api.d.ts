@@ -934,6 +934,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ai/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List times of maintenance
+         * @description The latest first.
+         */
+        get: operations["listMaintenance"];
+        put?: never;
+        /**
+         * Plan a time of maintenance
+         * @description Runs of that time raise no insights, and later ones are not compared with them. It may be over already.
+         */
+        post: operations["planMaintenance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ai/maintenance/{window_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a time of maintenance
+         * @description The next look at the history counts its runs again.
+         */
+        delete: operations["deleteMaintenance"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/metrics": {
         parameters: {
             query?: never;
@@ -5551,6 +5595,65 @@ export interface components {
              * @default []
              */
             stages: components["schemas"]["StageOutline"][];
+        };
+        /** WindowBody */
+        WindowBody: {
+            /** Id */
+            id: string;
+            /**
+             * Begins At
+             * Format: date-time
+             * @example 2026-03-07T22:00:00Z
+             */
+            begins_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             * @example 2026-03-08T02:00:00Z
+             */
+            ends_at: string;
+            /**
+             * Pipeline Id
+             * @description None: all pipelines
+             * @example daily_orders
+             */
+            pipeline_id: string | null;
+            /**
+             * Reason
+             * @example The warehouse is moved.
+             */
+            reason: string;
+            /**
+             * By
+             * @example ada@example.com
+             */
+            by: string | null;
+        };
+        /** WindowRequest */
+        WindowRequest: {
+            /**
+             * Begins At
+             * Format: date-time
+             * @example 2026-03-07T22:00:00Z
+             */
+            begins_at: string;
+            /**
+             * Ends At
+             * Format: date-time
+             * @example 2026-03-08T02:00:00Z
+             */
+            ends_at: string;
+            /**
+             * Pipeline Id
+             * @description left out: all pipelines
+             * @example daily_orders
+             */
+            pipeline_id?: string | null;
+            /**
+             * Reason
+             * @default
+             */
+            reason: string;
         };
         /**
          * WorkerBody
@@ -14181,6 +14284,464 @@ export interface operations {
                      * @example {
                      *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
                      *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    planMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WindowRequest"];
+            };
+        };
+        responses: {
+            /** @description Made */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WindowBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Does not fit the present state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is a pipeline 'orders' already: choose another id, or change that one with PUT /api/pipelines/orders.",
+                     *       "code": "already_exists",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    deleteMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The window. */
+                window_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }

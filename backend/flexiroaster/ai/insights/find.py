@@ -7,6 +7,7 @@ from typing import Any
 
 from flexiroaster.ai.insights.budget import Sensitivity, Verdict
 from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, Insight, Rule, named
+from flexiroaster.ai.insights.maintenance import Maintenance, Window
 from flexiroaster.ai.insights.outages import as_insight, failures_in, incidents
 from flexiroaster.ai.insights.past import Past
 from flexiroaster.ai.insights.signatures import ErrorSeen, Signature, signatures
@@ -26,13 +27,17 @@ def find(
     now: float,
     errors: Iterable[ErrorSeen] = (),
     verdicts: Iterable[Verdict] = (),
+    maintenance: Iterable[Window] = (),
 ) -> list[Insight]:
     """What is abnormal in these runs as of `now` (seconds since 1970), the newest first.
 
-    Runs that had not ended by then are not looked at. `errors` adds the texts of failures, `verdicts` what people said
-    of earlier insights. The same arguments give the same insights, with the same ids.
+    Runs that had not ended by then are not looked at, nor those of times of `maintenance`. `errors` adds the texts of
+    failures, `verdicts` what people said of earlier insights. The same arguments give the same insights, with the same
+    ids.
     """
-    past = Past(runs, now=now)
+    quiet = Maintenance(maintenance)
+    past = Past(quiet.left(map(Run.of, runs)), now=now)
+    errors = [error for error in errors if not quiet.covers(error.pipeline, error.at, error.at)]
     sensitivity = Sensitivity(verdicts)
 
     def factor(rule: Rule, subject: str) -> float:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from flexiroaster.bus.port import Bus
 from flexiroaster.services.ai.explanations import Explanations
 from flexiroaster.services.ai.insights import Insights
+from flexiroaster.services.ai.maintenance import Maintenance
 from flexiroaster.services.ai.models import Models
 from flexiroaster.services.ai.predictions import Predictions
 from flexiroaster.services.ai.projects import Projects
@@ -28,6 +29,7 @@ class AiServices:
     suggestions: Suggestions
     models: Models
     explanations: Explanations
+    maintenance: Maintenance
 
 
 def make_ai(
@@ -48,5 +50,6 @@ def make_ai(
         insights=Insights(database, bus, clock),
         suggestions=Suggestions(database, pipelines, Drafts(database, pipelines, bus, clock), bus, clock),
         models=Models(database, bus, switch, clock),
+        maintenance=Maintenance(database),
         explanations=Explanations(database, switch, clock),
     )

@@ -15,6 +15,7 @@ from typing import Any
 from flexiroaster.ai.insights.budget import Verdict
 from flexiroaster.ai.insights.find import find
 from flexiroaster.ai.insights.finding import Insight
+from flexiroaster.ai.insights.maintenance import Window
 from flexiroaster.ai.optimizer.advise import look
 from flexiroaster.ai.optimizer.caching import LEAST_SHARE, keys
 from flexiroaster.ai.optimizer.graph import Graph
@@ -30,6 +31,7 @@ from flexiroaster.services.ai.made import made_of
 from flexiroaster.services.ai.shared import shared_by_all
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.store import insights as insight_store
+from flexiroaster.store import maintenance as maintenance_store
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store.database import Database
 
@@ -80,7 +82,13 @@ class Study:
         stories = self._history.newest(EXECUTIONS_LOOKED_AT, afterwards=True)
         findings = Findings(stories[0].seen.created_at if stories else now)
         errors = [error for story in stories for error in story.errors]
-        findings.insights = find(all_runs(stories), now=now.timestamp(), errors=errors, verdicts=self._verdicts())
+        findings.insights = find(
+            all_runs(stories),
+            now=now.timestamp(),
+            errors=errors,
+            verdicts=self._verdicts(),
+            maintenance=self._maintenance(),
+        )
         by_pipeline: dict[str, list[Story]] = {}
         for story in stories:
             by_pipeline.setdefault(story.seen.pipeline_id, []).append(story)
@@ -112,6 +120,11 @@ class Study:
         with self._database.read() as connection:
             rows = insight_store.verdicts(connection)
         return [Verdict(rule=row.rule, subject=row.subject, verdict=row.verdict) for row in rows]
+
+    def _maintenance(self) -> list[Window]:
+        with self._database.read() as connection:
+            rows = maintenance_store.all_windows(connection)
+        return [Window(row.begins_at.timestamp(), row.ends_at.timestamp(), row.pipeline_id or "") for row in rows]
 
     def _document(self, id: str) -> Mapping[str, Any] | None:
         """Of the newest version; None for a pipeline that is gone."""

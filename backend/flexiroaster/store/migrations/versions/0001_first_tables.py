@@ -478,6 +478,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_ai_projects")),
     )
     op.create_table(
+        "maintenance_windows",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("pipeline_id", sa.String(length=80), nullable=True),
+        sa.Column("begins_at", UtcDateTime(), nullable=False),
+        sa.Column("ends_at", UtcDateTime(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("by", sa.String(length=320), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_maintenance_windows")),
+    )
+    op.create_table(
         "insight_verdicts",
         sa.Column("insight_id", sa.String(length=16), nullable=False),
         sa.Column("by", sa.String(length=320), nullable=False),
@@ -587,6 +597,7 @@ def downgrade() -> None:
 
     op.drop_table("insights")
     op.drop_table("insight_verdicts")
+    op.drop_table("maintenance_windows")
     op.drop_table("ai_projects")
     op.drop_table("ai_state")
     with op.batch_alter_table("ai_models", schema=None) as batch_op:

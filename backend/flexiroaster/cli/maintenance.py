@@ -1,0 +1,86 @@
+"""`flexiroaster maintenance`: times in which what happens is no insight."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.options import FolderOption, JsonOption
+
+app = typer.Typer(
+    cls=WholeSentences,
+    help="Times of maintenance: what happens then is no insight.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
+    """List the times of maintenance, the latest first."""
+    from flexiroaster.cli.client import connected
+    from flexiroaster.cli.table import print_table
+    from flexiroaster.cli.words import moment
+
+    with connected(folder) as server:
+        found = server.get("/api/ai/maintenance")
+    if as_json:
+        _print_json(found)
+        return
+    rows = [
+        (
+            one["id"],
+            one["pipeline_id"] or "all",
+            moment(one["begins_at"]),
+            moment(one["ends_at"]),
+            one["by"] or "",
+            one["reason"],
+        )
+        for one in found
+    ]
+    headings = ("maintenance", "pipeline", "begins", "ends", "by", "reason")
+    print_table(headings, rows, nothing="No maintenance is planned.")
+
+
+@app.command("plan")
+def plan(
+    begin: Annotated[datetime, typer.Argument(metavar="BEGIN", help="As 2026-03-07T22:00:00, in local time.")],
+    end: Annotated[datetime, typer.Argument(metavar="END", help="As 2026-03-08T02:00:00, in local time.")],
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", "-p", metavar="PIPELINE", help="Only of this pipeline, not of all.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", "-m", help="Why; it is kept with it.")] = "",
+    as_json: JsonOption = False,
+    folder: FolderOption = None,
+) -> None:
+    """Plan a time of maintenance, or say that there was one: its runs raise no insights."""
+    from flexiroaster.cli.client import connected
+
+    body = {
+        "begins_at": begin.astimezone().isoformat(),
+        "ends_at": end.astimezone().isoformat(),
+        "pipeline_id": pipeline,
+        "reason": reason,
+    }
+    with connected(folder) as server:
+        made = server.post("/api/ai/maintenance", body)
+    if as_json:
+        _print_json(made)
+    else:
+        typer.echo(f"Maintenance {made['id']} is planned.")
+
+
+@app.command("delete")
+def delete(
+    window: Annotated[str, typer.Argument(metavar="MAINTENANCE", help="Its id, as `maintenance list` shows it.")],
+    folder: FolderOption = None,
+) -> None:
+    """Delete a time of maintenance: its runs count again."""
+    from flexiroaster.cli.client import connected
+
+    with connected(folder) as server:
+        typer.echo(server.delete(f"/api/ai/maintenance/{_part(window)}")["message"])
