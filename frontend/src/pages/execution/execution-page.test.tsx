@@ -2,6 +2,7 @@ import { act, screen, waitFor, within } from '@testing-library/react'
 import { HttpResponse, http } from 'msw'
 import { expect, it } from 'vitest'
 import type { Schemas } from '@/lib/api'
+import { useConnection } from '@/store/connection'
 import { answer, refuse } from '@/test/api'
 import {
   at,
@@ -190,6 +191,18 @@ const running = executionDetail({
   stages: [endedRun('load', [0, 1]), stageRun('check', { needs: ['load'] })],
 })
 
+function stir() {
+  theSocket().play('stage_started', {
+    seq: 4,
+    at: at(1),
+    execution_id: 'e1',
+    pipeline_id: 'orders',
+    stage: 'check',
+    index: 0,
+    attempt: 1,
+  })
+}
+
 it('follows a running execution and resumes where it was', async () => {
   let lines = [logLine({ id: 1, message: 'first line' })]
   answerExecution(running, (search) =>
@@ -201,22 +214,35 @@ it('follows a running execution and resumes where it was', async () => {
     expect(theSocket().subscriptions()).toContainEqual({ room: 'execution:e1', after: 3 }),
   )
   lines = [...lines, logLine({ id: 2, message: 'second line', stage: 'check' })]
-  act(() =>
-    theSocket().play('stage_started', {
-      seq: 4,
-      at: at(1),
-      execution_id: 'e1',
-      pipeline_id: 'orders',
-      stage: 'check',
-      index: 0,
-      attempt: 1,
-    }),
-  )
+  act(stir)
   expect(await screen.findByText('1 running, 1 succeeded')).toBeVisible()
   expect(await screen.findByText('second line')).toBeVisible()
   act(() => theSocket().drop())
   act(() => void theSocket().connect())
   expect(theSocket().subscriptions().at(-1)).toEqual({ room: 'execution:e1', after: 4 })
+})
+
+async function failToLoadTheLog(execution: Schemas['ExecutionDetail']) {
+  answerExecution(execution)
+  server.use(refuse('GET /api/executions/:id/logs', 404))
+  renderApp('/executions/e1')
+  await screen.findByText('The log could not be loaded')
+  await waitFor(() => expect(theSocket().subscriptions().length).toBeGreaterThan(0))
+  server.use(answer('GET /api/executions/:id/logs', [logLine({ message: 'first line' })]))
+}
+
+it('loads a log that could not be loaded when the execution stirs', async () => {
+  await failToLoadTheLog(running)
+  act(stir)
+  expect(await screen.findByText('first line')).toBeVisible()
+  expect(screen.queryByText('The log could not be loaded')).not.toBeInTheDocument()
+})
+
+it('asks again for what could not be loaded when the server is back', async () => {
+  await failToLoadTheLog(executionDetail({ status: 'success' }))
+  act(() => useConnection.setState({ status: 'offline' }))
+  act(() => void theSocket().connect())
+  expect(await screen.findByText('first line')).toBeVisible()
 })
 
 it('asks anew when an event was missed', async () => {

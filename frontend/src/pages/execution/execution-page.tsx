@@ -177,7 +177,8 @@ function Actions({ execution }: { execution: Execution }) {
   const pause = usePause(execution.id)
   if (!mayRun) return null
   if (execution.retry) {
-    const from = execution.failed_stage
+    // Of two that failed together the one that the cause is about; the record may name the other.
+    const from = rootCause(execution.stages)?.stage ?? execution.failed_stage
     return (
       <>
         <RetryPlan plan={execution.retry} className="max-tablet:order-last max-tablet:w-full" />

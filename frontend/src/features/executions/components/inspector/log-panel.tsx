@@ -133,6 +133,7 @@ export function LogPanel({ executionId, ended, stage, index = null }: LogPanelPr
 type LogsResult = {
   data: { pages: { lines: unknown[] }[] } | undefined
   isFetching: boolean
+  refetch: () => Promise<unknown>
   fetchNextPage: () => Promise<unknown>
 }
 
@@ -149,9 +150,10 @@ function useTail(executionId: string, ended: boolean, logs: LogsResult): void {
   const fetchSoon = () => {
     timer.current ??= window.setTimeout(async () => {
       timer.current = undefined
-      const { data, isFetching, fetchNextPage } = latest.current
-      if (!data || isFetching) return fetchSoon()
-      await fetchNextPage()
+      const { data, isFetching, refetch, fetchNextPage } = latest.current
+      if (isFetching) return fetchSoon()
+      // Without a first page there is nothing to go on from: its request has failed.
+      await (data ? fetchNextPage() : refetch())
       if (latest.current.data?.pages.at(-1)?.lines.length === LOG_PAGE) fetchSoon()
     }, TAIL_EVERY_MS)
   }
