@@ -8,8 +8,11 @@ import { chromium } from 'playwright-core'
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** Runs `story(page)`; errors of the page fail it, and a picture of its last state is kept in SCREENSHOTS. */
-export async function inBrowser(story) {
+/**
+ * Runs `story(page)`; errors of the page fail it unless they are `expected`, and a picture of its last state is kept in
+ * SCREENSHOTS.
+ */
+export async function inBrowser(story, { expected = /^$/ } = {}) {
   const executablePath = process.env.BROWSER_PATH ?? BROWSERS.find(existsSync)
   assert(
     executablePath,
@@ -23,7 +26,8 @@ export async function inBrowser(story) {
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
   try {
     await story(page)
-    assert.deepEqual(errors, [], 'the page reported errors')
+    const unexpected = errors.filter((error) => !expected.test(error))
+    assert.deepEqual(unexpected, [], 'the page reported errors')
   } catch (error) {
     await picture(page, 'failure')
     throw error

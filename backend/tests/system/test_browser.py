@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,44 @@ def test_control_of_an_execution(tmp_path: Path) -> None:
         started = client.post("/api/pipelines/orders_daily/execute", json={}).raise_for_status().json()
         address = f"{server.url}/executions/{started['execution_id']}"
         play("control.mjs", tmp_path, EXECUTION=address, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
+INTERRUPTED = {
+    "id": "interrupted",
+    "name": "Interrupted",
+    "stages": [
+        {"id": "before", "type": "noop", "needs": []},
+        {
+            "id": "work",
+            "type": "shell",
+            "needs": ["before"],
+            "config": {"command": 'if [ "$FLEXIROASTER_ATTEMPT" = 1 ]; then sleep 600; fi; echo done'},
+        },
+    ],
+}
+
+
+@pytest.mark.browser
+def test_page_goes_on_when_the_server_was_killed_and_started_again(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, options=("--no-examples", "--code-stages")) as server:
+        with server.client() as client:
+            client.post("/api/pipelines", json=INTERRUPTED).raise_for_status()
+            execution = client.post("/api/pipelines/interrupted/execute", json={}).raise_for_status().json()
+        killed = server.process
+        address = f"{server.url}/executions/{execution['execution_id']}"
+        server.options += ("--port", str(server.ready["port"]))
+
+        def start_again() -> None:
+            killed.wait()
+            server.start()
+
+        again = threading.Thread(target=start_again)
+        again.start()
+        try:
+            play("restart.mjs", tmp_path, EXECUTION=address, EMAIL=EMAIL, PASSWORD=PASSWORD, SERVER_PID=str(killed.pid))
+        finally:
+            killed.kill()
+            again.join()
 
 
 LONG = {
