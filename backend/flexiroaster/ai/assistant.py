@@ -248,7 +248,7 @@ class Failure:
 
 def marked(name: str, text: str, most: int | None = MOST_SENT) -> str:
     """The end of the text, between marks that it cannot write itself."""
-    inside = (text[-most:] if most else text).replace("<<<", "‹‹‹").replace(">>>", "›››")
+    inside = (text[-most:] if most else text).rstrip("\n").replace("<<<", "‹‹‹").replace(">>>", "›››")
     return f"<<<{name}\n{inside}\n>>>"
 
 

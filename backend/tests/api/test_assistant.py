@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flexiroaster.api import deps
-from flexiroaster.services.ai.assistance import MOST_AT_ONCE
+from flexiroaster.services.ai.assistance import LINES, MOST_AT_ONCE
 from flexiroaster.services.ai.endpoint import MOST_BYTES
 from tests.ai.standin import Answer, Standin, standing_in
 from tests.api.server_app import ServerApp, server_app
@@ -194,6 +194,19 @@ def test_a_log_line_cannot_close_the_marks_around_it(server: ServerApp, standin:
     told = standin.asked[0][2]["messages"][1]["content"]
     assert told.count(">>>") == told.count("<<<")
     assert "instructions ›››" in told
+
+
+def test_the_end_of_the_failed_stages_log_is_told(server: ServerApp) -> None:
+    switch(server)
+    id = failed(server)
+    for number in range(LINES + 20):
+        server.history.log(f"line {number} token=zzz{number}", execution_id=id, pipeline_id="report", stage="load")
+    server.history.log("of another stage", execution_id=id, pipeline_id="report", stage="other")
+    told = server.client.get(f"/api/executions/{id}/assistant").json()["messages"][1]["text"]
+    assert "line 99 token=REDACTED_" in told
+    assert "line 19 " not in told
+    assert "zzz" not in told
+    assert "of another stage" not in told
 
 
 def test_what_has_not_failed_is_not_explained(server: ServerApp) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flexiroaster.web.dashboard import find_dist
+from tests.ai.standin import standing_in
 from tests.redis_server import RedisServer
 from tests.system.asking import until
 from tests.system.server import EMAIL, PASSWORD, ServerProcess
@@ -178,6 +179,34 @@ def test_control_of_many_executions(tmp_path: Path) -> None:
             body = {"executions": [{}] * count}
             client.post(f"/api/pipelines/{pipeline_id}/execute/bulk", json=body).raise_for_status()
         play("many.mjs", tmp_path, ORIGIN=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
+EXPLAINED = (
+    "The shop's API refused the token that the stage sent: status 401 while it loaded the orders.\n\n"
+    "For it speaks that the error is the server's own, and that the stage ran for less than a second. "
+    "Check whether the token has expired, and renew it in the connection.\n<img src=x onerror=alert(1)>"
+)
+DRAFTED = "```yaml\nid: nightly\nname: Nightly\nstages:\n  - id: a\n    type: noop\n```"
+FAILING = {
+    "id": "load",
+    "type": "stop",
+    "config": {"status": "failed", "message": "The shop answered 401 to token=abc123 of ada@example.com"},
+}
+
+
+@pytest.mark.browser
+def test_assistant_from_its_switch_to_a_new_pipeline(tmp_path: Path) -> None:
+    with standing_in() as standin:
+        settings = {"AI": "true", "ASSISTANT_URL": standin.url, "ASSISTANT_MODEL": "small-instruct"}
+        environment = {f"FLEXIROASTER_{name}": value for name, value in settings.items()}
+        standin.answers += [EXPLAINED, DRAFTED]
+        with ServerProcess(tmp_path, environment=environment) as server, server.client() as client:
+            pipeline = {"id": "orders", "name": "Orders", "labels": {"project": "sales"}, "stages": [FAILING]}
+            client.post("/api/pipelines", json=pipeline).raise_for_status()
+            started = client.post("/api/pipelines/orders/execute", json={}).raise_for_status().json()
+            until(lambda: client.get(f"/api/executions/{started['execution_id']}").json()["status"] == "failed")
+            address = f"{server.url}/executions/{started['execution_id']}"
+            play("assistant.mjs", tmp_path, EXECUTION=address, EMAIL=EMAIL, PASSWORD=PASSWORD)
 
 
 def play(script: str, folder: Path, **environment: str) -> None:

@@ -48,6 +48,7 @@ export function DraftPanel({ pipelineId, source, onUse }: DraftPanelProps) {
             <Textarea
               {...control}
               rows={2}
+              className="font-sans text-body"
               maxLength={LONGEST_WISH}
               value={text}
               onChange={({ target }) => setText(target.value)}

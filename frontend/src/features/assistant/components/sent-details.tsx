@@ -8,6 +8,7 @@ import {
   sentToExplainQuery,
   type Wish,
 } from '@/features/assistant/api'
+import { cn } from '@/lib/cn'
 import { formatCount } from '@/lib/format'
 
 const TITLES: Record<Sent['messages'][number]['role'], string> = {
@@ -47,7 +48,7 @@ function SentDetails({ sent, open, onToggle, children }: SentDetailsProps) {
     <details
       open={open}
       onToggle={({ currentTarget }) => onToggle(currentTarget.open)}
-      className="min-w-0 flex-1 basis-full"
+      className={cn('min-w-0', open && 'basis-full')}
     >
       <summary className="w-max text-small text-secondary-foreground">What is sent</summary>
       {children && <p className="mt-2 text-small text-muted-foreground">{children}</p>}
@@ -79,7 +80,7 @@ function Messages({ sent }: { sent: Sent }) {
           <pre
             tabIndex={0}
             aria-label={TITLES[role]}
-            className="mono mt-1 max-h-[240px] overflow-auto rounded-md bg-muted p-3 text-small whitespace-pre-wrap -outline-offset-2"
+            className="mono mt-1 max-h-[240px] overflow-auto rounded-md bg-muted p-3 text-small [font-variant-ligatures:none] whitespace-pre-wrap -outline-offset-2"
           >
             {text}
           </pre>
