@@ -17,7 +17,7 @@ import websockets
 from flexiroaster.auth.permissions import Role
 from flexiroaster.auth.tokens import Tokens, utc_now
 from flexiroaster.bus.port import Listener, Unsubscribe
-from flexiroaster.engine.events import EventType, iso_z, of_pipeline
+from flexiroaster.engine.events import Event, EventType, iso_z, of_pipeline
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.store.database import Database
 from flexiroaster.websocket.allowance import ItemRation
@@ -182,6 +182,40 @@ async def test_what_happens_to_a_pipeline_is_told_where_it_is_shown(server: Runn
         await client.ask("unsubscribe", {"room": "dashboard"})
         server.bus.publish([of_pipeline(EventType.PIPELINE_DELETED, "p2", AT), event(2, MARK)])
         assert await client.all_until(MARK) == []
+
+
+async def test_what_is_learned_is_told_where_it_is_shown(server: Running, token: str) -> None:
+    """Insights, suggestions and models on the dashboard; predictions to who looks at the execution or its pipeline."""
+    prediction = Event(
+        EventType.PREDICTION_UPDATED, "e1", "p1", 0, AT, payload={"failure_probability": 0.25, "outlook": None}
+    )
+    async with connected(server, token) as client:
+        server.bus.publish(
+            [
+                of_pipeline(EventType.INSIGHT_FOUND, "p1", AT, id="i1", state="open"),
+                of_pipeline(EventType.INSIGHT_CHANGED, "p1", AT, id="i1", state="acknowledged"),
+                of_pipeline(EventType.SUGGESTION_FOUND, "p1", AT, id="s1", state="open"),
+                prediction,
+                of_pipeline(EventType.SUGGESTION_CHANGED, "p1", AT, id="s1", state="applied"),
+                of_pipeline(EventType.MODEL_TRAINED, "", AT, id="m1"),
+                event(1, MARK),
+            ]
+        )
+        heard = await client.all_until(MARK)
+        assert [(name, payload["id"]) for name, payload in heard] == [
+            ("insight_found", "i1"),
+            ("insight_changed", "i1"),
+            ("suggestion_found", "s1"),
+            ("suggestion_changed", "s1"),
+            ("model_trained", "m1"),
+        ]
+        await client.ask("unsubscribe", {"room": "dashboard"})
+        for room in ("execution:e1", "pipeline:p1"):
+            assert (await client.subscribe(room))["ok"]
+            server.bus.publish([prediction])
+            name, payload = await client.next()
+            assert (name, payload["execution_id"], payload["failure_probability"]) == ("prediction_updated", "e1", 0.25)
+            await client.ask("unsubscribe", {"room": room})
 
 
 async def test_who_is_in_several_rooms_hears_each_event_once(server: Running, token: str) -> None:
