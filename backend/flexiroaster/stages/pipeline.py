@@ -12,6 +12,7 @@ from flexiroaster.engine.field_types import PipelineId
 from flexiroaster.engine.outcome import Succeeded, Waiting, WaitsFor
 from flexiroaster.stages.base import Stage, StageConfig, StageContext, StageExample
 
+CHILD_FAILED = "child_failed"
 _ENDINGS = {"failed": "failed", "cancelled": "was cancelled", "timed_out": "ran out of time"}
 
 
@@ -89,12 +90,18 @@ def _outcome(pipeline: str, execution_id: str, ended: Mapping[str, Any]) -> Succ
         return Succeeded({"execution_id": execution_id, "status": status, "outputs": ended["outputs"]})
     at = f" at {ended['failed_stage']}" if ended["failed_stage"] else ""
     cause = error.get("message") or ended["reason"]
+    below: dict[str, Any] = error.get("details", {}) if error.get("code") == CHILD_FAILED else {}
+    levels = 1 + int(below.get("levels", 0))
+    if levels > 2:  # between this one and the last there is nothing to learn
+        cause = f"… {below['innermost']}"
+    message = f"{_name(pipeline, ended)} {_ENDINGS[status]}{at}{f': {cause}' if cause else '.'}"
+    innermost = {"levels": levels, "innermost": below.get("innermost", message)}
     raise StageFailed(
-        f"{_name(pipeline, ended)} {_ENDINGS[status]}{at}{f': {cause}' if cause else '.'}",
-        code="child_failed",
+        message,
+        code=CHILD_FAILED,
         kind="permanent" if status == "cancelled" else error.get("kind", "permanent"),
         suggestion=error.get("suggestion"),
-        details={"execution_id": execution_id, "pipeline_id": pipeline, "status": status},
+        details={"execution_id": execution_id, "pipeline_id": pipeline, "status": status, **innermost},
     )
 
 

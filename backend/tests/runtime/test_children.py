@@ -260,7 +260,18 @@ def test_pattern_22_recursion_has_an_end(engine: TestEngine) -> None:
         rows = sorted(connection.execute(query).all())
     assert [row.depth for row in rows] == list(range(DEEPEST + 1))
     assert "10 below the first are allowed" in rows[-1].error["message"]
-    assert "10 below the first are allowed" in rows[0].error["message"]
+    told = rows[0].error["message"]
+    assert told.startswith(f"{pipeline} #2 failed at again: … {pipeline} #11 failed at again: This would be execution")
+    assert "10 below the first are allowed" in told
+
+
+def test_a_failure_two_levels_down_names_both(engine: TestEngine) -> None:
+    low = engine.add({"load": act(engine, Flaky(9))})
+    middle = engine.add({"below": calling(low)})
+    execution = engine.execute({"sub": calling(middle)})
+    assert engine.wait_end(execution) == "failed"
+    message = engine.row(execution)["error"]["message"]
+    assert message == f"{middle} #1 failed at below: {low} #1 failed at load: it broke"
 
 
 @pytest.mark.parametrize("died", ["claimed", "ran", "recorded", "child ended", "signalled"])
