@@ -128,6 +128,6 @@ def test_maintenance_is_planned_listed_and_deleted(server: ServerProcess) -> Non
     assert status == 0
     id = json.loads(text)["id"]
     assert run(server, "maintenance", "list")[1].splitlines()[1].split("\t")[:2] == [id, "report"]
-    assert run(server, "maintenance", "plan", end, begin)[0] == 1
+    assert run(server, "maintenance", "plan", end, begin)[0] == 2
     assert run(server, "maintenance", "delete", id) == (0, f"Maintenance {id} deleted\n")
     assert run(server, "maintenance", "delete", id)[0] == 1

@@ -46,13 +46,14 @@ def made_of(
     read = {id: {name for root, name in rule.key.references() if root == "results"} for id, rule in rules.items()}
     wanted = sorted({*rules, *(name for names in read.values() for name in names)})
     same = _same_versions(stories, document, rules)
+    unread = {id for id in rules if pipeline.stage(id).type == "http" and not _headers_are_read(id, document)}
     found: list[Made] = []
     for first in range(0, len(stories), READ_AT_ONCE):
         some = [story for story in stories[first : first + READ_AT_ONCE] if same[story.seen.version]]
         recorded = _read(database, [story.seen.id for story in some], wanted)
         for story in some:
             for stage in same[story.seen.version]:
-                one = _made(story, stage, rules[stage], read[stage], recorded)
+                one = _made(story, stage, rules[stage], read[stage], recorded, stage in unread)
                 if one is not None:
                     found.append(one)
     return found
@@ -86,7 +87,14 @@ def _read(database: Database, ids: Sequence[str], stages: Sequence[str]) -> _Rec
         return _Recorded(results, store.profiles_of(connection, ids), store.data_of(connection, ids))
 
 
-def _made(story: Story, stage: str, rule: CacheRule, read: set[str], recorded: _Recorded) -> Made | None:
+def _headers_are_read(stage: str, document: Mapping[str, Any]) -> bool:
+    """A reply has its date among them, so that no two are alike: what nobody looks at tells nothing."""
+    return f"results.{stage}.headers".encode() in orjson.dumps(document)
+
+
+def _made(
+    story: Story, stage: str, rule: CacheRule, read: set[str], recorded: _Recorded, without_headers: bool
+) -> Made | None:
     """None where it did not run, or where what it read or made was not recorded in a way that can be compared."""
     id = story.seen.id
     own = recorded.results.get(id, {})
@@ -100,9 +108,12 @@ def _made(story: Story, stage: str, rule: CacheRule, read: set[str], recorded: _
     }
     try:
         entry = rule.entry(visible, None)
-        if entry is None or not _tells(own[stage].value):
+        value = own[stage].value
+        if without_headers and isinstance(value, Mapping):
+            value = {key: item for key, item in value.items() if key != "headers"}
+        if entry is None or not _tells(value):
             return None
-        result = _digest(_content(own[stage].value, recorded.profiles))
+        result = _digest(_content(value, recorded.profiles))
     except (FlexiRoasterError, Unknown):
         return None
     return Made(id, stage, ran[-1].started_at, entry.key, result)

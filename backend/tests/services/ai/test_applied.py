@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flexiroaster.ai.optimizer import caching
 from flexiroaster.services.ai.messages import keep_findings, line, of_findings, parsed
 from flexiroaster.services.ai.study import Study
 from tests.api.server_app import ServerApp, server_app
@@ -83,3 +84,29 @@ def test_an_applied_suggestion_shortens_the_next_executions(server: ServerApp, a
     assert outcome["saved_share"] > 0.25
     assert server.client.post(f"{path}/undo").json()["version_undone"] == 3
     assert server.client.get("/api/pipelines/report").json()["stages"][1]["needs"] == ["orders"]
+
+
+def test_results_that_are_kept_shorten_the_next_executions(
+    server: ServerApp, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outside answers the same each time, but for the date among the headers. What lasts days elsewhere lasts
+    seconds here.
+    """
+    monkeypatch.setattr(caching, "KEPT_FOR", (1.5, 1.0))
+    monkeypatch.setattr(caching, "_written", lambda seconds: "1h")
+    server.make(
+        "report",
+        {"id": "rates", "type": "http", "url": f"http://{address}/rates", "needs": []},
+        {"id": "price", "type": "noop", "needs": ["rates"]},
+    )
+    for _ in range(3 * EXECUTIONS):
+        server.run("report")
+    study(server)
+    (found,) = [one for one in server.client.get("/api/suggestions").json() if one["kind"] == "cache"]
+    assert (found["stages"], found["value"]) == (["rates"], "cheaper")
+    assert server.client.post(f"/api/suggestions/{found['id']}/apply").json()["version_applied"] == 2
+    assert server.client.post("/api/pipelines/report/versions/2/publish").json()["version"] == 2
+    for _ in range(EXECUTIONS):
+        server.run("report")
+    outcome = server.client.get(f"/api/suggestions/{found['id']}").json()["outcome"]
+    assert outcome["low"] > 0.5, outcome["text"]

@@ -39,8 +39,9 @@ def test_results_that_stayed_the_same_are_kept_and_others_are_not(playing: Playe
     assert "cache: {key:" in picture.diff
     assert picture.row.confidence > 0.9
     assert set(picture.row.shown) <= set(playing.names.values())
-    ai.suggestions.apply(picture.row.id, AUTHOR)
-    assert "cache" in playing.engine.pipelines.get("catalogue").version.document["stages"][0]
+    draft = ai.suggestions.apply(picture.row.id, AUTHOR).row.version_applied
+    assert draft is not None
+    assert "cache" in playing.engine.pipelines.version("catalogue", draft).document["stages"][0]
 
 
 def test_what_few_executions_may_show_is_told(playing: Player) -> None:
