@@ -107,6 +107,27 @@ def test_page_goes_on_when_the_server_was_killed_and_started_again(tmp_path: Pat
             again.join()
 
 
+TO_CHANGE = """\
+id: orders
+name: Orders
+description: What the shop sold, with the rates of the day.
+stages:
+  - {id: load, type: noop, needs: []}
+  - id: rates
+    type: noop
+    needs: [load]  # for no reason
+  - {id: price, type: noop, needs: [load, rates]}
+"""
+
+
+@pytest.mark.browser
+def test_a_change_is_drafted_tried_and_published(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, server.client() as client:
+        headers = {"content-type": "application/yaml"}
+        client.post("/api/pipelines", content=TO_CHANGE, headers=headers).raise_for_status()
+        play("drafts.mjs", tmp_path, SERVER=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
 LONG = {
     "id": "long",
     "name": "Long work",

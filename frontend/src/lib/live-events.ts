@@ -146,6 +146,11 @@ function isAboutPipeline(event: LiveEvent): boolean {
   return event.type.startsWith('pipeline_')
 }
 
+/** A version or a draft came, was published or was discarded. */
+export function changesVersions(event: LiveEvent): boolean {
+  return event.type === 'pipeline_updated' || event.type === 'pipeline_draft_changed'
+}
+
 export function isAboutApproval(event: LiveEvent): boolean {
   return event.type.startsWith('approval_')
 }

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
-import { useNavigate, useParams, useSearchParams } from 'react-router'
+import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { EmptyState, ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { LoadMore } from '@/components/load-more'
@@ -139,6 +139,11 @@ function Facts({ pipeline }: { pipeline: Pipeline }) {
         <span>
           version <b className="font-medium text-foreground">v{pipeline.version}</b>
         </span>
+        {pipeline.drafts.length > 0 && (
+          <Link to={`?tab=versions&version=${pipeline.drafts[0]}`} className="text-link underline">
+            {plural(pipeline.drafts.length, 'draft')}
+          </Link>
+        )}
         <span>{plural(pipeline.stages_total, 'stage')}</span>
         {stats && (
           <>

@@ -150,7 +150,7 @@ it('keeps the text when somebody else has saved meanwhile', async () => {
   )
   const { user } = renderApp('/pipelines/orders?tab=definition')
   await user.click(await screen.findByRole('button', { name: 'Edit' }))
-  const editor = screen.getByRole('textbox', { name: 'Version 4' })
+  const editor = screen.getByRole('textbox', { name: 'Change of version 3' })
   await user.type(editor, 'name: Mine')
   const save = screen.getByRole('button', { name: 'Save version' })
   await waitFor(() => expect(save).toBeEnabled())

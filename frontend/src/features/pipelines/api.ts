@@ -18,6 +18,8 @@ export const pipelineKeys = {
   detail: (id: string) => [...pipelineKeys.all, 'detail', id] as const,
   versions: (id: string) => [...pipelineKeys.all, 'versions', id] as const,
   version: (id: string, version: number) => [...pipelineKeys.versions(id), version] as const,
+  diff: (id: string, old: number, version: number) =>
+    [...pipelineKeys.versions(id), old, version] as const,
   underWay: (id: string) => [...pipelineKeys.all, 'under way', id] as const,
   validation: (source: string) => [...pipelineKeys.all, 'validation', source] as const,
 }
@@ -73,7 +75,21 @@ export function versionQuery(id: string, version: number) {
           params: { path: { pipeline_id: id, version } },
         }),
       ),
-    // A version never changes.
+    // What a version says never changes; a draft that is published asks again.
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+}
+
+/** What changes from version `old` to `version`. */
+export function diffQuery(id: string, old: number, version: number) {
+  return queryOptions({
+    queryKey: pipelineKeys.diff(id, old, version),
+    queryFn: () =>
+      unwrap(
+        api.GET('/api/pipelines/{pipeline_id}/versions/{version}/diff/{other}', {
+          params: { path: { pipeline_id: id, version: old, other: version } },
+        }),
+      ),
     staleTime: Number.POSITIVE_INFINITY,
   })
 }
@@ -130,6 +146,84 @@ export function useSaveVersion(id: string) {
       })
     },
   })
+}
+
+/** A text, and either the version that was edited or the draft that it takes the place of. */
+type NewDraft = { source: string } & ({ basedOn: number } | { replaces: number })
+
+/** A version that nothing runs by itself. */
+export function useSaveDraft(id: string) {
+  const refresh = useRefreshVersions(id)
+  return useMutation({
+    mutationFn: ({ source, ...from }: NewDraft) =>
+      unwrap(
+        api.POST('/api/pipelines/{pipeline_id}/versions', {
+          params: {
+            path: { pipeline_id: id },
+            query: 'replaces' in from ? { replaces: from.replaces } : { based_on: from.basedOn },
+          },
+          body: source as never,
+          ...AS_YAML,
+        }),
+      ),
+    onSuccess: refresh,
+  })
+}
+
+type Publication = { draft: number; note: string; instead: number }
+
+/**
+ * Refused with 412 when `instead`, the version that was seen to run, does not run any more. The draft is gone from the page
+ * as soon as it is done: what is to be said then is said here.
+ */
+export function usePublishDraft(id: string) {
+  const client = useQueryClient()
+  const refresh = useRefreshVersions(id)
+  return useMutation({
+    mutationFn: ({ draft, note, instead }: Publication) =>
+      unwrap(
+        api.POST('/api/pipelines/{pipeline_id}/versions/{version}/publish', {
+          params: {
+            path: { pipeline_id: id, version: draft },
+            query: { note },
+            header: { 'if-match': `"${instead}"` },
+          },
+        }),
+      ),
+    onSuccess: (pipeline) => {
+      toast('success', `Version ${pipeline.version} runs from now on.`)
+      client.setQueryData(pipelineKeys.detail(id), pipeline)
+      return refresh()
+    },
+  })
+}
+
+export function useDiscardDraft(id: string, onDone: () => void) {
+  const refresh = useRefreshVersions(id)
+  return useMutation({
+    mutationFn: (draft: number) =>
+      unwrap(
+        api.DELETE('/api/pipelines/{pipeline_id}/versions/{version}', {
+          params: { path: { pipeline_id: id, version: draft } },
+        }),
+      ),
+    onSuccess: (_answer, draft) => {
+      toast('success', `Draft ${draft} is discarded.`)
+      onDone()
+      return refresh()
+    },
+  })
+}
+
+/** Suggestions come and go with the drafts that carry them. */
+function useRefreshVersions(id: string) {
+  const client = useQueryClient()
+  return () =>
+    Promise.all(
+      [pipelineKeys.versions(id), pipelineKeys.detail(id), pipelineKeys.lists(), ['insights']].map(
+        (queryKey) => client.invalidateQueries({ queryKey }),
+      ),
+    )
 }
 
 /** Paused, no execution of it begins any more: new ones wait, those under way go on. */
@@ -199,6 +293,8 @@ export type Again = {
 type Start = {
   inputs: Record<string, unknown>
   data?: unknown
+  /** Left out, the published one. */
+  version?: number
   priority?: number
   use_cache?: boolean
 }

@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { DiffBlock } from '@/components/diff-block'
 import { explain, InlineError } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { Button } from '@/components/ui/button'
@@ -7,7 +8,6 @@ import { Field, Textarea } from '@/components/ui/field'
 import { type Proposal, useDraft, type Wish } from '@/features/assistant/api'
 import { SaidBy } from '@/features/assistant/components/said-by'
 import { SentToDraft } from '@/features/assistant/components/sent-details'
-import { DiffBlock } from '@/features/insights/components/diff-block'
 import { ProblemList } from '@/features/pipelines/components/problem-list'
 
 const LONGEST_WISH = 4000

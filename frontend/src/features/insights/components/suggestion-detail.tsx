@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { type ReactNode, useState } from 'react'
 import { Link } from 'react-router'
+import { DiffBlock } from '@/components/diff-block'
 import { ErrorPanel } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { Prose } from '@/components/prose'
@@ -13,7 +14,6 @@ import {
   suggestionQuery,
   useChangeSuggestion,
 } from '@/features/insights/api'
-import { DiffBlock } from '@/features/insights/components/diff-block'
 import { ReplayBars } from '@/features/insights/components/replay-bars'
 import { formatConfidence } from '@/features/insights/model/words'
 import { formatMoment, plural } from '@/lib/format'

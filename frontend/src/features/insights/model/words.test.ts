@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { diffLines } from '@/features/insights/model/diff'
 import { formatConfidence, savingInWords } from '@/features/insights/model/words'
+import { diffLines } from '@/lib/diff'
 import { formatChance } from '@/lib/format'
 import { suggestion } from '@/test/factories'
 

@@ -45,7 +45,7 @@ export function RunAgainForm({ pipeline, execution, only }: RunAgainFormProps) {
           )}
         </Field>
       )}
-      {pipeline.version > 1 && (
+      {(pipeline.version > 1 || pipeline.drafts.length > 0) && (
         <VersionChoice
           pipeline={pipeline}
           then={execution.version}
@@ -88,12 +88,13 @@ function VersionChoice({ pipeline, then, version, onChange }: VersionChoiceProps
           onChange={(event) => onChange(Number(event.target.value) || null)}
         >
           <option value="">
-            The newest, v{pipeline.version}
+            The published one, v{pipeline.version}
             {then === pipeline.version && ', as it was then'}
           </option>
           {earlier.map((one) => (
             <option key={one} value={one}>
               {one === then ? `As it was then, v${one}` : `v${one}`}
+              {pipeline.drafts.includes(one) && ', a draft'}
             </option>
           ))}
         </Select>

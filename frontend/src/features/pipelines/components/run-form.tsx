@@ -45,10 +45,12 @@ type RunFormProps = {
   given?: { inputs: Record<string, unknown>; data: unknown }
   /** Run again from a stage of it, taking over what came before. */
   again?: Again
+  /** Whose definition and inputs `pipeline` has, where that is not the published one. */
+  version?: number
 }
 
 /** Made from the schema of the inputs; leads to the execution it starts. */
-export function RunForm({ pipeline, given, again }: RunFormProps) {
+export function RunForm({ pipeline, given, again, version }: RunFormProps) {
   const fields = startingWith(fieldsOf(pipeline.inputs_schema), given?.inputs ?? {})
   const data = given?.data ?? null
   // Who runs again from a stage wants it to run: no cached result is taken then.
@@ -81,6 +83,7 @@ export function RunForm({ pipeline, given, again }: RunFormProps) {
     execute.mutate(
       {
         inputs,
+        ...(version !== undefined && { version }),
         ...(read.ok && read.value !== undefined && { data: read.value }),
         ...(priority.ok && typeof priority.value === 'number' && { priority: priority.value }),
         ...(mayTakeKept && values[AFRESH_FIELD.name] === true && { use_cache: false }),

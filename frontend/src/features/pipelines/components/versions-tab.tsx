@@ -1,23 +1,31 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
-import { CodeBlock } from '@/components/code-block'
-import { ErrorPanel, explain } from '@/components/feedback'
-import { Button } from '@/components/ui/button'
+import { useSearchParams } from 'react-router'
+import { ErrorPanel } from '@/components/feedback'
 import { Card, CardHeader } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
-import { useSaveVersion, versionQuery, versionsQuery } from '@/features/pipelines/api'
+import { pipelineKeys, versionsQuery } from '@/features/pipelines/api'
+import { VersionCard } from '@/features/pipelines/components/version-card'
+import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import type { Schemas } from '@/lib/api'
 import { cn } from '@/lib/cn'
 import { formatMoment, plural } from '@/lib/format'
-import { useHasRole } from '@/store/session'
-import { toast } from '@/store/toasts'
+import { changesVersions } from '@/lib/live-events'
 
-type Pipeline = Schemas['PipelineDetail']
+const REFRESH_MS = 500
 
-/** Every version with its author; any can be read and made the newest again. */
-export function VersionsTab({ pipeline }: { pipeline: Pipeline }) {
+/** Every version with its author, drafts among them; any can be read, compared and brought back. */
+export function VersionsTab({ pipeline }: { pipeline: Schemas['PipelineDetail'] }) {
   const versions = useQuery(versionsQuery(pipeline.id))
-  const [chosen, setChosen] = useState(pipeline.version)
+  useLiveRefresh(
+    `pipeline:${pipeline.id}`,
+    [pipelineKeys.versions(pipeline.id)],
+    REFRESH_MS,
+    changesVersions,
+  )
+  const [search, setSearch] = useSearchParams()
+  const chosen = Number(search.get('version')) || pipeline.version
+  const choose = (version: number) =>
+    setSearch({ tab: 'versions', version: String(version) }, { preventScrollReset: true })
 
   if (versions.isPending) {
     return (
@@ -39,94 +47,73 @@ export function VersionsTab({ pipeline }: { pipeline: Pipeline }) {
   }
   return (
     <div className="grid grid-cols-[minmax(0,1fr)_minmax(0,1.6fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
-      <Card>
+      <Card className="overflow-hidden">
         <CardHeader title="Versions" />
         <ul className="divide-y divide-border-soft">
           {versions.data.map((version) => (
             <li key={version.version}>
-              <button
-                type="button"
-                aria-pressed={version.version === chosen}
-                onClick={() => setChosen(version.version)}
-                className={cn(
-                  'block w-full px-4 py-2.5 text-left -outline-offset-2 hover:bg-muted',
-                  version.version === chosen && 'bg-background',
-                )}
-              >
-                <span className="flex flex-wrap items-baseline gap-x-2">
-                  <b className="font-semibold">Version {version.version}</b>
-                  {version.version === pipeline.version && (
-                    <span className="text-small text-muted-foreground">newest</span>
-                  )}
-                  <span className="ml-auto text-small text-muted-foreground">
-                    {formatMoment(version.created_at)}
-                  </span>
-                </span>
-                <span className="block text-small text-muted-foreground">
-                  {[version.created_by, plural(version.stages_total, 'stage'), version.note]
-                    .filter(Boolean)
-                    .join(', ')}
-                </span>
-              </button>
+              <VersionChoice
+                version={version}
+                runs={version.version === pipeline.version}
+                chosen={version.version === chosen}
+                onChoose={() => choose(version.version)}
+              />
             </li>
           ))}
         </ul>
       </Card>
-      <VersionCard key={chosen} pipeline={pipeline} version={chosen} />
+      <VersionCard key={chosen} pipeline={pipeline} version={chosen} onChoose={choose} />
     </div>
   )
 }
 
-function VersionCard({ pipeline, version }: { pipeline: Pipeline; version: number }) {
-  const detail = useQuery(versionQuery(pipeline.id, version))
-  return (
-    <Card>
-      <CardHeader
-        title={`Version ${version}`}
-        end={
-          detail.data &&
-          version !== pipeline.version && <RestoreButton pipeline={pipeline} detail={detail.data} />
-        }
-      />
-      {detail.isPending && <SkeletonRows rows={8} label="Loading the version" />}
-      {detail.error && (
-        <ErrorPanel error={detail.error} what="The version" onRetry={() => void detail.refetch()} />
-      )}
-      {detail.data && (
-        <div className="p-4">
-          <CodeBlock
-            title={detail.data.source_format === 'yaml' ? 'YAML' : 'JSON'}
-            text={detail.data.source}
-            lineNumbers
-          />
-        </div>
-      )}
-    </Card>
-  )
+type VersionChoiceProps = {
+  version: Schemas['PipelineVersion']
+  /** Whether it is what new executions run. */
+  runs: boolean
+  chosen: boolean
+  onChoose: () => void
 }
 
-type RestoreButtonProps = { pipeline: Pipeline; detail: Schemas['PipelineVersionDetail'] }
-
-function RestoreButton({ pipeline, detail }: RestoreButtonProps) {
-  const save = useSaveVersion(pipeline.id)
-  const mayEdit = useHasRole('editor')
-  if (!mayEdit) return null
+function VersionChoice({ version, runs, chosen, onChoose }: VersionChoiceProps) {
+  const isDraft = version.state === 'draft'
   return (
-    <Button
-      size="small"
-      disabled={save.isPending}
-      onClick={() =>
-        save.mutate(
-          { source: detail.source, basedOn: pipeline.version },
-          {
-            onSuccess: ({ version }) =>
-              toast('success', `Version ${detail.version} is back, as version ${version}.`),
-            onError: (error) => toast('failed', explain(error)),
-          },
-        )
-      }
+    <button
+      type="button"
+      aria-pressed={chosen}
+      onClick={onChoose}
+      className={cn(
+        'block w-full px-4 py-2.5 text-left -outline-offset-2 hover:bg-muted',
+        chosen && 'bg-background',
+      )}
     >
-      Restore as version {pipeline.version + 1}
-    </Button>
+      <span className="flex flex-wrap items-center gap-x-2">
+        <b className="font-semibold">
+          {isDraft ? 'Draft' : 'Version'} {version.version}
+        </b>
+        {isDraft && (
+          <span className="rounded-sm border border-dashed border-input px-1.5 text-small text-secondary-foreground">
+            from version {version.based_on}
+          </span>
+        )}
+        {runs && (
+          <span className="rounded-sm bg-state-success-tint px-1.5 text-small font-semibold text-state-success forced-border">
+            runs now
+          </span>
+        )}
+        <span className="ml-auto text-small text-muted-foreground">
+          {formatMoment(version.published_at ?? version.created_at)}
+        </span>
+      </span>
+      <span className="block text-small text-muted-foreground wrap-text">
+        {[
+          version.published_by ?? version.created_by,
+          plural(version.stages_total, 'stage'),
+          version.note,
+        ]
+          .filter(Boolean)
+          .join(', ')}
+      </span>
+    </button>
   )
 }

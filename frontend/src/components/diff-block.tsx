@@ -1,5 +1,5 @@
-import { type DiffLine, diffLines } from '@/features/insights/model/diff'
 import { cn } from '@/lib/cn'
+import { type DiffLine, diffLines } from '@/lib/diff'
 
 const LOOKS: Record<DiffLine['kind'], string> = {
   added: 'bg-state-success-tint text-state-success',
