@@ -143,7 +143,8 @@ class Assistant:
     def _ask(self, talk: Talk) -> str:
         """What the model answers."""
         said = [{"role": one.role, "content": one.text} for one in talk.messages]
-        body = json.dumps({"model": self.model, "messages": said, "temperature": 0}).encode()
+        # No temperature: some models refuse every one but their own.
+        body = json.dumps({"model": self.model, "messages": said}).encode()
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         try:
             status, answer = self.post(f"{self.url.rstrip('/')}/chat/completions", headers, body)

@@ -337,6 +337,15 @@ def test_an_endpoint_that_is_down_is_said(tmp_path: Path) -> None:
         assert "Start it, or correct FLEXIROASTER_ASSISTANT_URL" in detail
 
 
+def test_an_endpoint_on_this_machine_is_asked_without_a_proxy(
+    server: ServerApp, standin: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    switch(server)
+    standin.answers.append("Because.")
+    assert ask(server, failed(server)).status_code == 200
+
+
 class Held:
     """An answer that waits for `release`."""
 

@@ -91,7 +91,8 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> tuple[
     unpacked = {**headers, "Accept-Encoding": "identity"}
     try:
         async with (
-            httpx.AsyncClient(follow_redirects=False, timeout=None) as client,  # noqa: S113  # the task is timed
+            # Timed as a whole, by its task.
+            httpx.AsyncClient(follow_redirects=False, timeout=None, trust_env=not _is_here(url)) as client,  # noqa: S113
             client.stream("POST", url, headers=unpacked, content=body) as answer,
         ):
             found = bytearray()
@@ -106,6 +107,11 @@ async def _exchange(url: str, headers: Mapping[str, str], body: bytes) -> tuple[
         raise ConnectionError(f"{_cause(error)}. Start it, or correct FLEXIROASTER_ASSISTANT_URL") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConnectionError(f"{_cause(error)}. Look at its log, or correct FLEXIROASTER_ASSISTANT_URL") from error
+
+
+def _is_here(url: str) -> bool:
+    """A proxy of the environment is for what is elsewhere."""
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def _cause(error: Exception) -> str:
