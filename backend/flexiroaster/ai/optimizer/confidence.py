@@ -30,6 +30,24 @@ def of_share_above(succeeded: int, tries: int, share: float) -> float:
     return 1 - at_least(a, a + b - 1, share)
 
 
+def share_between(succeeded: int, tries: int, inside: float = 0.9) -> tuple[float, float]:
+    """Holds the share of further tries that succeed with that probability: the middle of the same posterior."""
+    outside = (1 - inside) / 2
+    return _share_at(succeeded, tries, 1 - outside), _share_at(succeeded, tries, outside)
+
+
+def _share_at(succeeded: int, tries: int, above: float) -> float:
+    """The share that is exceeded with the probability `above`."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if of_share_above(succeeded, tries, middle) > above:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
 def of_next(held: int, seen: int) -> float:
     """That what held `held` of `seen` times holds the next time (Laplace's rule of succession)."""
     return (held + 1) / (seen + 2)

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flexiroaster.ai.optimizer.confidence import PRIOR_SUCCESS, PRIOR_TRIES, of_next, of_share_above
+from flexiroaster.ai.optimizer.confidence import PRIOR_SUCCESS, PRIOR_TRIES, of_next, of_share_above, share_between
 from flexiroaster.ai.optimizer.graph import Graph
-from flexiroaster.ai.optimizer.replay import Arrival, waits
+from flexiroaster.ai.optimizer.replay import Arrival, interval, waits
 from flexiroaster.ai.optimizer.suggestion import EXECUTIONS_SHOWN, Edit, Suggestion
 from flexiroaster.ai.runs import Run
 from flexiroaster.ai.wording import span
@@ -46,13 +46,17 @@ def timeouts(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
             why = f"Its timeout of {span(now)} stops runs that would end well."
         else:
             why = f"Its timeout of {span(now)} notices a run that hangs late."
+        hung = [
+            took - fitting for run in runs if run.stage == id and run.failed and (took := run.seconds or 0) > fitting
+        ]
+        stopped = sum(took > fitting for took in seconds)
         text = (
             f"Give {id} a timeout of {span(fitting)}: 99 of 100 runs took at most {span(p99)} "
-            f"({len(seconds)} runs). {why}"
+            f"({len(seconds)} runs). {why} {_replayed(stopped, hung)}"
         )
         edits = (Edit(id, ("timeout",), f"{fitting:g}s"),)
-        numbers = {"p99": p99, "timeout": fitting, "now": now or 0.0}
-        sure = of_next(sum(took <= fitting for took in seconds), len(seconds))
+        numbers = {"p99": p99, "timeout": fitting, "now": now or 0.0, "stopped": stopped, "hung": len(hung)}
+        sure = of_next(len(seconds) - stopped, len(seconds))
         found.append(
             Suggestion(
                 "timeout",
@@ -68,6 +72,15 @@ def timeouts(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
             )
         )
     return found
+
+
+def _replayed(stopped: int, hung: Sequence[float]) -> str:
+    """What it would have meant for the runs there were."""
+    good = f"have stopped {counted(stopped, 'good run')}" if stopped else "have stopped no good run"
+    if not hung:
+        return f"Replayed, it would {good}."
+    ended = "have ended one that failed" if len(hung) == 1 else f"have ended {len(hung)} that failed"
+    return f"Replayed, it would {ended} {span(statistics.median(hung))} earlier, and {good}."
 
 
 def retries(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
@@ -91,11 +104,52 @@ def retries(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
         )
         edits = (Edit(id, ("retry", "max_attempts"), wanted),)
         numbers = {"attempts": float(wanted), "now": float(now), "seen": float(seen), "failed": float(failed)}
+        more, told = _spared(id, runs, wanted) if wanted < now else _rescued(tries, now, shown)
+        if more is None:
+            continue
+        text, numbers = f"{text} {told}", numbers | more
         worth = of_share_above(seen - failed, seen, WORTH)
         sure = worth if wanted > now else 1 - worth
         shown_by = _shown(run for run in runs if run.stage == id and run.attempt == shown)
         found.append(Suggestion("retry", graph.pipeline, (id,), text, None, edits, seen, numbers, sure, shown_by))
     return found
+
+
+def _spared(id: str, runs: Sequence[Run], wanted: int) -> tuple[dict[str, float] | None, str]:
+    """Of fewer attempts: the executions played again without those that are left out. None where the time they spare is
+    as likely none."""
+    ends: dict[str, dict[int, Run]] = defaultdict(dict)
+    for run in runs:
+        if run.stage == id and run.ended_at is not None:
+            ends[run.execution][run.attempt] = run
+    cut = [own for own in ends.values() if max(own) > wanted and wanted in own and own[wanted].failed]
+    spared = [(own[max(own)].ended_at or 0.0) - (own[wanted].ended_at or 0.0) for own in cut if own[max(own)].failed]
+    lost = len(cut) - len(spared)
+    if not spared:
+        return None, ""
+    low, high = interval(spared)
+    if low <= 0:
+        return None, ""
+    numbers = {"spared": statistics.median(spared), "spared_low": low, "spared_high": high, "lost": float(lost)}
+    also = f"; {counted(lost, 'execution')} that passed would have failed" if lost else ""
+    told = (
+        f"Replayed, {counted(len(spared), 'execution')} that failed anyway would have ended "
+        f"{span(numbers['spared'])} earlier ({span(low)} to {span(high)}){also}."
+    )
+    return numbers, told
+
+
+def _rescued(tries: Mapping[int, tuple[int, int]], now: int, shown: int) -> tuple[dict[str, float] | None, str]:
+    """Of one more attempt: how many of the executions that failed at the last one it would have rescued."""
+    seen, failed = tries[shown]
+    lost = tries[now][1]
+    low, high = share_between(seen - failed, seen)
+    numbers = {"rescued": lost * (seen - failed) / seen, "rescued_low": lost * low, "rescued_high": lost * high}
+    told = (
+        f"Of {counted(lost, 'execution')} that failed at attempt {now}, {numbers['rescued']:.0f} would have passed "
+        f"({numbers['rescued_low']:.0f} to {numbers['rescued_high']:.0f} nine times in ten)."
+    )
+    return (numbers, told) if round(numbers["rescued_low"]) > 0 else (None, "")
 
 
 def _attempts(tries: Mapping[int, tuple[int, int]], now: int) -> tuple[int, int]:

@@ -114,8 +114,28 @@ def test_retries_are_as_many_as_were_worth_it(outcomes: list[list[bool]], now: i
     found = suggested("retry", definition, attempts("call", outcomes))
     assert [suggestion.edits[0].value for suggestion in found] == ([] if wanted is None else [wanted])
     for suggestion in found:
+        assert "would have" in suggestion.text
+        assert all(low > 0 for name, low in suggestion.numbers.items() if name.endswith("_low"))
         retry = apply(definition, suggestion.edits)["stages"][0]["retry"]
         assert retry == {"max_attempts": wanted, "delay": "2s"}
+
+
+def test_a_timeout_says_what_it_would_have_meant() -> None:
+    definition = document({"id": "load"})
+    runs = ran(definition, {"load": 10.0})
+    hung = [Run(f"h{n}", "p", 1e7 + n, "load", ended_at=1e7 + n + 3_600, status="failed") for n in range(3)]
+    (found,) = suggested("timeout", definition, [*runs, *hung])
+    assert (found.numbers["hung"], found.numbers["stopped"]) == (3, 0)
+    assert "have ended 3 that failed 59 min" in found.text
+
+
+def test_fewer_attempts_say_what_they_would_have_lost() -> None:
+    definition = document({"id": "call", "retry": {"max_attempts": 2}})
+    outcomes = [[False, False]] * 40 + [[False, True]] + [[True]] * 30
+    (found,) = suggested("retry", definition, attempts("call", outcomes))
+    assert (found.edits[0].value, found.numbers["lost"]) == (1, 1)
+    assert found.numbers["spared"] == pytest.approx(1.0)
+    assert "1 execution that passed would have failed" in found.text
 
 
 def test_the_stage_that_decides_is_named() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flexiroaster.ai.optimizer.advise import advise
-from flexiroaster.ai.optimizer.confidence import of_next, of_saving, of_share_above
+from flexiroaster.ai.optimizer.confidence import of_next, of_saving, of_share_above, share_between
 from tests.ai.optimizer.histories import attempts, document, ran
 
 
@@ -21,7 +22,9 @@ def test_more_successes_never_make_a_try_look_worse(succeeded: int, failed: int,
 
 def test_the_posterior_is_that_of_draws() -> None:
     chance = random.Random(5)
-    draws = [chance.betavariate(1 + 3, 3 + 9) for _ in range(20_000)]
+    draws = sorted(chance.betavariate(1 + 3, 3 + 9) for _ in range(20_000))
+    low, high = share_between(3, 12)
+    assert (low, high) == pytest.approx((draws[1_000], draws[19_000]), abs=0.01)
     assert abs(of_share_above(3, 12, 0.15) - sum(draw > 0.15 for draw in draws) / len(draws)) < 0.01
 
 
