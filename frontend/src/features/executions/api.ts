@@ -231,13 +231,15 @@ export function profileQuery(artifactId: string) {
 }
 
 /** Run the failed stages and what depends on them again, in the same execution. */
+/** `afresh`: what runs again takes no cached results. */
 export function useRetry(id: string) {
   const client = useQueryClient()
   return useMutation({
-    mutationFn: () =>
+    mutationFn: (how: { afresh: boolean } | undefined) =>
       unwrap(
         api.POST('/api/executions/{execution_id}/retry', {
           params: { path: { execution_id: id } },
+          ...(how?.afresh && { body: { use_cache: false } }),
         }),
       ),
     onSuccess: (plan) => toast('success', `Retrying: ${plan.message}.`),

@@ -60,6 +60,15 @@ it('names the stages that a retry would run and reuse', async () => {
   const dialog = within(await screen.findByRole('dialog', { name: 'What a retry does' }))
   expect(dialog.getByText('check, publish')).toBeVisible()
   expect(dialog.getByText('load')).toBeVisible()
+  const sent: unknown[] = []
+  server.use(
+    http.post('*/api/executions/:id/retry', async ({ request }) => {
+      sent.push(await request.json())
+      return HttpResponse.json({ message: '1 stage reused, 2 will run' }, { status: 202 })
+    }),
+  )
+  await user.click(dialog.getByRole('button', { name: 'Retry without the cache' }))
+  await waitFor(() => expect(sent).toEqual([{ use_cache: false }]))
 })
 
 it('marks the failing row of the input', async () => {

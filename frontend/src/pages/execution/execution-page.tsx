@@ -181,9 +181,17 @@ function Actions({ execution }: { execution: Execution }) {
     const from = rootCause(execution.stages)?.stage ?? execution.failed_stage
     return (
       <>
-        <RetryPlan plan={execution.retry} className="max-tablet:order-last max-tablet:w-full" />
+        <RetryPlan
+          plan={execution.retry}
+          onAfresh={() => retry.mutate({ afresh: true })}
+          className="max-tablet:order-last max-tablet:w-full"
+        />
         <RunAgainButton execution={execution} />
-        <Button variant="primary" disabled={retry.isPending} onClick={() => retry.mutate()}>
+        <Button
+          variant="primary"
+          disabled={retry.isPending}
+          onClick={() => retry.mutate()}
+        >
           <Icon name="retry" />
           {from ? `Retry from ${from}` : 'Retry'}
         </Button>
