@@ -22,6 +22,8 @@ NEWEST = 3_000
 """Executions that are played together."""
 WANTED = 20
 """Executions that waited, before anything is said of what they waited for."""
+LEAST_TOLD = 5
+"""That waited, before it is said that more may show something."""
 LEAST_PERIODS = 5
 """Hours, or days where there are ten of them, in which they did: a single crowded evening is no habit."""
 MANY_DAYS = 10
@@ -114,6 +116,12 @@ class _Shared:
         periods = {self.period(place, touched) for place in touched}
         return len(touched) >= WANTED and len(periods) >= LEAST_PERIODS
 
+    def too_few(self, pipeline: str, touched: Sequence[int], kind: Kind, about: str) -> list[NotEnough]:
+        """Those few are not worth a word yet; or there are enough, but all at the same times."""
+        if len(touched) < LEAST_TOLD:
+            return []
+        return [NotEnough(pipeline, min(len(touched), WANTED - 1), WANTED, kind, about)]
+
     def period(self, place: int, touched: Sequence[int]) -> int:
         """What waits at the same time waits for one reason: such are one piece of evidence."""
         days = {self.jobs[one].at // DAY for one in touched}
@@ -177,7 +185,7 @@ def _pools(shared: _Shared) -> list[Suggestion | NotEnough]:
         gaining = Counter(shared.jobs[place].pipeline for place in touched)
         pipeline = gaining.most_common(1)[0][0]
         if not shared.enough(touched):
-            found.append(NotEnough(pipeline, min(len(touched), WANTED - 1), WANTED, "pool", pool))
+            found += shared.too_few(pipeline, touched, "pool", pool)
         elif saving := shared.saving(chosen.saved, touched):
             found.append(_pool(shared, pool, now, chosen.number, saving, touched, gaining, means))
     return found
@@ -225,7 +233,7 @@ def _concurrency(shared: _Shared) -> list[Suggestion | NotEnough]:
         if not own:
             continue
         if not shared.enough(own):
-            found.append(NotEnough(pipeline, min(len(own), WANTED - 1), WANTED, "concurrency", pipeline))
+            found += shared.too_few(pipeline, own, "concurrency", pipeline)
         elif saving := shared.saving(chosen.saved, own):
             every = sum(job.pipeline == pipeline for job in shared.jobs)
             text = (
@@ -275,7 +283,7 @@ def _moved(shared: _Shared, pipeline: str, trigger: Mapping[str, Any]) -> tuple[
     minutes, cron, saved = next(one for one in tries if sum(one[2]) >= GOOD_ENOUGH * best)
     touched = [place for place, seconds in enumerate(saved) if abs(seconds) > LEAST_WAIT]
     if not shared.enough(touched):
-        return NotEnough(pipeline, min(len(touched), WANTED - 1), WANTED, "schedule", str(trigger["id"]))
+        return next(iter(shared.too_few(pipeline, touched, "schedule", str(trigger["id"]))), None)
     saving = shared.saving(saved, touched)
     if saving is None:
         return None
