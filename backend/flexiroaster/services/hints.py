@@ -31,6 +31,8 @@ class Hints:
                 if self._stage_runs.is_ours(live.version, key):
                     draft.ready.append(key)
 
+        if self._changes.others.present:
+            self._changes.live.look_again(execution_id)
         try:
             self._changes.change(execution_id, decide)
         except NotFound:

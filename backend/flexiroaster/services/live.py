@@ -27,6 +27,7 @@ from flexiroaster.store.deadlines import WHOLE_EXECUTION
 from flexiroaster.store.progress import Parent
 from flexiroaster.store.tables import pipeline_versions
 
+ASLEEP = frozenset({StageStatus.WAITING, StageStatus.RETRYING})
 STAGES_KEPT = 50_000
 """Stages of compiled versions in memory, about 2 KB each: more than are in use at once."""
 
@@ -134,6 +135,11 @@ class Live:
         """How many executions are above this one."""
         return 0 if self.parent is None else self.parent.depth
 
+    @property
+    def has_sleepers(self) -> bool:
+        """Whether a stage run waits, or is to be tried again later. That another server wakes it has no event."""
+        return any(run.status in ASLEEP for run in list(self.state.runs.values()))
+
     def forget_results(self, keys: Iterable[Key]) -> None:
         """Of stage runs that are to run again: nothing may read what they made before."""
         for key in keys:
@@ -170,6 +176,14 @@ class LiveExecutions:
         """It has an event of this number: what is older is forgotten. Safe from any thread."""
         known = self._live.get(execution_id)
         if known is not None and known.state.seq < seq:
+            self.forget(execution_id)
+
+    def look_again(self, execution_id: str) -> None:
+        """The database has something ready in it. What is in memory may not know, though it has the newest event: it
+        is forgotten if so. Safe from any thread.
+        """
+        known = self._live.get(execution_id)
+        if known is not None and known.has_sleepers:
             self.forget(execution_id)
 
     def keep(self, live: Live) -> None:

@@ -169,6 +169,8 @@ class Rescue:
 
     def _announce(self, execution_ids: Iterable[str]) -> None:
         for execution_id in execution_ids:
+            if self._changes.others.present:
+                self._changes.live.look_again(execution_id)
             self._each(execution_id, partial(self._changes.change, execution_id, self._announce_ours))
 
     def _announce_ours(self, live: Live, draft: Draft) -> None:

@@ -17,6 +17,7 @@ from flexiroaster.engine.errors import ConfigurationError, Conflict
 from flexiroaster.engine.runs import Key
 from flexiroaster.runtime.attempt import Attempt
 from flexiroaster.runtime.embedded import Seat
+from flexiroaster.services.hints import Hints
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store import workers
 from flexiroaster.store.database import Database
@@ -134,6 +135,32 @@ def test_cancel_through_one_server_stops_what_runs_on_the_other(servers: Servers
     assert second.wait_end(execution) == "cancelled"
     assert first.stage(execution, "b")["status"] == "cancelled"
     assert gate.open.is_set(), "the stage was not told"
+
+
+@pytest.mark.parametrize("way", ["told", "found"])
+def test_stage_that_another_server_has_woken_is_taken_up(servers: Servers, way: str) -> None:
+    """That it is ready again has no event: who knows the newest one may still take it to be waiting."""
+    first, second = servers.new("first"), servers.new("second")
+    for one in (first, second):
+        assert one.embedded._notices is not None
+        one.embedded._notices.others = True
+    execution = first.execute({"a": {"type": "wait", "config": {"seconds": 0.05}}})
+    first.record_by_hand(first.run_by_hand(first.claim_by_hand()))
+    known = second.embedded.stage_runs._changes
+    known.change(execution, lambda live, draft: None)
+    assert first.stage(execution, "a")["status"] == "waiting"
+
+    def woken() -> bool:
+        first.embedded.stage_runs._changes.wake(execution, Key(0))
+        return bool(first.stage(execution, "a")["status"] == "queued")
+
+    until(woken)
+    if way == "told":
+        Hints(known, second.embedded.stage_runs).take(execution, [Key(0)])
+    else:
+        assert second.embedded._rescue.hand_out(9, timedelta(microseconds=1)) == [execution]
+    second.work_by_hand()
+    assert second.row(execution)["status"] == "success"
 
 
 def test_one_stage_or_item_is_cancelled_through_another_server(servers: Servers) -> None:
