@@ -187,11 +187,7 @@ function Actions({ execution }: { execution: Execution }) {
           className="max-tablet:order-last max-tablet:w-full"
         />
         <RunAgainButton execution={execution} />
-        <Button
-          variant="primary"
-          disabled={retry.isPending}
-          onClick={() => retry.mutate()}
-        >
+        <Button variant="primary" disabled={retry.isPending} onClick={() => retry.mutate()}>
           <Icon name="retry" />
           {from ? `Retry from ${from}` : 'Retry'}
         </Button>
