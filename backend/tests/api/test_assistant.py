@@ -236,6 +236,20 @@ def test_a_change_is_proposed_checked_and_not_stored(server: ServerApp, standin:
     assert (kept["version"], kept["source"]) == (1, PRESENT)
 
 
+def test_a_pipeline_kept_as_json_is_changed_line_by_line(server: ServerApp, standin: Standin) -> None:
+    switch(server)
+    stage = {"id": "load", "type": "http", "config": {"url": "https://h.example", "headers": {"X-Token": "hunter2"}}}
+    server.make("orders", stage, labels={"project": "sales"})
+    told = server.client.post("/api/assistant/draft/preview", json={"wish": "x", "pipeline_id": "orders"}).json()
+    present = told["messages"][1]["text"].split("<<<present definition\n")[1].removesuffix("\n>>>")
+    standin.answers.append(f"```\n{present.replace('name: Orders', 'name: All orders')}\n```")
+    found = draft(server, pipeline_id="orders").json()
+    changed = [line for line in found["diff"].splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    assert (found["accepted"], changed) == (True, ["-name: Orders", "+name: All orders"])
+    assert "X-Token: hunter2" in found["definition"]
+    assert "hunter2" not in standin.sent
+
+
 def test_a_new_pipeline_is_drafted_from_a_sentence(server: ServerApp, standin: Standin) -> None:
     switch(server, "default")
     standin.answers.append("```\nid: nightly\nname: Nightly\nstages:\n  - {id: a, type: noop}\n```")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import structlog
 
 from flexiroaster.auth.errors import Throttled
@@ -250,7 +251,7 @@ class Assistance:
             self._refuse_if_off(kept.row.labels)
         if wish.definition or kept is None:
             self._refuse_if_off(self._labels_in(wish.definition))
-        return wish.definition or (kept.version.source if kept is not None else "")
+        return _in_lines(wish.definition or (kept.version.source if kept is not None else ""))
 
     def _labels_in(self, definition: str) -> Mapping[str, str]:
         document = self._pipelines.validate(Source(definition, "yaml")).document if definition else None
@@ -322,6 +323,17 @@ class Assistance:
             seconds = round(time.monotonic() - began, 3)
             host = self._endpoint.host
             log.info("assistant.asked", what=what, by=by, host=host, seconds=seconds, outcome=outcome, **about)
+
+
+def _in_lines(definition: str) -> str:
+    """JSON as YAML: what is all on one line has no line that stays as it was, and no difference that can be read."""
+    from flexiroaster.engine.definition import to_yaml
+
+    try:
+        document = orjson.loads(definition)
+    except orjson.JSONDecodeError:
+        return definition
+    return to_yaml(document) if isinstance(document, dict) else definition
 
 
 def _error_text(error: Any, reason: str | None) -> str:

@@ -109,7 +109,11 @@ function Proposed({ proposal, onUse, onDiscard }: ProposedProps) {
       )}
       <div className="flex flex-wrap gap-2">
         {proposal.diff !== '' && (
-          <Button size="small" variant="primary" onClick={onUse}>
+          <Button
+            size="small"
+            variant={proposal.accepted ? 'primary' : 'secondary'}
+            onClick={onUse}
+          >
             Put it into the editor
           </Button>
         )}
