@@ -13,7 +13,7 @@ from flexiroaster.cli.options import FolderOption, JsonOption
 def signal(
     execution: Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The event that its stages wait for.")],
-    value: Annotated[str | None, typer.Option("--value", help="What comes with it: JSON, or text.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="What comes with it: JSON, or text.")] = None,
     as_json: JsonOption = False,
     folder: FolderOption = None,
 ) -> None:
@@ -21,7 +21,7 @@ def signal(
     from flexiroaster.cli.client import connected
 
     with connected(folder) as server:
-        sent = server.post(f"/api/executions/{_part(execution)}/signal", {"name": name, "data": _value(value)})
+        sent = server.post(f"/api/executions/{_part(execution)}/signal", {"name": name, "data": _read(data)})
     if as_json:
         _print_json(sent)
         return
@@ -30,7 +30,7 @@ def signal(
     typer.echo(f"Told of {name}: {heard}")
 
 
-def _value(text: str | None) -> Any:
+def _read(text: str | None) -> Any:
     import json
 
     if text is None:

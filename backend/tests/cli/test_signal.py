@@ -24,7 +24,7 @@ def test_an_execution_is_told_and_ends(server: ServerProcess, tmp_path: Path) ->
     pipeline = {"id": "paying", "name": "Paying", "stages": [paid], "outputs": {"amount": "${{ results.paid.data }}"}}
     server.client().post("/api/pipelines", json=pipeline)
     execution = flexi(tmp_path, "execute", "paying", *data).stdout.split()[-1]
-    told = flexi(tmp_path, "signal", execution, "payment", "--value", "5", *data)
+    told = flexi(tmp_path, "signal", execution, "payment", "--data", "5", *data)
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("Told of payment: ")
     ended = flexi(tmp_path, "logs", execution, "-f", *data).stdout
