@@ -170,6 +170,10 @@ def test_open_suggestions_go_with_their_pipeline(database: Database) -> None:
     with database.read() as connection:
         left = suggestion_store.page(connection, SuggestionFilter(), limit=9)
     assert [row.id for row in left] == ["dismissed"]
+    # What was found before it was deleted may be told only now.
+    ai = make_ai(database, pipelines, LocalBus(), clock=lambda: NOON)
+    late = Suggestion("timeout", "p1", ("a",), "Give a a timeout.", None, (), 20)
+    assert ai.suggestions.keep("p1", [late]) == []
 
 
 EMPTY_SUGGESTION: dict[str, Any] = {

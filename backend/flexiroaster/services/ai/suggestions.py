@@ -206,11 +206,16 @@ class Suggestions:
     def keep(
         self, pipeline_id: str, found: Sequence[Suggestion], replays: Mapping[str, dict[str, Any]] | None = None
     ) -> list[str]:
-        """All that is suggested for a pipeline now. Answers the ids of the new ones."""
+        """All that is suggested for a pipeline now. Answers the ids of the new ones. Nothing for one that was deleted
+        while the history was looked through.
+        """
         now = self._clock()
         rows = [_as_row(one, (replays or {}).get(one.id)) for one in found]
 
         def operation(tx: Transaction) -> list[str]:
+            head = pipeline_store.head(tx.sa, pipeline_id)
+            if head is not None and head.deleted_at is not None:
+                return []
             new = store.keep(tx.sa, pipeline_id, rows, now)
             told = [
                 Event(EventType.SUGGESTION_FOUND, NO_EXECUTION, pipeline_id, 0, now, payload=_payload(row))
