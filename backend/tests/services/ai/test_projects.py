@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from flexiroaster.ai.runs import Run
+from flexiroaster.services.ai.history import RunHistory
 from flexiroaster.services.ai.projects import KEPT_SECONDS, Projects
 from flexiroaster.services.ai.switch import Switch, project_of
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store.database import Database
 from flexiroaster.store.pipelines import NewVersion
+from tests.services.ai.rows import write
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
@@ -122,3 +125,16 @@ def test_a_pipeline_can_be_kept_out_though_its_project_learns(projects: Projects
     switch = Switch(True, projects.learns)
     assert not switch.looks_at({"ai": "off", "project": "sales"})
     assert not Switch(False, projects.learns).looks_at({})
+
+
+def test_what_learns_sees_nothing_of_a_project_that_is_off(
+    database: Database, projects: Projects, seconds: Seconds
+) -> None:
+    """In the learner's process, which only reads: it hears of the switch through the database."""
+    write(database, [Run("e1", "orders", 100.0, stage="load", ended_at=105.0, status="failed")])
+    history = RunHistory(database, Switch(True, Projects(database, seconds=seconds).learns))
+    assert [story.seen.id for story in history.newest(10)] == ["e1"]
+    projects.set("default", "ada@example.com", learning=False)
+    seconds.now += KEPT_SECONDS
+    assert history.newest(10) == []
+    assert history.named(["e1"]) == []
