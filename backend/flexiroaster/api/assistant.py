@@ -71,7 +71,7 @@ class DraftRequest(BaseModel):
         None,
         max_length=200,
         pattern=NO_NUL,
-        description="the pipeline to be changed; its newest version without a text",
+        description="the pipeline to be changed; its published version without a text",
     )
 
 

@@ -32,7 +32,7 @@ class PoolBody(BaseModel):
     slots: int | None = Field(description="None where nobody defined it: it has one slot then")
     used: int = Field(description="slots that running stages hold")
     waiting: int = Field(description="stages that are ready and wait for one")
-    pipelines: int = Field(description="how many name it in their newest version")
+    pipelines: int = Field(description="how many name it in their published version")
     workers: int = Field(description="processes that take its stages at this moment")
     reason: str | None = Field(description="why the waiting ones wait, where no process takes them")
 

@@ -49,7 +49,7 @@ def plan_rerun(
     from_stage: Annotated[StageWanted, Query(description="What is before this stage is reused.")] = None,
     only_stage: Annotated[StageWanted, Query(description="This stage alone runs.")] = None,
     version: Annotated[
-        int | None, Query(ge=1, le=LARGEST_INT, description="Of the pipeline; the newest when left out.")
+        int | None, Query(ge=1, le=LARGEST_INT, description="Of the pipeline; the published one when left out.")
     ] = None,
 ) -> RerunPlanBody:
     """Which stages would be taken over from this execution, which would run, and why those that need not."""

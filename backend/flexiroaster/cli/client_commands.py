@@ -81,7 +81,9 @@ def execute(
     pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's id.")],
     inputs: InputsOption = None,
     data: StartDataOption = None,
-    version: Annotated[int | None, typer.Option("--version", min=1, help="The newest when left out.")] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="The published one when left out; may be a draft.")
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait for the end and exit with 1 when it failed.")
     ] = False,

@@ -54,7 +54,7 @@ def export(
         typer.Option("--to", metavar="FOLDER", help="Write a file for each; else one pipeline is printed."),
     ] = None,
     version: Annotated[
-        int | None, typer.Option("--version", min=1, metavar="NUMBER", help="The newest when left out.")
+        int | None, typer.Option("--version", min=1, metavar="NUMBER", help="The published one when left out.")
     ] = None,
     folder: FolderOption = None,
 ) -> None:

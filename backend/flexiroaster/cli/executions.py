@@ -88,7 +88,9 @@ def rerun(
         list[str] | None,
         typer.Option("--input", "-i", metavar="KEY=VALUE", help="An input to change; the others stay as they were."),
     ] = None,
-    version: Annotated[int | None, typer.Option("--version", min=1, help="The newest when left out.")] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="The published one when left out; may be a draft.")
+    ] = None,
     cache: CacheOption = None,
     wait: WaitOption = False,
     yes: YesOption = False,

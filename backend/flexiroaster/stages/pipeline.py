@@ -20,7 +20,7 @@ class PipelineConfig(StageConfig):
     pipeline: Annotated[PipelineId, Field(description="The id of the pipeline to run.")]
     inputs: dict[str, Any] = Field({}, description="Its inputs by name; those left out have their defaults.")
     data: Any = Field(None, description="What `execution.data` is there.")
-    version: int | None = Field(None, ge=1, description="Its newest version when left out.")
+    version: int | None = Field(None, ge=1, description="Its published version when left out.")
     wait: bool = Field(True, description="Whether this stage ends when that execution does, or at once.")
 
 

@@ -2437,7 +2437,7 @@ export interface components {
             definition: string;
             /**
              * Pipeline Id
-             * @description the pipeline to be changed; its newest version without a text
+             * @description the pipeline to be changed; its published version without a text
              * @example daily_orders
              */
             pipeline_id?: string | null;
@@ -3992,7 +3992,7 @@ export interface components {
             waiting: number;
             /**
              * Pipelines
-             * @description how many name it in their newest version
+             * @description how many name it in their published version
              */
             pipelines: number;
             /**
@@ -10873,7 +10873,7 @@ export interface operations {
                 from_stage?: string | null;
                 /** @description This stage alone runs. */
                 only_stage?: string | null;
-                /** @description Of the pipeline; the newest when left out. */
+                /** @description Of the pipeline; the published one when left out. */
                 version?: number | null;
             };
             header?: never;

@@ -127,7 +127,7 @@ class Study:
         return [Window(row.begins_at.timestamp(), row.ends_at.timestamp(), row.pipeline_id or "") for row in rows]
 
     def _document(self, id: str) -> Mapping[str, Any] | None:
-        """Of the newest version; None for a pipeline that is gone."""
+        """Of the published version; None for a pipeline that is gone."""
         with self._database.read() as connection:
             row = pipeline_store.find(connection, id)
             version = pipeline_store.version(connection, id, row.version) if row and not row.deleted_at else None

@@ -238,7 +238,7 @@ class Suggestions:
         return row
 
     def _changed(self, row: SuggestionRow) -> tuple[VersionText, VersionText]:
-        """The newest version, and what would become of it. Raises Conflict where nothing can be changed."""
+        """The published version, and what would become of it. Raises Conflict where nothing can be changed."""
         from flexiroaster.ai.optimizer.suggestion import Edit, apply
         from flexiroaster.services.ai.source_edits import edited
 

@@ -40,15 +40,6 @@ export function keepsResults(definition: Record<string, unknown>): boolean {
   return Array.isArray(stages) && stages.some((stage) => isObject(stage) && 'cache' in stage)
 }
 
-/** Of an earlier version, as the run form reads it: each input that has no default is asked for. */
-export function inputsSchemaOf(definition: Record<string, unknown>): Record<string, unknown> {
-  const properties = isObject(definition.inputs) ? definition.inputs : {}
-  const required = Object.entries(properties)
-    .filter(([, input]) => isObject(input) && !('default' in input))
-    .map(([name]) => name)
-  return { type: 'object', properties, required }
-}
-
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

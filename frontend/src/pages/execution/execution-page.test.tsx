@@ -323,7 +323,14 @@ it('runs again from a stage, with the version of then, after it has said what it
     ),
     answer('GET /api/pipelines/:id/versions/:version', (request) => {
       const version = Number(new URL(request.url).pathname.split('/').at(-1))
-      return pipelineVersion({ version, definition: { inputs: { [`only_in_${version}`]: {} } } })
+      return pipelineVersion({
+        version,
+        inputs_schema: {
+          type: 'object',
+          properties: { [`only_in_${version}`]: {} },
+          required: [`only_in_${version}`],
+        },
+      })
     }),
     http.get('*/api/executions/:id/rerun', ({ request }) => {
       planned.push(new URL(request.url).search)

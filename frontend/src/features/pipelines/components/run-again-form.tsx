@@ -4,7 +4,6 @@ import { explain, InlineError } from '@/components/feedback'
 import { Field, Select } from '@/components/ui/field'
 import { type Again, rerunPlanQuery, versionQuery, versionsQuery } from '@/features/pipelines/api'
 import { RunForm } from '@/features/pipelines/components/run-form'
-import { inputsSchemaOf } from '@/features/pipelines/model'
 import type { Schemas } from '@/lib/api'
 
 type RunAgainFormProps = {
@@ -104,8 +103,8 @@ function VersionChoice({ pipeline, then, version, onChange }: VersionChoiceProps
 }
 
 /** What the form asks for is up to the version. */
-function asThen({ definition }: Schemas['PipelineVersionDetail']) {
-  return { definition, inputs_schema: inputsSchemaOf(definition) }
+function asThen({ definition, inputs_schema }: Schemas['PipelineVersionDetail']) {
+  return { definition, inputs_schema }
 }
 
 function Plan({ again }: { again: Again }) {
