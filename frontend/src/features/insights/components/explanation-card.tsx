@@ -13,7 +13,7 @@ const SHOWN_EXECUTIONS = 4
 /** Likely causes of a failure with the evidence for each, from the executions around it. */
 export function ExplanationCard({ executionId }: { executionId: string }) {
   const { data } = useQuery(explanationQuery(executionId))
-  // Silent while it is not known, and where learning is off: the cause itself is shown above.
+  // Silent while it is not known: the cause itself is shown above.
   if (!data) return null
   const known = data.causes.filter(({ kind }) => kind !== 'unknown').slice(0, SHOWN_CAUSES)
   if (known.length === 0 && !data.note && data.suggestions.length === 0) return null
@@ -24,10 +24,12 @@ export function ExplanationCard({ executionId }: { executionId: string }) {
     >
       <h2 id="likely-cause" className="flex flex-wrap items-center gap-2 text-strong font-semibold">
         <Icon name="spark" className="text-insight" />
-        {known.length > 0 ? 'Likely cause' : 'No likely cause found'}
-        <span className="text-small font-normal text-muted-foreground">
-          compared with {plural(data.compared, 'execution')} that passed
-        </span>
+        {heading(known.length, data.compared)}
+        {data.compared > 0 && (
+          <span className="text-small font-normal text-muted-foreground">
+            compared with {plural(data.compared, 'execution')} that passed
+          </span>
+        )}
       </h2>
       {known.length > 0 && (
         <ol className="mt-2 flex flex-col gap-1.5">
@@ -53,6 +55,11 @@ export function ExplanationCard({ executionId }: { executionId: string }) {
       ))}
     </Card>
   )
+}
+
+function heading(known: number, compared: number): string {
+  if (known > 0) return 'Likely cause'
+  return compared > 0 ? 'No likely cause found' : 'Nothing to compare it with'
 }
 
 function Cause({ cause }: { cause: Schemas['CauseBody'] }) {
