@@ -14,17 +14,16 @@ from tests.stages.conftest import Bench, bench
 
 __all__ = ["bench"]
 
-LOCAL = clusters.Cluster(
-    "local[2]",
-    {
-        "spark.driver.memory": "1g",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    },
-)
+QUICK = {
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
 """Compiling a query to Java's bytecode pays for large tables only, and so do several partitions."""
+CLUSTER_URL = os.environ.get("FLEXIROASTER_TEST_SPARK_URL")
+"""To run all this on a cluster (`spark://`, `sc://`) that sees the same folders."""
+LOCAL = clusters.Cluster(CLUSTER_URL or "local[2]", QUICK if CLUSTER_URL else {**QUICK, "spark.driver.memory": "1g"})
 
 
 @pytest.fixture(scope="session")
