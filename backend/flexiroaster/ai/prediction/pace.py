@@ -6,6 +6,7 @@ All durations here are logarithms of (seconds + 0.3), all sizes logarithms of by
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -24,10 +25,12 @@ WINDOW = 100
 """Durations that a median is taken of."""
 LEAST_FOR_SLOPE = 10.0
 USUAL_SLOPE = 0.2
-STAGE_STRENGTH, KIND_STRENGTH = 0.1, 0.5
+STAGE_STRENGTH, NAME_STRENGTH, KIND_STRENGTH = 0.1, 1.0, 0.5
 """As many runs as the level above counts for: a variance within over one between. Durations of one stage differ far
 less among themselves than from those of other stages, so that a single run already says most.
 """
+NAMESAKES = 20
+"""Pipelines whose stages of the same name are looked at, the newest ones."""
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Pace:
         center = self.line.x / self.line.weight
         if self._level is None:
             left = [seconds - slope * (x - center) for seconds, x in self.window.values() if not math.isnan(x)]
-            self._level = median(left)
+            self._level = median(left or [self.line.y / self.line.weight])
         return self._level + slope * (size - center)
 
     def spread(self) -> float:
@@ -149,6 +152,8 @@ class Paces:
         self.all = Pace()
         self._kinds: dict[str, Pace] = {}
         self._stages: dict[tuple[str, str], Pace] = {}
+        self._names: dict[str, list[Pace]] = {}
+        """The stages of one name in all pipelines."""
         self._late: OrderedDict[str, Late] = OrderedDict()
         self._pipelines: dict[str, float] = {}
 
@@ -164,13 +169,15 @@ class Paces:
         slope = stage.line.slope(kind_slope) if stage.line.weight >= LEAST_FOR_SLOPE else math.nan
         line = middle if math.isnan(slope) or size is None else stage.at(size, slope)
         kind_line = usual if size is None or kind.line.weight < LEAST_FOR_SLOPE else kind.at(size, kind_slope)
+        if not stage.count:
+            middle, line = self._of_namesakes(run, size, kind_slope, middle, kind_line)
         late = self._late.get(run.execution) or Late()
         siblings = late.stages.get(run.stage)
         return [
             math.log1p(stage.count),
             middle,
             recent,
-            line if stage.count else kind_line,
+            line,
             stage.last,
             stage.spread(),
             usual,
@@ -189,11 +196,11 @@ class Paces:
         if expected is not None:
             self._add_late(run, seconds - expected)
         size = size_of(run)
-        for pace in (
-            self.all,
-            self._kinds.setdefault(run.kind, Pace()),
-            self._stages.setdefault((run.pipeline, run.stage), Pace()),
-        ):
+        stage = self._stages.get((run.pipeline, run.stage))
+        if stage is None:
+            stage = self._stages[run.pipeline, run.stage] = Pace()
+            self._names.setdefault(name_of(run.stage), []).append(stage)
+        for pace in (self.all, self._kinds.setdefault(run.kind, Pace()), stage):
             pace.add(seconds, size, run.execution)
 
     def _add_late(self, run: Run, late: float) -> None:
@@ -209,11 +216,34 @@ class Paces:
         before = self._pipelines.get(run.pipeline, 0.0)
         self._pipelines[run.pipeline] = before + 0.1 * (late - before)
 
+    def _of_namesakes(
+        self, run: Run, size: float | None, slope: float, usual: float, usual_line: float
+    ) -> tuple[float, float]:
+        """The usual duration of a stage that never ran, and the one that fits its size, as other pipelines have it.
+
+        Each of them counts as one run: how often it ran there says nothing about here.
+        """
+        others = self._names.get(name_of(run.stage), [])[-NAMESAKES:]
+        if not others:
+            return usual, usual_line
+        middle = median(other.median() for other in others)
+        fitting = median(
+            other.median() if size is None or other.line.weight < 1.0 else other.at(size, other.line.slope(slope))
+            for other in others
+        )
+        count = len(others)
+        return _towards(middle, count, usual, NAME_STRENGTH), _towards(fitting, count, usual_line, NAME_STRENGTH)
+
     def _usual(self, kind: Pace) -> float:
         everything = _towards(
             self.all.median() if self.all.count else FIRST_GUESS, self.all.count, FIRST_GUESS, KIND_STRENGTH
         )
         return _towards(kind.median() if kind.count else everything, kind.count, everything, KIND_STRENGTH)
+
+
+def name_of(stage: str) -> str:
+    """What the stage itself is called, without the names of the parts of the pipeline that it is in."""
+    return re.split(r"[.:/]", stage)[-1]
 
 
 def size_of(run: Run) -> float | None:

@@ -51,6 +51,44 @@ def test_durations_follow_the_size_of_the_input() -> None:
     assert large.p50 == pytest.approx(1_000, rel=0.25)
 
 
+def test_a_stage_that_never_ran_is_expected_to_take_what_its_namesakes_take() -> None:
+    predictor = Predictor()
+    for number in range(30):
+        for stage, seconds in (("load", 40.0), ("report", 900.0), (f"own{number}", 2.0)):
+            predictor.observe(run(number, seconds, pipeline=f"p{number % 3}", stage=stage))
+    plain, named, in_part, new = (
+        predictor.predict(run(31, 1, pipeline="new", stage=stage)).duration.p50
+        for stage in ("load", "report", "orders.report", "other")
+    )
+    assert named == in_part
+    assert 300 < named < 900
+    assert 30 < plain < 50
+    assert new < named / 5
+
+
+def test_namesakes_tell_how_durations_follow_the_size_of_the_input() -> None:
+    chance = random.Random(0)
+    predictor = Predictor()
+    for number in range(90):
+        size = math.exp(chance.uniform(5, 12))
+        took = 0.01 * size * math.exp(chance.gauss(0, 0.05))
+        predictor.observe(run(number, took, pipeline=f"p{number % 3}", input_bytes=size))
+        predictor.observe(run(number, 5.0, stage="check", input_bytes=size))
+    small, large = (
+        predictor.predict(run(91, 1, pipeline="new", input_bytes=size)).duration.p50 for size in (1_000, 100_000)
+    )
+    assert large > 20 * small
+
+
+def test_sizes_that_are_no_longer_told_do_no_harm() -> None:
+    predictor = Predictor()
+    for number in range(20):
+        predictor.observe(run(number, 60, input_bytes=1_000.0 + 100 * number))
+    for number in range(20, 150):
+        predictor.observe(run(number, 60))
+    assert predictor.predict(run(151, 1, input_bytes=2_000.0)).duration.p50 == pytest.approx(60, rel=0.2)
+
+
 def test_failed_runs_say_nothing_about_durations() -> None:
     predictor, other = Predictor(), Predictor()
     for number in range(30):
