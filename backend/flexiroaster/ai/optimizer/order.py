@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Collection, Mapping
 
 from flexiroaster.ai.optimizer.graph import Graph
@@ -24,23 +25,38 @@ def policy(graph: Graph, estimates: Mapping[str, float], workers: int | None = N
     European Journal of Operational Research 56, 1992), and the best order is kept. `workers` are those that it has to
     itself; without them the order is one for few and for many.
     """
-    tails = graph.tails(estimates)
+    tails, firsts = graph.tails(estimates), weights(graph, estimates)
     priorities = dict.fromkeys(graph.nodes, 0.0)
     sizes = USUAL_WORKERS if workers is None else (workers,)
     for size in sizes:
-        took, order = _improved(graph, estimates, size, tails)
+        order = _improved(graph, estimates, size, firsts, tails)
+        highest = max(order.values(), default=0.0)
         for id, before_end in order.items():
-            priorities[id] += before_end / max(took, 1e-9) / len(sizes)
+            priorities[id] += before_end / max(highest, 1e-9) / len(sizes)
     return priorities
 
 
+def weights(graph: Graph, seconds: Mapping[str, float]) -> dict[str, float]:
+    """The way from each stage to the end, where several ways count for more than the longest of them: durations are
+    only expected, and of several that may turn out long one does. The root of the sum of their squares.
+    """
+    found: dict[str, float] = {}
+    for id in reversed(graph.order):
+        found[id] = seconds.get(id, 0.0) + math.hypot(*(found[next] for next in graph.followers[id]))
+    return found
+
+
 def _improved(
-    graph: Graph, seconds: Mapping[str, float], workers: int, tails: Mapping[str, float]
-) -> tuple[float, Mapping[str, float]]:
-    """How long the execution takes, and how long before its end each stage must start for that."""
-    needs: Links = {id: node.needs for id, node in graph.nodes.items()}
-    starts = played(needs, graph.followers, seconds, workers, tails)
-    best, order = _end(starts, seconds), tails
+    graph: Graph, seconds: Mapping[str, float], workers: int, first: Mapping[str, float], least: Mapping[str, float]
+) -> Mapping[str, float]:
+    """How long before the end of the execution each stage must start for the shortest one that was found from `first`;
+    `least` where that is no shorter.
+    """
+    place = {id: number for number, id in enumerate(graph.nodes)}
+    # A set has another order in every process, which would decide between equals.
+    needs: Links = {id: sorted(node.needs, key=place.__getitem__) for id, node in graph.nodes.items()}
+    starts = played(needs, graph.followers, seconds, workers, first)
+    best, order = _end(starts, seconds), first
     for _ in range(ROUNDS):
         # Seen from the end, the stage that ended last is ready first.
         ends = {id: start + seconds.get(id, 0.0) for id, start in starts.items()}
@@ -50,7 +66,9 @@ def _improved(
         took = _end(starts, seconds)
         if took < best - 1e-9:
             best, order = took, before_end
-    return best, order
+    if _end(played(needs, graph.followers, seconds, workers, least), seconds) < best - 1e-9:
+        return least
+    return order
 
 
 def played(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -80,3 +83,34 @@ def test_looking_ahead_finds_an_order_that_the_longest_way_does_not() -> None:
         seconds = {id: chance.uniform(1, 20) for id in graph.nodes}
         found += makespan(graph, seconds, 3, policy(graph, seconds, 3)) < 0.98 * makespan(graph, seconds, 3)
     assert found >= 5
+
+
+def test_of_equally_long_ways_the_stage_that_more_waits_for_goes_first() -> None:
+    graph = Graph.of(document({"id": "one"}, {"id": "many"}, *({"id": f"s{n}", "needs": ["many"]} for n in range(4))))
+    seconds = dict.fromkeys(graph.nodes, 1.0) | {"one": 2.0}
+    priorities = policy(graph, seconds, 1)
+    assert priorities["many"] > priorities["one"]
+
+
+ORDER = """
+import random
+from flexiroaster.ai import policy
+from flexiroaster.ai.optimizer.graph import Graph
+chance = random.Random(2)
+stages = [
+    {"id": f"s{n}", "type": "noop", "needs": sorted({f"s{chance.randrange(n)}" for _ in range(8)}) if n > 19 else []}
+    for n in range(60)
+]
+graph = Graph.of({"id": "p", "name": "P", "stages": stages})
+print([policy(graph, {id: chance.choice([1.0, 1.0, 2.0, 5.0]) for id in graph.nodes}) for _ in range(10)])
+"""
+
+
+def test_the_order_is_the_same_in_every_process() -> None:
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", ORDER], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "123"
+    }
+    assert len(said) == 1
