@@ -5,7 +5,7 @@ import { inBrowser, pictures, signIn } from './browser.mjs'
 
 const { EXECUTION: address, EMAIL, PASSWORD, SERVER_PID: server } = process.env
 assert(address && EMAIL && PASSWORD && server, 'Set EXECUTION, EMAIL, PASSWORD and SERVER_PID.')
-const AWAY = /ERR_CONNECTION|ERR_EMPTY_RESPONSE|WebSocket connection/
+const AWAY = /ERR_(CONNECTION|EMPTY_RESPONSE|CONTENT_LENGTH|INCOMPLETE)|WebSocket connection/
 
 await inBrowser(
   async (page) => {

@@ -7,11 +7,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
+from flexiroaster.store import progress
 from flexiroaster.store.database import Database, StoreUnavailable, Transaction
+from flexiroaster.store.progress import LogEntry
 from tests.postgres import Postgres
 
 THREADS, EACH, PATIENCE_SECONDS = 12, 50, 60
@@ -110,6 +113,23 @@ def test_whoever_is_interrupted_while_waiting_does_not_hold_up_the_rest(database
     finally:
         signal.signal(signal.SIGALRM, before)
     assert written(database) == 1
+
+
+def test_failures_in_a_row_leave_a_connection_that_works(database: Database) -> None:
+    """Of what is prepared in the end of a transaction that has failed before, nothing may be taken for prepared."""
+
+    def tell(tx: Transaction, execution_id: str | None) -> None:
+        assert progress.next_number(tx, "none") is None
+        now = datetime.now(UTC)
+        progress.insert_logs(tx, [LogEntry(at=now, level="info", message="told", execution_id=execution_id)])
+
+    for failures in (3, 1, 2, 0):
+        for _ in range(failures):
+            with pytest.raises(Exception, match=r"(?i)foreign key"):
+                database.write(lambda tx: tell(tx, "none"))
+        database.write(lambda tx: tell(tx, None))
+    with database.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM logs")) == 4
 
 
 def test_first_write_after_a_restart_of_the_server_connects_anew() -> None:

@@ -113,10 +113,13 @@ class Postgres:
         pass  # `synchronous_commit` is on
 
     def rollback(self, raw: Any) -> None:
+        """By the driver's own method, which forgets what it has prepared: of that, what came after the failure in its
+        round trip never was.
+        """
         begun = self._begun
         self._forget()
         if begun or raw.closed:  # it raises on a connection that is broken, so that another one is opened
-            raw.execute("ROLLBACK")
+            raw.rollback()
 
     def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
         self._queue.append(Put(name, rows, stale))
