@@ -59,7 +59,7 @@ export function ExplanationCard({ executionId }: { executionId: string }) {
 
 function heading(known: number, compared: number): string {
   if (known > 0) return 'Likely cause'
-  return compared > 0 ? 'No likely cause found' : 'Nothing to compare it with'
+  return compared > 0 ? 'No likely cause found' : 'No likely cause yet'
 }
 
 function Cause({ cause }: { cause: Schemas['CauseBody'] }) {
