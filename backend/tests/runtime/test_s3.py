@@ -79,7 +79,7 @@ def test_tables_go_from_stage_to_stage_through_the_bucket(
     engine: TestEngine, services: Artifacts, s3: S3Server, bucket: Bucket
 ) -> None:
     execution = engine.execute(tables(engine, TOTAL))
-    assert engine.wait_end(execution) == "success", [dict(row) for row in engine.rows(stage_runs, execution)]
+    assert engine.wait_end(execution) == "success", [row["error"] for row in engine.rows(stage_runs, execution)]
     kept = {row["stage"]: row for row in engine.artifact_rows(execution) if row["kind"] == "table"}
     assert {f"some/prefix/{row['key']}" for row in engine.artifact_rows(execution)} == set(s3.keys(bucket))
     elsewhere(engine)
@@ -89,7 +89,7 @@ def test_tables_go_from_stage_to_stage_through_the_bucket(
 def test_code_gets_the_path_of_a_copy(engine: TestEngine) -> None:
     code = "def run(context):\n    return open(context.table('valid'), 'rb').read(4).decode()\n"
     execution = engine.execute(tables(engine, {"needs": ["valid"], "type": "python", "config": {"code": code}}))
-    assert engine.wait_end(execution) == "success", [dict(row) for row in engine.rows(stage_runs, execution)]
+    assert engine.wait_end(execution) == "success", [row["error"] for row in engine.rows(stage_runs, execution)]
     assert "PAR1" in engine.results(execution).values()
 
 
