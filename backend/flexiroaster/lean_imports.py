@@ -18,9 +18,23 @@ pretty tracebacks, uvicorn its reloader. They can do without.
 @contextmanager
 def lean_imports() -> Iterator[None]:
     """Wrap what a server imports before it serves. Nothing stays blocked afterwards."""
-    with uncollected(), left_out(*UNUSED):
-        _load_fastapi()
+    with uncollected(), left_out(*UNUSED), models_built_at_first_use():
         yield
+
+
+@contextmanager
+def models_built_at_first_use() -> Iterator[None]:
+    """Of Pydantic's models that are made meanwhile, those that are never used by themselves are never built: most of
+    ours are only parts of what a route takes or answers, FastAPI's of OpenAPI wait for somebody who asks for that.
+    """
+    from pydantic import BaseModel, ConfigDict
+
+    usual = BaseModel.model_config
+    BaseModel.model_config = ConfigDict(defer_build=True)
+    try:
+        yield
+    finally:
+        BaseModel.model_config = usual
 
 
 @contextmanager
@@ -48,15 +62,3 @@ def left_out(*names: str) -> Iterator[None]:
         for name in blocked:
             if modules.get(name, name) is None:
                 del modules[name]
-
-
-def _load_fastapi() -> None:
-    """Its models of OpenAPI are built when somebody asks for the document: 1.3 MB and 40 ms."""
-    from pydantic import BaseModel, ConfigDict
-
-    usual = BaseModel.model_config
-    BaseModel.model_config = ConfigDict(defer_build=True)
-    try:
-        import fastapi  # noqa: F401
-    finally:
-        BaseModel.model_config = usual
