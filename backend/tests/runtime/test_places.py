@@ -16,7 +16,7 @@ from flexiroaster.services.starting import Started
 from flexiroaster.stages.base import StageContext
 from flexiroaster.store.database import Database
 from flexiroaster.store.tables import executions, logs
-from tests.runtime.engine import Gate, TestEngine, running
+from tests.runtime.engine import PATIENCE, Gate, TestEngine, running
 
 
 def gated(engine: TestEngine, gate: Gate, **concurrency: Any) -> str:
@@ -24,17 +24,6 @@ def gated(engine: TestEngine, gate: Gate, **concurrency: Any) -> str:
     return engine.add(
         {"a": {"type": "act", "needs": [], "config": engine.act(gate)}}, concurrency={"limit": 1, **concurrency}
     )
-
-
-def listening(gate: Gate) -> Any:
-    """A gate that does not count as done when it is cancelled."""
-
-    def listen(context: StageContext) -> None:
-        gate(context)
-        if context.cancelled.is_set():
-            raise StageFailed("interrupted")
-
-    return listen
 
 
 def state(engine: TestEngine, started: Started) -> tuple[str, str | None]:
@@ -122,19 +111,27 @@ def test_fail_keeps_one_that_failed(engine: TestEngine) -> None:
 
 
 def test_cancel_oldest_lets_only_the_newest_go_on(engine: TestEngine) -> None:
-    gate = Gate()
+    begun, let = threading.Event(), threading.Event()
+
+    def hold(context: StageContext) -> None:
+        """Though it is told to stop: the second must not get its place before the third has come."""
+        begun.set()
+        assert let.wait(PATIENCE)
+        if context.cancelled.is_set():
+            raise StageFailed("interrupted")
+
     pipeline = engine.add(
-        {"a": {"type": "act", "needs": [], "config": engine.act(listening(gate))}},
+        {"a": {"type": "act", "needs": [], "config": engine.act(hold)}},
         concurrency={"limit": 1, "when_full": "cancel_oldest"},
     )
     first = engine.executions.start(pipeline)
-    gate.wait_entered()
+    assert begun.wait(PATIENCE)
     second, third = engine.executions.start(pipeline), engine.executions.start(pipeline)
-    assert engine.wait_end(first) == "cancelled"
     assert engine.wait_end(second) == "cancelled"
+    let.set()
+    assert engine.wait_end(first) == "cancelled"
     assert state(engine, first)[1] == "cancelled because #2 takes its place"
     assert state(engine, second)[1] == "cancelled because #3 takes its place"
-    gate.open.set()
     assert engine.wait_end(third) == "success"
 
 
