@@ -226,4 +226,4 @@ def explain_execution(execution_id: ExecutionId, use: Use) -> schemas.Explanatio
     """Likely causes with the evidence for each, from the executions around it. 409 for one that has not failed."""
     found = use.ai.explanations.explain(execution_id)
     helpful = use.ai.suggestions.against_failures(found.pipeline_id, found.stage)
-    return answers.explanation(found, helpful, assistant=use.assistance.may_explain(execution_id))
+    return answers.explanation(found, helpful, assistant=use.assistance.may_explain(found.pipeline_id))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import Client, connected, segment
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
-
-if TYPE_CHECKING:
-    from flexiroaster.cli.client import Client
 
 ExecutionArgument = Annotated[str, typer.Argument(metavar="EXECUTION", help="The execution's id.")]
 StageArgument = Annotated[str, typer.Argument(metavar="STAGE", help="The stage that asks.")]
@@ -25,12 +23,10 @@ def approvals(
     folder: FolderOption = None,
 ) -> None:
     """List what waits for a decision, the oldest first."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
         found = server.get("/api/approvals", mine=mine, limit=limit)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_questions(found)
 
@@ -48,7 +44,6 @@ def approve(
     folder: FolderOption = None,
 ) -> None:
     """Approve what a stage asks: the pipeline goes on."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.typed_inputs import typed_inputs
 
     with connected(folder) as server:
@@ -66,22 +61,20 @@ def reject(
     folder: FolderOption = None,
 ) -> None:
     """Reject what a stage asks: it has failed, and what needs it does not run."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
         decided = _decide(server, "reject", execution, stage, comment=comment, index=index)
     _print_decision(decided, as_json)
 
 
 def _decide(server: Client, verb: str, execution: str, stage: str, **given: Any) -> dict[str, Any]:
-    path = f"/api/executions/{_part(execution)}/stages/{_part(stage)}/{verb}"
+    path = f"/api/executions/{segment(execution)}/stages/{segment(stage)}/{verb}"
     decided: dict[str, Any] = server.post(path, given)
     return decided
 
 
 def _form(server: Client, execution: str, stage: str, index: int) -> dict[str, Any]:
     """The schemas of the fields, so that what is typed gets its type."""
-    config = server.get(f"/api/executions/{_part(execution)}/stages/{_part(stage)}", index=index)["config"]
+    config = server.get(f"/api/executions/{segment(execution)}/stages/{segment(stage)}", index=index)["config"]
     form = config.get("form")
     return form if isinstance(form, dict) else {}
 
@@ -109,7 +102,7 @@ def _print_questions(found: list[dict[str, Any]]) -> None:
 
 def _print_decision(decided: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        _print_json(decided)
+        print_json(decided)
         return
     verb = "approved" if decided["approved"] else "rejected"
     by = f" by {decided['by']}" if decided["by"] else ""

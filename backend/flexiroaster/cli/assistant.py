@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 PATIENCE_SECONDS = 960.0
@@ -33,13 +34,11 @@ def explain(
     folder: FolderOption = None,
 ) -> None:
     """Ask why an execution failed. The answer is a model's words: it may be wrong."""
-    from flexiroaster.cli.client import connected
-
-    path = f"/api/executions/{_part(execution)}/assistant"
+    path = f"/api/executions/{segment(execution)}/assistant"
     with connected(folder) as server:
         found = server.get(path) if show else server.post(path, patience_seconds=PATIENCE_SECONDS)
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif show:
         _print_sent(found)
     else:
@@ -63,8 +62,6 @@ def draft(
     folder: FolderOption = None,
 ) -> None:
     """Ask for a definition: a new one, or a change of one. It is checked, and stored nowhere."""
-    from flexiroaster.cli.client import connected
-
     text = file.read_text() if file is not None else ""
     body = {"wish": wish, "pipeline_id": pipeline, "definition": text}
     with connected(folder) as server:
@@ -73,7 +70,7 @@ def draft(
         else:
             found = server.post("/api/assistant/draft", body, patience_seconds=PATIENCE_SECONDS)
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif show:
         _print_sent(found)
         return

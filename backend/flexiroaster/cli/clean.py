@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ def clean(
     with _opened(Settings.load(data_folder=folder), keep) as (database, retention, leftovers):
         found = _look(retention, leftovers) if dry_run else _clean(database, retention, leftovers, unknown_too)
     if as_json:
-        import orjson
-
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print_json(found)
     else:
         for line in _lines(found, dry_run=dry_run):
             typer.echo(line)

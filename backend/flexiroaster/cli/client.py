@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 PAGE = 500
+LOOK_SECONDS = 0.5
+"""Between two looks at what a command waits for."""
+
+
+def segment(text: str) -> str:
+    """As one segment of an address."""
+    from urllib.parse import quote
+
+    return quote(text, safe="")
 
 
 class CommandFailed(FlexiRoasterError):

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.cli.client import LOOK_SECONDS, Client, connected, segment, server_url
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, InputsOption, JsonOption, StartDataOption
+from flexiroaster.cli.server_executions import conclude, has_ended, inputs_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flexiroaster.cli.client import Client
-
-FINAL = frozenset({"success", "failed", "cancelled", "timed_out"})
-LOOK_SECONDS = 0.5
-WAIT_SECONDS = 10
-"""What one request waits for the end of an execution: less than the client's patience with an answer."""
 PAGE = 200
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -37,7 +34,6 @@ def login(
 
     Not needed on the machine that keeps the server's data folder.
     """
-    from flexiroaster.cli.client import server_url
     from flexiroaster.cli.sessions import sign_in
     from flexiroaster.config import Settings
 
@@ -60,17 +56,15 @@ def list_(
     folder: FolderOption = None,
 ) -> None:
     """List the pipelines of a server, or the executions of one pipeline or in one state."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
         if pipeline is not None:
-            found = server.get(f"/api/pipelines/{_part(pipeline)}/executions", limit=limit, status=status)
+            found = server.get(f"/api/pipelines/{segment(pipeline)}/executions", limit=limit, status=status)
         elif status:
             found = server.get("/api/executions", limit=limit, status=status)
         else:
             found = server.get("/api/pipelines", limit=limit)
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif pipeline is None and not status:
         _print_pipelines(found)
     else:
@@ -99,34 +93,20 @@ def execute(
     folder: FolderOption = None,
 ) -> None:
     """Start an execution on a server."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.start_data import start_data
     from flexiroaster.cli.typed_inputs import typed_inputs
 
     start_with = start_data(data)
     with connected(folder) as server:
-        path = f"/api/pipelines/{_part(pipeline)}"
-        given = typed_inputs(inputs or [], _inputs_of(server, path, version) if inputs else {})
+        path = f"/api/pipelines/{segment(pipeline)}"
+        given = typed_inputs(inputs or [], inputs_of(server, path, version) if inputs else {})
         body = {"inputs": given, "version": version, "priority": priority, "use_cache": cache}
         if start_with is not None:
             body["data"] = start_with
         started = server.post(f"{path}/execute", body, {"idempotency-key": key} if key else None)
         if not as_json:
             typer.echo(f"Started {pipeline} #{started['number']}: {started['execution_id']}")
-        ended = _wait(server, started["execution_id"]) if wait else None
-    if as_json:
-        _print_json(started if ended is None else ended)
-    elif ended is not None:
-        _print_end(ended)
-    if ended is not None and ended["status"] != "success":
-        raise typer.Exit(1)
-
-
-def _inputs_of(server: Client, pipeline: str, version: int | None) -> dict[str, Any]:
-    """The schema of each input of a version, None for the newest; `pipeline` is its address."""
-    if version is None:
-        return dict(server.get(pipeline)["inputs_schema"].get("properties", {}))
-    return dict(server.get(f"{pipeline}/versions/{version}")["definition"].get("inputs", {}))
+        conclude(server, started["execution_id"], started, as_json, wait=wait)
 
 
 def logs(
@@ -145,14 +125,12 @@ def logs(
     folder: FolderOption = None,
 ) -> None:
     """Show log lines of a server. With -f it follows, and ends with the execution it was asked for."""
-    from flexiroaster.cli.client import connected
-
     if level is not None and level not in LEVELS:
         raise typer.BadParameter(f"{level!r} is none of {', '.join(LEVELS)}.", param_hint="'--level'")
     if stage is not None and execution is None:
         raise typer.BadParameter("name the execution too: a stage alone is not enough.", param_hint="'--stage'")
     with connected(folder) as server:
-        path = "/api/logs" if execution is None else f"/api/executions/{_part(execution)}/logs"
+        path = "/api/logs" if execution is None else f"/api/executions/{segment(execution)}/logs"
         wanted = {"level": level} | ({"stage": stage} if stage else {})
         for line in _lines(server, path, wanted, limit, execution, follow=follow):
             _print_line(line, as_json)
@@ -170,23 +148,12 @@ def _lines(
         newest = lines[-1]["id"] if lines else newest
         if not follow:
             return
-        ended = execution is not None and _has_ended(server, execution)
+        ended = execution is not None and has_ended(server, execution)
         if not ended and len(lines) < PAGE:
             time.sleep(LOOK_SECONDS)
         lines = server.get(path, **wanted, after=newest, limit=PAGE)
         if ended and not lines:
             return
-
-
-def _wait(server: Client, execution: str) -> dict[str, Any]:
-    while True:
-        found: dict[str, Any] = server.get(f"/api/executions/{_part(execution)}", wait=WAIT_SECONDS)
-        if found["status"] in FINAL:
-            return found
-
-
-def _has_ended(server: Client, execution: str) -> bool:
-    return server.get(f"/api/executions/{_part(execution)}")["status"] in FINAL
 
 
 def _print_pipelines(found: list[dict[str, Any]]) -> None:
@@ -230,38 +197,12 @@ def _print_executions(found: list[dict[str, Any]]) -> None:
     print_table(headings, rows, nothing="There is no such execution.")
 
 
-def _print_end(ended: dict[str, Any]) -> None:
-    from flexiroaster.cli.outcome_text import cause, outputs_text
-    from flexiroaster.cli.words import duration
-
-    if ended["error"]:
-        typer.echo("\n".join(cause(ended["error"], ended["failed_stage"])))
-    if ended["outputs"]:
-        typer.echo("\n".join(["outputs", *outputs_text(ended["outputs"])]))
-    took = "" if ended["duration_seconds"] is None else f" in {duration(ended['duration_seconds'])}"
-    mark = "✓" if ended["status"] == "success" else "✗"
-    typer.echo(f"{mark} {ended['pipeline_id']} #{ended['number']} {ended['status'].replace('_', ' ')}{took}")
-
-
 def _print_line(line: dict[str, Any], as_json: bool) -> None:
     from flexiroaster.cli.words import moment
 
     if as_json:
-        _print_json(line, indent=False)
+        print_json(line, indent=False)
         return
     place = "/".join(str(part) for part in (line["pipeline_id"], line["stage"]) if part)
     message = line["message"] if line["message"].isprintable() else repr(line["message"])[1:-1]
     typer.echo(f"{moment(line['at'])} {line['level']:<7} {place}{': ' if place else ''}{message}")
-
-
-def _part(text: str) -> str:
-    """As one segment of an address."""
-    from urllib.parse import quote
-
-    return quote(text, safe="")
-
-
-def _print_json(value: Any, *, indent: bool = True) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indent else 0).decode())

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part
+from flexiroaster.cli.client import Client, CommandFailed, Refused, connected, segment
 from flexiroaster.cli.options import FolderOption
 
 if TYPE_CHECKING:
-    from flexiroaster.cli.client import Client, Refused
     from flexiroaster.cli.definition_file import DefinitionFile
 
 EXTENSIONS = {"yaml": ".yaml", "json": ".json"}
@@ -32,7 +31,6 @@ def import_(
 
     Exits with 2 when a definition is wrong; those before it are brought.
     """
-    from flexiroaster.cli.client import Refused, connected
     from flexiroaster.cli.definition_file import read_definition
 
     definitions = [read_definition(file) for file in files]
@@ -59,8 +57,6 @@ def export(
     folder: FolderOption = None,
 ) -> None:
     """Get definitions from a server, as they were written."""
-    from flexiroaster.cli.client import connected
-
     if to is None and len(pipelines or []) != 1:
         raise typer.BadParameter("name one pipeline to print it, or a folder to write several.", param_hint="'--to'")
     if version is not None and len(pipelines or []) != 1:
@@ -82,14 +78,12 @@ def delete(
     """Delete a pipeline from a server. What it ran stays readable, and the id can be used again."""
     import sys
 
-    from flexiroaster.cli.client import connected
-
     if not yes and not sys.stdin.isatty():
         raise typer.BadParameter("nobody can be asked here: add --yes to do it.", param_hint="'--yes'")
     with connected(folder) as server:
-        found = server.get(f"/api/pipelines/{_part(pipeline)}")
+        found = server.get(f"/api/pipelines/{segment(pipeline)}")
         if yes or typer.confirm(f"Delete {found['name']} ({pipeline})?"):
-            server.delete(f"/api/pipelines/{_part(pipeline)}")
+            server.delete(f"/api/pipelines/{segment(pipeline)}")
             typer.echo(f"{pipeline} is deleted.")
 
 
@@ -97,7 +91,7 @@ def _bring(server: Client, definition: DefinitionFile, note: str) -> str:
     text, media_type = _as_sent(definition)
     parameters = {"note": note} if note else {}
     id = _own_id(definition)
-    path = None if id is None else f"/api/pipelines/{_part(id)}"
+    path = None if id is None else f"/api/pipelines/{segment(id)}"
     present = None if path is None else server.find(path)
     if path is None or present is None:
         made = server.send("POST", "/api/pipelines", text, media_type, **parameters)
@@ -109,11 +103,9 @@ def _bring(server: Client, definition: DefinitionFile, note: str) -> str:
 
 
 def _draft(server: Client, definition: DefinitionFile, note: str) -> str:
-    from flexiroaster.cli.client import CommandFailed
-
     text, media_type = _as_sent(definition)
     id = _own_id(definition)
-    path = None if id is None else f"/api/pipelines/{_part(id)}"
+    path = None if id is None else f"/api/pipelines/{segment(id)}"
     if path is None or server.find(path) is None:
         raise CommandFailed(
             f"{definition.name}: there is no pipeline {id!r} to draft a version of: import it without --draft first."
@@ -152,14 +144,12 @@ def _every_id(server: Client) -> list[str]:
 
 
 def _definition(server: Client, id: str, version: int | None) -> tuple[str, str]:
-    path = f"/api/pipelines/{_part(id)}"
+    path = f"/api/pipelines/{segment(id)}"
     found: dict[str, Any] = server.get(path if version is None else f"{path}/versions/{version}")
     return found["source"], found["source_format"]
 
 
 def _write(path: Path, text: str) -> str:
-    from flexiroaster.cli.client import CommandFailed
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 if TYPE_CHECKING:
@@ -42,10 +43,8 @@ def doctor(
             _print(finding)
     wrong = [finding for finding in findings if finding.level == "error"]
     if as_json:
-        import orjson
-
         found = {"healthy": not wrong, "findings": [finding.to_json() for finding in findings]}
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print_json(found)
     else:
         typer.echo("All is well." if not wrong else f"{len(wrong)} of {len(findings)} checks found something wrong.")
     if wrong:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flexiroaster.cli.client_commands import LOOK_SECONDS, _print_json
+from flexiroaster.cli.client import LOOK_SECONDS, connected
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 
@@ -23,14 +24,12 @@ def drain(
 
     What still runs after the grace is told to stop and handed back, to be run again.
     """
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
         now = server.post("/api/admin/drain", {"grace_seconds": grace})
         while wait and now["state"] != "drained":
             time.sleep(LOOK_SECONDS)
             now = server.get("/api/admin/drain")
     if as_json:
-        _print_json(now)
+        print_json(now)
     else:
         typer.echo(now["message"])

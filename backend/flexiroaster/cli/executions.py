@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _inputs_of, _part, _print_end, _print_json, _wait
+from flexiroaster.cli.client import Client, connected, segment
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
+from flexiroaster.cli.server_executions import conclude, execution_id, inputs_of
 from flexiroaster.engine.plurals import counted
-
-if TYPE_CHECKING:
-    from flexiroaster.cli.client import Client
 
 ExecutionArgument = Annotated[
     str | None, typer.Argument(metavar="EXECUTION", help="The execution's id; leave it out with --all.")
@@ -61,19 +60,17 @@ def retry(
 
     Shows first what is reused and what runs, and asks; --yes answers.
     """
-    from flexiroaster.cli.client import connected
-
     wanted = _which(execution, all_, pipeline, status, since, until, trigger, text)
     with connected(folder) as server:
         if execution is None:
             _treat_many(server, "retry", {**wanted, "use_cache": cache}, yes, dry_run, as_json)
             return
-        path = f"/api/executions/{_part(execution)}"
+        path = f"/api/executions/{segment(execution)}"
         plan = server.get(f"{path}/retry")
         if not _go_on(f"{plan['message']}: {', '.join(plan['to_run'][:20])}", plan, yes, dry_run, as_json):
             return
         done = server.post(f"{path}/retry", {"use_cache": cache})
-        _follow(server, execution, done, as_json, wait=wait)
+        conclude(server, execution, done, as_json, wait=wait)
 
 
 def rerun(
@@ -99,24 +96,23 @@ def rerun(
     folder: FolderOption = None,
 ) -> None:
     """Run an execution again, as a new one: from a stage on, one stage alone, or everything."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.typed_inputs import typed_inputs
 
     if from_stage is not None and only_stage is not None:
         raise typer.BadParameter("--from and --only exclude each other.", param_hint="'--only'")
     with connected(folder) as server:
-        execution = _known(server, execution)
-        path = f"/api/executions/{_part(execution)}/rerun"
+        execution = execution_id(server, execution)
+        path = f"/api/executions/{segment(execution)}/rerun"
         asked = {"from_stage": from_stage, "only_stage": only_stage, "version": version}
         plan = server.get(path, **asked)
         if not _go_on(_said(plan), plan, yes, dry_run, as_json):
             return
-        pipeline = f"/api/pipelines/{_part(plan['pipeline_id'])}"
-        given = typed_inputs(inputs or [], _inputs_of(server, pipeline, plan["version"]) if inputs else {})
+        pipeline = f"/api/pipelines/{segment(plan['pipeline_id'])}"
+        given = typed_inputs(inputs or [], inputs_of(server, pipeline, plan["version"]) if inputs else {})
         started = server.post(path, {**asked, "inputs": given, "use_cache": cache})
         if not as_json:
             typer.echo(f"Started {started['pipeline_id']} #{started['number']}: {started['execution_id']}")
-        _follow(server, started["execution_id"], started, as_json, wait=wait)
+        conclude(server, started["execution_id"], started, as_json, wait=wait)
 
 
 def cancel(
@@ -138,29 +134,27 @@ def cancel(
     folder: FolderOption = None,
 ) -> None:
     """Cancel an execution, one stage of it, or with --all many: running stages are told to stop."""
-    from flexiroaster.cli.client import connected
-
     wanted = _which(execution, all_, pipeline, status, since, until, trigger, text)
     if (stage is not None and execution is None) or (stage is None and item is not None):
         raise typer.BadParameter("--stage needs an execution, and --item a stage.", param_hint="'--stage'")
     with connected(folder) as server:
         if execution is not None and stage is not None:
-            path = f"/api/executions/{_part(execution)}/stages/{_part(stage)}/cancel?index={item or 0}"
+            path = f"/api/executions/{segment(execution)}/stages/{segment(stage)}/cancel?index={item or 0}"
             _print_stage(server.post(path), as_json)
             return
         if execution is None:
             _treat_many(server, "cancel", wanted, yes, dry_run, as_json)
             return
-        done = server.post(f"/api/executions/{_part(execution)}/cancel")
+        done = server.post(f"/api/executions/{segment(execution)}/cancel")
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         typer.echo(f"{done['pipeline_id']} #{done['number']} is {done['status']}")
 
 
 def _print_stage(run: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        _print_json(run)
+        print_json(run)
     else:
         name = f"{run['stage']}[{run['index']}]" if run["index"] else run["stage"]
         typer.echo(f"{name} is {run['status']}")
@@ -185,12 +179,10 @@ def resume(
 
 
 def _hold(execution: str, action: str, as_json: bool, folder: FolderOption) -> None:
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        done = server.post(f"/api/executions/{_part(execution)}/{action}")
+        done = server.post(f"/api/executions/{segment(execution)}/{action}")
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         typer.echo(f"{done['pipeline_id']} #{done['number']} is {done['status']}")
 
@@ -258,7 +250,7 @@ def _treat_many(server: Client, action: str, wanted: dict[str, Any], yes: bool, 
             break
     refused = [item for item in items if not item["done"]]
     if as_json:
-        _print_json({"done": len(items) - len(refused), "refused": len(refused), "items": items})
+        print_json({"done": len(items) - len(refused), "refused": len(refused), "items": items})
     else:
         for item in refused:
             typer.echo(f"{item['pipeline_id']} #{item['number']}: {item['message']}", err=True)
@@ -272,7 +264,7 @@ def _go_on(said: str, plan: dict[str, Any], yes: bool, dry_run: bool, as_json: b
     import sys
 
     if dry_run and as_json:
-        _print_json(plan)
+        print_json(plan)
     elif not as_json:
         typer.echo(said)
     if dry_run:
@@ -288,29 +280,3 @@ def _said(plan: dict[str, Any]) -> str:
     lines = [f"{plan['message']}: {', '.join(plan['to_run'][:20])}"]
     lines += [f"  {one['stage']} runs too: {one['reason']}" for one in plan["runs_too"]]
     return "\n".join([*lines, *(f"  {note}" for note in plan["notes"])])
-
-
-def _known(server: Client, given: str) -> str:
-    """The id of an execution: the one given, or the latest of the pipeline that is called so."""
-    from flexiroaster.cli.client import CommandFailed
-
-    try:
-        return str(server.get(f"/api/executions/{_part(given)}")["id"])
-    except CommandFailed as unknown:
-        try:
-            found = server.get(f"/api/pipelines/{_part(given)}/executions", limit=1)
-        except CommandFailed:
-            raise unknown from None
-        if not found:
-            raise CommandFailed(f"Pipeline {given!r} has never run: start it with `flexiroaster execute`.") from None
-        return str(found[0]["id"])
-
-
-def _follow(server: Client, execution: str, answer: dict[str, Any], as_json: bool, *, wait: bool) -> None:
-    ended = _wait(server, execution) if wait else None
-    if as_json:
-        _print_json(answer if ended is None else ended)
-    elif ended is not None:
-        _print_end(ended)
-    if ended is not None and ended["status"] != "success":
-        raise typer.Exit(1)

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
+from flexiroaster.cli.words import plain
 
 SUGGESTION_STATES = ("open", "draft", "applied", "undone", "dismissed", "gone")
 INSIGHT_STATES = ("open", "acknowledged", "over")
@@ -40,13 +42,11 @@ def insights(
     folder: FolderOption = None,
 ) -> None:
     """List what is abnormal, the newest first."""
-    from flexiroaster.cli.client import connected
-
     wanted = _states(state, INSIGHT_STATES)
     with connected(folder) as server:
         found = server.get("/api/insights", state=wanted, pipeline_id=pipeline, limit=limit)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_insights(found)
 
@@ -68,14 +68,12 @@ def list_(
     folder: FolderOption = None,
 ) -> None:
     """List suggestions, those that save most first; below them what more executions may show."""
-    from flexiroaster.cli.client import connected
-
     wanted = _states(state, SUGGESTION_STATES)
     with connected(folder) as server:
         found = server.get("/api/suggestions", state=wanted, pipeline_id=pipeline, limit=limit)
         later = [] if as_json or wanted != ["open"] else server.get("/api/ai")["more_needed"]
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     _print_suggestions(found)
     for one in later:
@@ -86,12 +84,10 @@ def list_(
 @app.command("show")
 def show(suggestion: SuggestionArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """Show a suggestion: what it rests on, what would change, and what it has brought once it is applied."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        found = server.get(f"/api/suggestions/{_part(suggestion)}")
+        found = server.get(f"/api/suggestions/{segment(suggestion)}")
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         _print_suggestion(found)
 
@@ -120,12 +116,10 @@ def undo(suggestion: SuggestionArgument, as_json: JsonOption = False, folder: Fo
 
 
 def _change(suggestion: str, verb: str, body: Any, as_json: bool, folder: Any) -> None:
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        changed = server.post(f"/api/suggestions/{_part(suggestion)}/{verb}", body)
+        changed = server.post(f"/api/suggestions/{segment(suggestion)}/{verb}", body)
     if as_json:
-        _print_json(changed)
+        print_json(changed)
         return
     if changed["state"] == "draft":
         pipeline, draft = changed["pipeline_id"], changed["version_applied"]
@@ -151,7 +145,7 @@ def _print_insights(found: list[dict[str, Any]]) -> None:
     rows = [
         (
             one["id"],
-            one["rule"].replace("_", " "),
+            plain(one["rule"]),
             one["subject"],
             one["state"],
             moment(one["since"]),
@@ -171,7 +165,7 @@ def _print_suggestions(found: list[dict[str, Any]]) -> None:
         (
             one["id"],
             one["pipeline_id"],
-            one["kind"].replace("_", " "),
+            plain(one["kind"]),
             one["state"],
             _saving(one["saving"]),
             _percent(one["confidence"]),

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 app = typer.Typer(
@@ -22,14 +23,13 @@ app = typer.Typer(
 @app.command("list")
 def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """List the times of maintenance, the latest first."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.table import print_table
     from flexiroaster.cli.words import moment
 
     with connected(folder) as server:
         found = server.get("/api/ai/maintenance")
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     rows = [
         (
@@ -58,8 +58,6 @@ def plan(
     folder: FolderOption = None,
 ) -> None:
     """Plan a time of maintenance, or say that there was one: its runs raise no insights."""
-    from flexiroaster.cli.client import connected
-
     body = {
         "begins_at": begin.astimezone().isoformat(),
         "ends_at": end.astimezone().isoformat(),
@@ -69,7 +67,7 @@ def plan(
     with connected(folder) as server:
         made = server.post("/api/ai/maintenance", body)
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         typer.echo(f"Maintenance {made['id']} is planned.")
 
@@ -80,7 +78,5 @@ def delete(
     folder: FolderOption = None,
 ) -> None:
     """Delete a time of maintenance: its runs count again."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        typer.echo(server.delete(f"/api/ai/maintenance/{_part(window)}")["message"])
+        typer.echo(server.delete(f"/api/ai/maintenance/{segment(window)}")["message"])

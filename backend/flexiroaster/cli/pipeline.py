@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from flexiroaster.cli import versions
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 app = typer.Typer(
@@ -38,11 +39,9 @@ def resume(pipeline: IdArgument, as_json: JsonOption = False, folder: FolderOpti
 
 
 def _switch(pipeline: str, verb: str, said: str, as_json: bool, folder: Any) -> None:
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        found = server.post(f"/api/pipelines/{_part(pipeline)}/{verb}")
+        found = server.post(f"/api/pipelines/{segment(pipeline)}/{verb}")
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         typer.echo(said)

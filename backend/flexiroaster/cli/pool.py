@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 from flexiroaster.engine.plurals import counted
 
@@ -24,13 +25,12 @@ NameArgument = Annotated[str, typer.Argument(metavar="POOL", help="The pool's na
 @app.command("list")
 def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """List the pools with what they hold and who waits."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.table import print_table
 
     with connected(folder) as server:
         found = server.get("/api/pools")
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     rows = [
         (
@@ -58,12 +58,10 @@ def set_(
     folder: FolderOption = None,
 ) -> None:
     """Define a pool, or change how many slots it has. What runs goes on."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        pool = server.put(f"/api/pools/{_part(name)}", {"slots": slots})
+        pool = server.put(f"/api/pools/{segment(name)}", {"slots": slots})
     if as_json:
-        _print_json(pool)
+        print_json(pool)
     else:
         size = counted(pool["slots"], "slot")
         typer.echo(f"Pool {pool['name']} has {size}: {pool['used']} used, {pool['waiting']} waiting.")
@@ -72,7 +70,5 @@ def set_(
 @app.command("delete")
 def delete(name: NameArgument, folder: FolderOption = None) -> None:
     """Delete a pool: stages that name it share one slot from then on."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        typer.echo(server.delete(f"/api/pools/{_part(name)}")["message"])
+        typer.echo(server.delete(f"/api/pools/{segment(name)}")["message"])

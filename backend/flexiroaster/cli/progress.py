@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
-from flexiroaster.cli.words import count, duration
+from flexiroaster.cli.words import count, duration, plain
 from flexiroaster.engine.plurals import counted
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ def _cells(line: StageLine, now: float) -> tuple[str, ...]:
         MARKS.get(line.status, "?"),
         line.name,
         line.type,
-        line.status.replace("_", " "),
+        plain(line.status),
         "" if line.rows is None else count(line.rows),
         "" if took is None else duration(took),
         "" if line.status in {"success", "failed", "timed_out"} else line.note,
@@ -254,7 +254,7 @@ def _fitting(lines: list[StageLine], height: int) -> tuple[list[StageLine], int]
 
 
 def _plain(line: StageLine) -> str:
-    parts = [f"{line.name}: {line.status.replace('_', ' ')}"]
+    parts = [f"{line.name}: {plain(line.status)}"]
     if line.status == "running" and line.attempt > 1:
         parts.append(f"attempt {line.attempt}")
     if line.rows is not None and line.status == "success":

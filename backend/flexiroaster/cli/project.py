@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from flexiroaster.cli.client_commands import _print_json
+from flexiroaster.cli.client import connected
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 app = typer.Typer(
@@ -21,13 +22,12 @@ app = typer.Typer(
 @app.command("list")
 def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """List the projects with their switches. Pipelines without the label belong to `default`."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.table import print_table
 
     with connected(folder) as server:
         found = server.get("/api/ai/projects")
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     rows = [
         (
@@ -56,15 +56,13 @@ def set_(
     folder: FolderOption = None,
 ) -> None:
     """Switch learning or the assistant on or off for a project. Needs an administrator."""
-    from flexiroaster.cli.client import connected
-
     if learning is None and assistant is None:
         raise typer.BadParameter("Say what to switch: --learning, --no-learning, --assistant or --no-assistant.")
     with connected(folder) as server:
         body = {"name": name, "learning": learning, "assistant": assistant}
         project = server.put("/api/ai/projects", body)
     if as_json:
-        _print_json(project)
+        print_json(project)
     else:
         typer.echo(
             f"Project {project['name']}: learning {_word(project['learning'])}, "

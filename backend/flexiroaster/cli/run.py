@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flexiroaster.cli.asking import Asker, check_answers
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import InputsOption, StartDataOption
+from flexiroaster.cli.words import plain
 
 if TYPE_CHECKING:
     from flexiroaster.cli.definition_file import DefinitionFile
@@ -101,7 +103,7 @@ def run(
         ):
             ended = _run(engine, definition, given, start_with, progress, asker)
         if as_json:
-            _print_json(ended.to_json())
+            print_json(ended.to_json())
         else:
             _print_end(engine, ended)
     if not ended.ok:
@@ -202,7 +204,7 @@ def _print_end(engine: Engine, ended: LocalExecution) -> None:
     if ended.outputs:
         typer.echo("\n".join(["outputs", *outputs_text(ended.outputs)]))
     reason = f": {ended.reason}" if ended.reason and ended.error is None else ""
-    typer.echo(f"{'✓' if ended.ok else '✗'} {ended.pipeline_id} {ended.status.replace('_', ' ')} in {took}{reason}")
+    typer.echo(f"{'✓' if ended.ok else '✗'} {ended.pipeline_id} {plain(ended.status)} in {took}{reason}")
 
 
 def _print_preview(engine: Engine, ended: LocalExecution) -> None:
@@ -216,13 +218,7 @@ def _print_preview(engine: Engine, ended: LocalExecution) -> None:
         typer.echo("\n".join([f"{found.stage}: {counted(found.total, 'row')}", *lines, ""]))
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2, default=str).decode())
-
-
 def _print_problems(code: str, problems: Any) -> None:
     from flexiroaster.cli.validate import problem_json
 
-    _print_json({"status": "invalid", "code": code, "problems": [problem_json(problem) for problem in problems]})
+    print_json({"status": "invalid", "code": code, "problems": [problem_json(problem) for problem in problems]})

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
-from flexiroaster.cli.executions import _known
+from flexiroaster.cli.client import connected, segment
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
+from flexiroaster.cli.server_executions import execution_id
+from flexiroaster.cli.words import plain
 from flexiroaster.engine.plurals import counted
 
 
@@ -29,16 +31,14 @@ def show(
     folder: FolderOption = None,
 ) -> None:
     """Show an execution: its state and cause, and what every stage did or waits for."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        path = f"/api/executions/{_part(_known(server, execution))}"
+        path = f"/api/executions/{segment(execution_id(server, execution))}"
         found = server.get(path)
-        part = f"{path}/stages" if items is None else f"{path}/stages/{_part(items)}/items"
+        part = f"{path}/stages" if items is None else f"{path}/stages/{segment(items)}/items"
         pages = server.pages(part, **({"status": status} if status else {}))
         rows = list(islice(chain.from_iterable(pages), limit))
     if as_json:
-        _print_json({**found, "stages": rows} if items is None else rows)
+        print_json({**found, "stages": rows} if items is None else rows)
     elif items is None:
         _print_execution(found, rows, everything=not status)
     else:
@@ -63,7 +63,7 @@ def _headline(found: dict[str, Any]) -> str:
 
     seconds = found["duration_seconds"]
     took = "" if seconds is None else f" in {duration(seconds)}" if found["ended_at"] else f" for {duration(seconds)}"
-    return f"{found['pipeline_id']} #{found['number']}: {_plain(found['status'])}{took}"
+    return f"{found['pipeline_id']} #{found['number']}: {plain(found['status'])}{took}"
 
 
 def _facts(found: dict[str, Any]) -> list[str]:
@@ -112,7 +112,7 @@ def _print_items(found: dict[str, Any], stage: str, rows: list[dict[str, Any]], 
         (
             str(row["index"]),
             cell(row["item"]),
-            _plain(row["status"]),
+            plain(row["status"]),
             str(row["attempt"] or ""),
             _took(row),
             _why(row),
@@ -126,7 +126,7 @@ def _print_items(found: dict[str, Any], stage: str, rows: list[dict[str, Any]], 
 def _state(row: dict[str, Any]) -> str:
     if row["cached_from"]:
         return "cached"
-    return "reused" if row["reused_from"] else _plain(row["status"])
+    return "reused" if row["reused_from"] else plain(row["status"])
 
 
 def _why(row: dict[str, Any]) -> str:
@@ -138,7 +138,7 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def _counts(items: dict[str, Any]) -> str:
-    states = ", ".join(f"{count:,} {_plain(state)}" for state, count in items["states"].items() if count)
+    states = ", ".join(f"{count:,} {plain(state)}" for state, count in items["states"].items() if count)
     return f"{counted(items['count'], 'item')}: {states}" if states else counted(items["count"], "item")
 
 
@@ -146,7 +146,3 @@ def _took(row: dict[str, Any]) -> str:
     from flexiroaster.cli.words import duration
 
     return "" if row["duration_seconds"] is None else duration(row["duration_seconds"])
-
-
-def _plain(state: str) -> str:
-    return state.replace("_", " ")

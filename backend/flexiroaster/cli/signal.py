@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 
@@ -18,12 +19,10 @@ def signal(
     folder: FolderOption = None,
 ) -> None:
     """Tell an execution of an event: the stages that wait for it go on."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        sent = server.post(f"/api/executions/{_part(execution)}/signal", {"name": name, "data": _read(data)})
+        sent = server.post(f"/api/executions/{segment(execution)}/signal", {"name": name, "data": _read(data)})
     if as_json:
-        _print_json(sent)
+        print_json(sent)
         return
     stages = [f"{one['stage']}[{one['index']}]" if one["index"] else one["stage"] for one in sent["went_on"]]
     heard = f"{', '.join(stages)} went on." if stages else "no stage waits for it yet; it is kept."

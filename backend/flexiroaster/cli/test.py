@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.engine.plurals import counted
 
 if TYPE_CHECKING:
@@ -86,16 +87,14 @@ def _conclude(verdicts: list[tuple[DefinitionFile, list[Verdict]]], as_json: boo
     every = [verdict for _, some in verdicts for verdict in some]
     failed = sum(not verdict.ok for verdict in every)
     if as_json:
-        _print_json(verdicts)
+        _print_verdicts(verdicts)
     else:
         typer.echo(f"{len(every) - failed} passed, {failed} failed")
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _print_json(verdicts: list[tuple[DefinitionFile, list[Verdict]]]) -> None:
-    import orjson
-
+def _print_verdicts(verdicts: list[tuple[DefinitionFile, list[Verdict]]]) -> None:
     documents = [
         {
             "file": file.name,
@@ -112,4 +111,4 @@ def _print_json(verdicts: list[tuple[DefinitionFile, list[Verdict]]]) -> None:
         for file, some in verdicts
         for verdict in some
     ]
-    typer.echo(orjson.dumps(documents, option=orjson.OPT_INDENT_2, default=str).decode())
+    print_json(documents)

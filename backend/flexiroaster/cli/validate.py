@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.engine.plurals import counted
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def validate(
 
     checked = [(file, file.check()) for file in map(read_definition, files)]
     if as_json:
-        _print_json(checked)
+        _print_documents(checked)
     else:
         for file, report in checked:
             print_report(file, report)
@@ -84,9 +85,7 @@ def problem_json(problem: Problem) -> dict[str, Any]:
     return asdict(problem)
 
 
-def _print_json(checked: list[tuple[DefinitionFile, Report]]) -> None:
-    import orjson
-
+def _print_documents(checked: list[tuple[DefinitionFile, Report]]) -> None:
     documents = [
         {
             "file": file.name,
@@ -96,4 +95,4 @@ def _print_json(checked: list[tuple[DefinitionFile, Report]]) -> None:
         }
         for file, report in checked
     ]
-    typer.echo(orjson.dumps(documents, option=orjson.OPT_INDENT_2, default=str).decode())
+    print_json(documents)

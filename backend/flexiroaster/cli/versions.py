@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import connected, segment
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 IdArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help="The pipeline's id.")]
@@ -16,16 +17,15 @@ DraftArgument = Annotated[int, typer.Argument(min=1, metavar="DRAFT", help="The 
 
 def versions(pipeline: IdArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """List the versions of a pipeline, the newest first, with those that are drafts."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.table import print_table
     from flexiroaster.cli.words import moment
 
     with connected(folder) as server:
-        path = f"/api/pipelines/{_part(pipeline)}"
+        path = f"/api/pipelines/{segment(pipeline)}"
         runs = server.get(path)["version"]
         found = [version for page in server.pages(f"{path}/versions") for version in page]
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     rows = [
         (
@@ -51,14 +51,12 @@ def diff(
     folder: FolderOption = None,
 ) -> None:
     """Show what a version changes. Ends with 0 also where nothing differs."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        path = f"/api/pipelines/{_part(pipeline)}"
+        path = f"/api/pipelines/{segment(pipeline)}"
         old = other if other is not None else server.get(path)["version"]
         found = server.get(f"{path}/versions/{old}/diff/{version}")
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif found["text"]:
         typer.echo(found["text"])
     else:
@@ -76,21 +74,17 @@ def publish(
     folder: FolderOption = None,
 ) -> None:
     """Let a draft run from now on. What runs keeps its version."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
         asked = f"?note={quote(note, safe='')}" if note else ""
-        path = f"/api/pipelines/{_part(pipeline)}/versions/{draft}/publish{asked}"
+        path = f"/api/pipelines/{segment(pipeline)}/versions/{draft}/publish{asked}"
         published: dict[str, Any] = server.post(path, headers={"if-match": "*"} if anyway else None)
     if as_json:
-        _print_json(published)
+        print_json(published)
     else:
         typer.echo(f"Pipeline {pipeline} runs v{published['version']} from now on.")
 
 
 def discard(pipeline: IdArgument, draft: DraftArgument, folder: FolderOption = None) -> None:
     """Throw a draft away. Executions of it go on."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
-        typer.echo(server.delete(f"/api/pipelines/{_part(pipeline)}/versions/{draft}")["message"])
+        typer.echo(server.delete(f"/api/pipelines/{segment(pipeline)}/versions/{draft}")["message"])

@@ -31,3 +31,8 @@ def cell(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     shown = text if text.isprintable() else repr(text)[1:-1]
     return shown if len(shown) <= 40 else shown[:39] + "…"
+
+
+def plain(name: str) -> str:
+    """The name of a state or a kind as words."""
+    return name.replace("_", " ")

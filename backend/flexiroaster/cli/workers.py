@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flexiroaster.cli.client_commands import _part, _print_json
+from flexiroaster.cli.client import CommandFailed, connected, segment
 from flexiroaster.cli.help_text import WholeSentences
+from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 
 app = typer.Typer(
@@ -23,13 +24,12 @@ WorkerArgument = Annotated[str, typer.Argument(metavar="WORKER", help="Its id, o
 @app.command("list")
 def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """List the workers on a server's database with their load."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.table import print_table
 
     with connected(folder) as server:
         found = server.get("/api/workers")
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     print_table(
         ("worker", "role", "state", "running", "pools", "host", "pid", "version", "heard of"),
@@ -41,13 +41,12 @@ def list_(as_json: JsonOption = False, folder: FolderOption = None) -> None:
 @app.command("show")
 def show(id: WorkerArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """Show what a worker runs."""
-    from flexiroaster.cli.client import connected
     from flexiroaster.cli.table import print_table
 
     with connected(folder) as server:
         worker = _one(server.get("/api/workers"), id)
     if as_json:
-        _print_json(worker)
+        print_json(worker)
         return
     typer.echo(f"{worker['role']} on {worker['host']}, pid {worker['pid']}: {worker['state']}.")
     rows = [
@@ -60,20 +59,16 @@ def show(id: WorkerArgument, as_json: JsonOption = False, folder: FolderOption =
 @app.command("drain")
 def drain(id: WorkerArgument, as_json: JsonOption = False, folder: FolderOption = None) -> None:
     """Let a worker take no more work: what it runs ends, or is handed back. It takes work again after a restart."""
-    from flexiroaster.cli.client import connected
-
     with connected(folder) as server:
         worker = _one(server.get("/api/workers"), id)
-        worker = server.post(f"/api/workers/{_part(worker['id'])}/drain", None)
+        worker = server.post(f"/api/workers/{segment(worker['id'])}/drain", None)
     if as_json:
-        _print_json(worker)
+        print_json(worker)
     else:
         typer.echo(f"{worker['state']}: {worker['running']} running on {worker['host']}, pid {worker['pid']}")
 
 
 def _one(workers: list[dict[str, Any]], beginning: str) -> dict[str, Any]:
-    from flexiroaster.cli.client import CommandFailed
-
     found = [worker for worker in workers if worker["id"].startswith(beginning)]
     if len(found) == 1:
         return found[0]

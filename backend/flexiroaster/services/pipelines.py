@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -43,6 +43,8 @@ from flexiroaster.store.gates import defined
 from flexiroaster.store.pipelines import Head, NewVersion, PipelineRow, RunRow, VersionRow, VersionText
 
 log = structlog.get_logger(__name__)
+
+Kept = TypeVar("Kept", PipelineRow, Head)
 
 WRITE_CODE = "pipelines:write_code"
 
@@ -233,9 +235,7 @@ class Pipelines:
     def ensure(self, id: str) -> None:
         """Raises NotFound, also for a deleted one: nobody is told what is wrong with a text for nothing."""
         with self._database.read() as connection:
-            present = store.find(connection, id)
-        if present is None or present.deleted_at is not None:
-            raise NotFound("pipeline", id)
+            _present(store.find(connection, id), id)
 
     def announce(self, tx: Transaction, type: EventType, made: Stored, author: Author) -> None:
         row = made.row
@@ -339,20 +339,21 @@ def needs_of(stage: Mapping[str, Any]) -> list[str]:
 
 def locked(connection: sa.Connection, id: str) -> Head:
     """For a writer, see `store.head`. Raises NotFound, also for a deleted pipeline."""
-    head = store.head(connection, id)
-    if head is None or head.deleted_at is not None:
-        raise NotFound("pipeline", id)
-    return head
+    return _present(store.head(connection, id), id)
 
 
 def stored(connection: sa.Connection, id: str) -> Stored:
     """Raises NotFound."""
-    row = store.find(connection, id)
-    if row is None or row.deleted_at is not None:
-        raise NotFound("pipeline", id)
+    row = _present(store.find(connection, id), id)
     version = store.version(connection, id, row.version)
     assert version is not None, "a pipeline points at a version of its own"
     return Stored(row, store.latest_runs(connection, [id]), version, store.drafts(connection, id))
+
+
+def _present(found: Kept | None, id: str) -> Kept:
+    if found is None or found.deleted_at is not None:
+        raise NotFound("pipeline", id)
+    return found
 
 
 def digest(document: Mapping[str, Any]) -> str:

@@ -155,12 +155,9 @@ class Assistance:
             )
         return off
 
-    def may_explain(self, execution_id: str) -> bool:
-        """Whether `explain` would ask. False for an execution that is not there."""
-        try:
-            return self.why_not(self._labels_of(self._history.entry(execution_id).row.pipeline_id)) is None
-        except NotFound:
-            return False
+    def may_explain(self, pipeline_id: str) -> bool:
+        """Whether `explain` would ask for a failed execution of the pipeline."""
+        return self._endpoint is not None and self.why_not(self._labels_of(pipeline_id)) is None
 
     # A failure
 
