@@ -47,6 +47,7 @@ from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.services.workers import Workers
 from flexiroaster.sign_in import make_accounts
 from flexiroaster.store.executions import EventRow
+from flexiroaster.triggers.schedule_loop import ScheduleLoop
 from flexiroaster.web.dashboard import Dashboard, find_dist
 from flexiroaster.web.docs import install_docs
 from flexiroaster.web.routes import install_dashboard
@@ -71,6 +72,7 @@ class Server:
     engine: Engine
     services: Services
     collector: Collector
+    schedules: ScheduleLoop | None
     learner: Learner | None = None
     stopped: bool = False
 
@@ -81,6 +83,8 @@ class Server:
             keep_code_apart(self.settings)
         recovered = self.engine.embedded.start()
         self.collector.start()
+        if self.schedules is not None:
+            self.schedules.start()
         if self.learner is not None:
             self.learner.start()
         log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
@@ -93,6 +97,8 @@ class Server:
         if self.stopped:
             return
         self.stopped = True
+        if self.schedules is not None:
+            self.schedules.stop()
         self.take_no_more_work()
         self.services.assistance.stop()
         self.services.drain.wait()
@@ -141,6 +147,7 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
         bulk=engine.embedded.bulk,
         approvals=engine.embedded.approvals,
         signals=engine.embedded.signals,
+        triggers=engine.embedded.triggers,
         admission=engine.embedded.admission,
         pools=engine.embedded.pools,
         drain=drain,
@@ -167,7 +174,8 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
     )
     collector = make_collector(settings, engine.database, engine.artifacts)
     learner = make_learner(settings, role, engine.bus, services.ai, secret)
-    return Server(settings, folder, engine, services, collector, learner)
+    schedules = ScheduleLoop(engine.embedded.triggers, engine.bus) if role.fires_triggers else None
+    return Server(settings, folder, engine, services, collector, schedules, learner)
 
 
 def _accounts(settings: Settings, secret: str, engine: Engine, link: RedisLink | None) -> Accounts:

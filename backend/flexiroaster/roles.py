@@ -35,6 +35,10 @@ class Role:
     def runs_stages(self) -> bool:
         return self.pools != ()
 
+    @property
+    def fires_triggers(self) -> bool:
+        return self.kind in ("server", "scheduler")
+
     def check(self, settings: Settings) -> None:
         """Raises `ConfigurationError` where the database is one that a process has alone."""
         if settings.embedded and self.kind != "server":

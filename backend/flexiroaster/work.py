@@ -23,6 +23,7 @@ from flexiroaster.process import given_back, keep_code_apart, make_drained_engin
 from flexiroaster.roles import Role, make_link
 from flexiroaster.runtime.collector import Collector
 from flexiroaster.services.drain import Drain
+from flexiroaster.triggers.schedule_loop import ScheduleLoop
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,7 @@ class Hand:
     engine: Engine
     drain: Drain
     collector: Collector | None
+    schedules: ScheduleLoop | None
     stopped: bool = False
 
     @property
@@ -52,6 +54,8 @@ class Hand:
         recovered = self.engine.embedded.start()
         if self.collector is not None:
             self.collector.start()
+        if self.schedules is not None:
+            self.schedules.start()
         pools = self.role.pools
         version = flexiroaster.__version__
         log.info(f"{self.role.kind}.started", version=version, instance=self.instance, pools=pools, recovered=recovered)
@@ -60,6 +64,8 @@ class Hand:
         if self.stopped:
             return
         self.stopped = True
+        if self.schedules is not None:
+            self.schedules.stop()
         self.drain.begin()
         self.drain.wait()
         if self.collector is not None:
@@ -101,7 +107,8 @@ def make_hand(settings: Settings, role: Role) -> Hand:
         secret = _secret(settings)
         engine, drain = make_drained_engine(settings, role, folder, secret, make_link(settings, secret))
         collector = None if role.runs_stages else make_collector(settings, engine.database, engine.artifacts)
-        return Hand(settings, role, folder, engine, drain, collector)
+        schedules = ScheduleLoop(engine.embedded.triggers, engine.bus) if role.fires_triggers else None
+        return Hand(settings, role, folder, engine, drain, collector, schedules)
 
 
 def _own_folder(parent: Path) -> DataFolder:

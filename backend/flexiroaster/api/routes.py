@@ -23,6 +23,7 @@ from flexiroaster.api import (
     projects,
     reruns,
     signals,
+    triggers,
     versions,
     workers,
 )
@@ -31,6 +32,7 @@ from flexiroaster.services.container import Services
 
 TAGS = [
     {"name": "Pipelines", "description": "Definitions, their versions, and starting them."},
+    {"name": "Triggers", "description": "What starts executions by itself, and when."},
     {"name": "Executions", "description": "What ran, stage by stage."},
     {"name": "Approvals", "description": "Questions that wait for a person."},
     {"name": "Pools", "description": "What stages share, and how many may use it at a time."},
@@ -48,6 +50,7 @@ TAGS = [
 ROOMS = (
     pipelines,
     versions,
+    triggers,
     executions,
     reruns,
     bulk,

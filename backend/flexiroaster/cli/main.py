@@ -56,6 +56,7 @@ SECTIONS = {
         "reject": "approvals:reject",
         "signal": "signal:signal",
         "pipeline": "pipeline:app",
+        "trigger": "trigger:app",
         "pool": "pool:app",
         "insights": "insights:insights",
         "suggestions": "insights:app",

@@ -48,6 +48,7 @@ from flexiroaster.services.rescue import Rescue
 from flexiroaster.services.signals import Signals
 from flexiroaster.services.stage_runs import StageRuns
 from flexiroaster.services.starting import Starting
+from flexiroaster.services.triggers import Triggers
 from flexiroaster.stages.process.orphans import kill_left_over
 from flexiroaster.stages.registry import INSTANT_TYPES, StageRegistry
 from flexiroaster.store.database import Database
@@ -140,6 +141,7 @@ class Embedded:
         self.reruns = Reruns(changes, self.executions, starting, artifacts)
         self.approvals = Approvals(changes)
         self.signals = Signals(changes)
+        self.triggers = Triggers(changes, starting)
         self.children = Children(changes, starting, self.executions)
         gates = Gates(changes)
         self.pools = Pools(database, gates)

@@ -25,6 +25,7 @@ from flexiroaster.services.pools import Pools
 from flexiroaster.services.reruns import Reruns
 from flexiroaster.services.signals import Signals
 from flexiroaster.services.stage_tables import StageTables
+from flexiroaster.services.triggers import Triggers
 from flexiroaster.services.workers import Workers
 from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
@@ -50,6 +51,7 @@ class Services:
     bulk: Bulk
     approvals: Approvals
     signals: Signals
+    triggers: Triggers
     admission: Admission
     pools: Pools
     drain: Drain

@@ -12,7 +12,7 @@ import structlog
 from flexiroaster.bus.port import Bus
 from flexiroaster.engine.errors import Conflict, NotFound, VersionChanged
 from flexiroaster.engine.events import NO_EXECUTION, Event, EventType, of_pipeline
-from flexiroaster.services.pipelines import Author, PipelinePicture, Pipelines, Source, Stored, locked, stored
+from flexiroaster.services.pipelines import Author, PipelinePicture, Pipelines, Source, Stored, locked
 from flexiroaster.store import pipelines as store
 from flexiroaster.store import suggestions as suggestion_store
 from flexiroaster.store.database import Database, Transaction
@@ -109,8 +109,7 @@ class Drafts:
                 _may_replace(head, present, expected)
             store.publish(tx.sa, id, number, new, now)
             applied = suggestion_store.draft_published(tx.sa, id, number, head.version, author.email, now)
-            found = stored(tx.sa, id)
-            self._pipelines.announce(tx, EventType.PIPELINE_UPDATED, found, author)
+            found = self._pipelines.published(tx, EventType.PIPELINE_UPDATED, id, author, now)
             tx.after_commit(partial(self._bus.publish, [suggestion_changed(row, now) for row in applied]))
             return found
 

@@ -33,6 +33,7 @@ from flexiroaster.engine.errors import (
 from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.pipeline import Pipeline, compensation_id
 from flexiroaster.engine.state import Phase
+from flexiroaster.services.arming import arm, disarm
 from flexiroaster.services.paging import Page, cut, decode
 from flexiroaster.services.version_diff import VersionDiff, compare
 from flexiroaster.stages.base import StageType
@@ -168,9 +169,7 @@ class Pipelines:
                 raise taken(pipeline.id)
             else:
                 store.add_version(tx.sa, pipeline.id, head.newest + 1, new, now)
-            made = stored(tx.sa, pipeline.id)  # here, because somebody may delete it the moment after
-            self.announce(tx, EventType.PIPELINE_CREATED, made, author)
-            return made
+            return self.published(tx, EventType.PIPELINE_CREATED, pipeline.id, author, now)
 
         try:
             made = self._database.write(operation, durable=True)
@@ -197,9 +196,7 @@ class Pipelines:
             changed = head.digest != new.digest
             if changed:
                 store.add_version(tx.sa, id, head.newest + 1, new, now)
-            found = stored(tx.sa, id)
-            if changed:
-                self.announce(tx, EventType.PIPELINE_UPDATED, found, author)
+            found = self.published(tx, EventType.PIPELINE_UPDATED, id, author, now) if changed else stored(tx.sa, id)
             return changed, found
 
         changed, found = self._database.write(operation, durable=True)
@@ -223,6 +220,7 @@ class Pipelines:
             store.discard(tx.sa, id, None, now)
             suggestions.draft_discarded(tx.sa, id, None, by, now)
             store.mark_deleted(tx.sa, id, now)
+            disarm(tx.sa, id)
             suggestions.withdraw(tx.sa, id)
             predictions.withdraw(tx.sa, id)
             tx.after_commit(partial(self._bus.publish, [of_pipeline(EventType.PIPELINE_DELETED, id, now, by=by)]))
@@ -237,10 +235,16 @@ class Pipelines:
         with self._database.read() as connection:
             _present(store.find(connection, id), id)
 
-    def announce(self, tx: Transaction, type: EventType, made: Stored, author: Author) -> None:
-        row = made.row
-        told = of_pipeline(type, row.id, row.updated_at, version=row.version, name=row.name, by=author.email)
+    def published(self, tx: Transaction, type: EventType, id: str, author: Author, now: datetime) -> Stored:
+        """What follows in the transaction that publishes a version: its triggers count from now on, and it is told.
+
+        Answers what is stored, since somebody may delete it the moment after.
+        """
+        made = stored(tx.sa, id)
+        arm(tx.sa, id, made.version.document, now)
+        told = of_pipeline(type, id, made.row.updated_at, version=made.row.version, name=made.row.name, by=author.email)
         tx.after_commit(partial(self._bus.publish, [told]))
+        return made
 
     def picture(self, found: Stored) -> PipelinePicture:
         pipeline, problems = self._read(found.version)

@@ -10,6 +10,8 @@ from flexiroaster.engine.runs import Execution, Key
 from flexiroaster.engine.state import ExecutionStatus, Phase
 from flexiroaster.services.live import Live, Spilled
 
+SCHEDULE = "schedule"
+"""What starts an execution whose `actor` is a trigger of the definition."""
 ReadSpilled = Callable[[str], Any]
 """Artifact id → the JSON value it holds."""
 
@@ -39,9 +41,14 @@ def scope(live: Live, read_spilled: ReadSpilled) -> dict[str, Any]:
             "failed_stage": execution.failed_stage or "",
             "error": _error(execution.error),
         },
-        "trigger": {"type": live.trigger},
+        "trigger": trigger_names(live.trigger, live.actor),
         "secrets": {},
     }
+
+
+def trigger_names(trigger: str, actor: str | None) -> dict[str, str]:
+    """`id` is that of the definition's trigger, empty for who started it otherwise."""
+    return {"type": trigger, "id": actor or "" if trigger == SCHEDULE else ""}
 
 
 def _status(execution: Execution) -> ExecutionStatus:

@@ -24,6 +24,7 @@ from flexiroaster.services.admission import Admission, Place, concurrency_key
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.deadlines import Deadlines
 from flexiroaster.services.live import Live, Version
+from flexiroaster.services.scope import trigger_names
 from flexiroaster.store import places, progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import OPTIONS
@@ -133,7 +134,7 @@ class Starting:
             "inputs": inputs,
             "vars": {},
             "execution": {"logical_date": wanted.date(now), "data": wanted.data},
-            "trigger": {"type": wanted.trigger},
+            "trigger": trigger_names(wanted.trigger, wanted.actor),
         }
         key = concurrency_key(version.pipeline.concurrency, visible)
         return Checked(wanted, id, number, version, inputs, key, now)

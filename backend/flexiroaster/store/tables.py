@@ -574,6 +574,34 @@ maintenance_windows = Table(
 )
 """Times in which what happens is no news."""
 
+triggers = Table(
+    "triggers",
+    metadata,
+    Column("pipeline_id", String(80), ForeignKey("pipelines.id"), primary_key=True),
+    Column("id", String(80), primary_key=True),
+    Column("document", Json, nullable=False),  # as the published version has it
+    Column("due_at", UtcDateTime, nullable=False),  # the next instant that nobody has dealt with
+    Column("paused_at", UtcDateTime),
+    Column("paused_by", String(320)),
+    Index("ix_triggers_due", "due_at", sqlite_where=text("paused_at IS NULL")),
+)
+"""The schedules of the published versions."""
+
+firings = Table(
+    "firings",
+    metadata,
+    Column("pipeline_id", String(80), primary_key=True),
+    Column("trigger_id", String(80), primary_key=True),
+    Column("instant", UtcDateTime, primary_key=True),  # one is dealt with once, whoever comes to it
+    Column("state", String(16), nullable=False),  # started | skipped | refused | missed
+    Column("execution_id", String(36)),
+    Column("count", Integer, nullable=False, server_default="1"),  # instants that were missed, this being the last
+    Column("reason", Text),
+    Column("at", UtcDateTime, nullable=False),
+    Index(None, "at"),
+)
+"""What became of the instants of triggers; also of triggers that are gone."""
+
 users = Table(
     "users",
     metadata,

@@ -320,7 +320,10 @@ def test_a_compensation_is_checked_like_a_stage() -> None:
 
 
 UNSUPPORTED: list[tuple[str, dict[str, Any]]] = [
-    ("triggers", {"triggers": [{"id": "t", "type": "schedule", "cron": "@daily"}]}),
+    ("trigger.webhook", {"triggers": [{"id": "t", "type": "webhook"}]}),
+    ("trigger.pipeline", {"triggers": [{"id": "t", "type": "pipeline", "pipeline": "other"}]}),
+    ("trigger.file", {"triggers": [{"id": "t", "type": "file", "path": "in/*.csv"}]}),
+    ("trigger.event", {"triggers": [{"id": "t", "type": "event", "topic": "orders"}]}),
 ]
 UNSUPPORTED_IN_STAGES: list[tuple[str, dict[str, Any]]] = [
     ("stage.output", {"output": {"preview_rows": 5}}),

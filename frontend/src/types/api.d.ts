@@ -244,6 +244,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/triggers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the triggers of all pipelines
+         * @description The one that comes next first.
+         */
+        get: operations["listTriggers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/triggers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the triggers of a pipeline
+         * @description Those of its published version.
+         */
+        get: operations["listPipelineTriggers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/triggers/{trigger_id}/firings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what became of a trigger's instants
+         * @description The latest first; also of a trigger that is no longer in the definition.
+         */
+        get: operations["listFirings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/triggers/{trigger_id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a trigger
+         * @description It starts nothing any more; other triggers of the pipeline, and people, do. Asking again does no harm.
+         */
+        post: operations["pauseTrigger"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipelines/{pipeline_id}/triggers/{trigger_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a paused trigger
+         * @description It goes on with its next instant; with `catchup: all` it makes up for the pause. Asking again does no harm.
+         */
+        post: operations["resumeTrigger"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/executions": {
         parameters: {
             query?: never;
@@ -3047,6 +3147,46 @@ export interface components {
              */
             verdict: "useful" | "noise";
         };
+        /** FiringBody */
+        FiringBody: {
+            /**
+             * Instant
+             * Format: date-time
+             * @description when the trigger came
+             * @example 2026-03-05T01:15:00Z
+             */
+            instant: string;
+            /**
+             * State
+             * @description skipped: its condition was false; refused: the execution could not be accepted; missed: nothing ran then that could have started it, or it was paused
+             * @enum {string}
+             */
+            state: "started" | "skipped" | "refused" | "missed";
+            /**
+             * Execution Id
+             * @description what it started
+             * @example 0195f0c2-7c1e-7a53-9d2e-0c3a5f1b2d4e
+             */
+            execution_id: string | null;
+            /**
+             * Count
+             * @description instants that were missed together, this being the last of them
+             * @example 1
+             */
+            count: number;
+            /**
+             * Reason
+             * @description why nothing was started
+             */
+            reason: string | null;
+            /**
+             * At
+             * Format: date-time
+             * @description when it was dealt with
+             * @example 2026-03-05T01:15:00Z
+             */
+            at: string;
+        };
         /** Health */
         Health: {
             /**
@@ -5561,6 +5701,96 @@ export interface components {
              * @example invalid_rows
              */
             code: string | null;
+        };
+        /** TriggerBody */
+        TriggerBody: {
+            /**
+             * Pipeline Id
+             * @example daily_orders
+             */
+            pipeline_id: string;
+            /**
+             * Pipeline Name
+             * @example Daily orders
+             */
+            pipeline_name: string;
+            /**
+             * Id
+             * @example nightly
+             */
+            id: string;
+            /**
+             * Type
+             * @constant
+             */
+            type: "schedule";
+            /**
+             * Cron
+             * @example 15 2 * * mon-fri
+             */
+            cron: string | null;
+            /**
+             * Every
+             * @description an interval, counted from 1970-01-01T00:00Z
+             * @example 15m
+             */
+            every: string | null;
+            /**
+             * Timezone
+             * @example Europe/Paris
+             */
+            timezone: string;
+            /**
+             * Catchup
+             * @description what becomes of instants that were missed
+             * @enum {string}
+             */
+            catchup: "none" | "latest" | "all";
+            /**
+             * Inputs
+             * @example {
+             *       "day": "2026-03-04"
+             *     }
+             */
+            inputs: {
+                [key: string]: unknown;
+            };
+            /**
+             * When
+             * @description an expression: nothing is started where it is false
+             */
+            when: string | null;
+            /**
+             * Next At
+             * @description None while it is paused
+             * @example 2026-03-05T01:15:00Z
+             */
+            next_at: string | null;
+            /**
+             * Upcoming
+             * @description the next instants, none while it is paused
+             */
+            upcoming: string[];
+            /** @description what became of the last instant */
+            last: components["schemas"]["FiringBody"] | null;
+            /** Paused At */
+            paused_at: string | null;
+            /**
+             * Paused By
+             * @example ada@example.com
+             */
+            paused_by: string | null;
+            /**
+             * Pipeline Enabled
+             * @description false: the pipeline is paused, and so are its triggers
+             */
+            pipeline_enabled: boolean;
+            /**
+             * Reason
+             * @description why it starts nothing now
+             * @example paused by ada@example.com
+             */
+            reason: string | null;
         };
         /** UserBody */
         UserBody: {
@@ -8464,6 +8694,716 @@ export interface operations {
                      * @example {
                      *       "detail": "Pipeline 'orders' is at version 4 now, changed by ada@example.com at 2026-03-04 12:00:00 UTC: read it again and repeat the change there.",
                      *       "code": "version_changed",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listTriggers: {
+        parameters: {
+            query?: {
+                /** @description At most this many. */
+                limit?: number;
+                /** @description `X-Next-Cursor` of the page before, unchanged. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
+                    "X-Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriggerBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listPipelineTriggers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriggerBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    listFirings: {
+        parameters: {
+            query?: {
+                /** @description At most this many. */
+                limit?: number;
+                /** @description `X-Next-Cursor` of the page before, unchanged. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The trigger's id. */
+                trigger_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    /** @description Hand it back as `cursor` to get the next page. Missing on the last page. */
+                    "X-Next-Cursor"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiringBody"][];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    pauseTrigger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The trigger's id. */
+                trigger_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriggerBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    resumeTrigger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The trigger's id. */
+                trigger_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriggerBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }

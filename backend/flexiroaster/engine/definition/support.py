@@ -11,7 +11,10 @@ from flexiroaster.engine.definition.report import StageTypes
 from flexiroaster.engine.definition.stage_view import compensation_views, stage_views
 
 NOT_YET: Mapping[str, str] = {
-    "triggers": "Triggers are",
+    "trigger.webhook": "Triggers of type 'webhook' are",
+    "trigger.pipeline": "Triggers of type 'pipeline' are",
+    "trigger.file": "Triggers of type 'file' are",
+    "trigger.event": "Triggers of type 'event' are",
     "stage.output": "Choosing how a stage's table is kept is",
     "config.connection": "Stored connections are",
     "namespace.secrets": "Stored secrets are",
@@ -42,9 +45,10 @@ def refuse(feature: str, path: Path, findings: Findings, *, within: str | None =
 
 def _used(document: dict[str, Any], stage_types: StageTypes) -> Iterator[tuple[str, Path]]:
     """Every feature of the document by its name in the table, once per place."""
-    for key, value in document.items():
-        if value not in ([], {}, None):
-            yield key, (key,)
+    triggers = document.get("triggers")
+    for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
+        if isinstance(trigger, dict):
+            yield f"trigger.{trigger.get('type')}", ("triggers", index, "type")
     views = stage_views(document)
     for view in views:
         for key, value in view.raw.items():

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+from flexiroaster.engine.definition.fields import Fields
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.stage_view import stage_views
+from flexiroaster.engine.duration import InvalidDuration, format_duration, parse_duration
 from flexiroaster.engine.expressions import did_you_mean
+from flexiroaster.engine.expressions.template import templated_texts
 from flexiroaster.engine.quoting import quoted
+from flexiroaster.engine.schedule import CRON_ALIASES, SHORTEST
 
-CRON_ALIASES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-}
 _CRON_FIELDS = "minute hour day-of-month month day-of-week"
 
 
 def check_triggers(document: dict[str, Any], findings: Findings) -> None:
     triggers = document.get("triggers")
     seen: set[str] = set()
+    sound = not findings.has_errors  # what is wrong with the inputs themselves is not told once more
     for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
         if isinstance(trigger, dict):
             _check_trigger(trigger, ("triggers", index), seen, findings)
+            if sound and trigger.get("type") == "schedule":
+                _check_given(trigger.get("inputs") or {}, document.get("inputs") or {}, ("triggers", index), findings)
     _check_timezone(document.get("deadline"), ("deadline",), findings)
     for view in stage_views(document):
         _check_timezone(view.raw.get("deadline"), (*view.path, "deadline"), findings)
@@ -51,11 +51,36 @@ def _check_schedule(trigger: dict[str, Any], path: Path, findings: Findings) -> 
     _check_timezone(trigger, path, findings)
     if ("cron" in trigger) == ("every" in trigger):
         findings.add("missing_key", "A schedule has either `cron` or `every`.", path, suggestion='cron: "15 2 * * *"')
+    every = _duration(trigger.get("every"))
+    if every is not None and every < SHORTEST:
+        sentence = f"A schedule comes once a second at most, not every {format_duration(every)}."
+        findings.add("invalid_value", sentence, (*path, "every"), found=trigger["every"], suggestion="1s")
     cron = trigger.get("cron")
     problem = cron_problem(cron) if isinstance(cron, str) else None
     if problem is not None:
         meant = did_you_mean(str(cron), CRON_ALIASES) if str(cron).startswith("@") else None
         findings.add("invalid_cron", problem, (*path, "cron"), found=cron, suggestion=meant)
+
+
+def _check_given(given: dict[str, Any], inputs: dict[str, dict[str, Any]], path: Path, findings: Findings) -> None:
+    """Nobody is asked at night: what the pipeline needs is given here, and fits."""
+    for name in {**inputs, **given}:
+        if name in given and next(templated_texts(given[name]), None) is not None:
+            continue  # known when it comes
+        known = {name: inputs[name]} if name in inputs else inputs
+        values = {name: given[name]} if name in given else {}
+        _, problems = Fields(known).check(values)
+        for problem in problems if name in inputs else problems[:1]:
+            place = (*path, "inputs", name) if name in given else path
+            findings.add(problem.code, problem.message, place, found=problem.found, suggestion=problem.suggestion)
+
+
+def _duration(text: object) -> timedelta | None:
+    """None also for what is none, which is found elsewhere."""
+    try:
+        return parse_duration(text) if isinstance(text, str) else None
+    except InvalidDuration:
+        return None
 
 
 def cron_problem(text: str) -> str | None:

@@ -488,6 +488,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_maintenance_windows")),
     )
     op.create_table(
+        "triggers",
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("id", sa.String(length=80), nullable=False),
+        sa.Column("document", Json, nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("paused_at", UtcDateTime(), nullable=True),
+        sa.Column("paused_by", sa.String(length=320), nullable=True),
+        sa.ForeignKeyConstraint(["pipeline_id"], ["pipelines.id"], name=op.f("fk_triggers_pipeline_id_pipelines")),
+        sa.PrimaryKeyConstraint("pipeline_id", "id", name=op.f("pk_triggers")),
+    )
+    with op.batch_alter_table("triggers", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_triggers_due",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("paused_at IS NULL"),
+            postgresql_where=sa.text("paused_at IS NULL"),
+        )
+
+    op.create_table(
+        "firings",
+        sa.Column("pipeline_id", sa.String(length=80), nullable=False),
+        sa.Column("trigger_id", sa.String(length=80), nullable=False),
+        sa.Column("instant", UtcDateTime(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("execution_id", sa.String(length=36), nullable=True),
+        sa.Column("count", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("pipeline_id", "trigger_id", "instant", name=op.f("pk_firings")),
+    )
+    with op.batch_alter_table("firings", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_firings_at"), ["at"], unique=False)
+
+    op.create_table(
         "insight_verdicts",
         sa.Column("insight_id", sa.String(length=16), nullable=False),
         sa.Column("by", sa.String(length=320), nullable=False),
@@ -598,6 +633,18 @@ def downgrade() -> None:
     op.drop_table("insights")
     op.drop_table("insight_verdicts")
     op.drop_table("maintenance_windows")
+    with op.batch_alter_table("firings", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_firings_at"))
+
+    op.drop_table("firings")
+    with op.batch_alter_table("triggers", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_triggers_due",
+            sqlite_where=sa.text("paused_at IS NULL"),
+            postgresql_where=sa.text("paused_at IS NULL"),
+        )
+
+    op.drop_table("triggers")
     op.drop_table("ai_projects")
     op.drop_table("ai_state")
     with op.batch_alter_table("ai_models", schema=None) as batch_op:

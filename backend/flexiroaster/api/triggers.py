@@ -1,0 +1,155 @@
+"""Triggers: what starts executions by itself, when it comes next, and what became of its instants."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Response
+from pydantic import AwareDatetime, BaseModel, Field
+
+from flexiroaster.api.deps import GuardedRoute
+from flexiroaster.api.parameters import NEXT_CURSOR, NO_NUL, Cursor, Limit, PipelineId, Use, announce_next
+from flexiroaster.api.pipelines import Enabler, Reader
+from flexiroaster.api.responses import errors
+from flexiroaster.services.triggers import TriggerEntry
+from flexiroaster.store.triggers import FiringRow
+
+router = APIRouter(prefix="/api", tags=["Triggers"], route_class=GuardedRoute)
+
+TriggerId = Annotated[str, Path(max_length=200, pattern=NO_NUL, description="The trigger's id.", examples=["nightly"])]
+INSTANT = "2026-03-05T01:15:00Z"
+
+
+class FiringBody(BaseModel):
+    instant: AwareDatetime = Field(description="when the trigger came", examples=[INSTANT])
+    state: Literal["started", "skipped", "refused", "missed"] = Field(
+        description="skipped: its condition was false; refused: the execution could not be accepted; missed: nothing "
+        "ran then that could have started it, or it was paused"
+    )
+    execution_id: str | None = Field(description="what it started")
+    count: int = Field(description="instants that were missed together, this being the last of them", examples=[1])
+    reason: str | None = Field(description="why nothing was started")
+    at: AwareDatetime = Field(description="when it was dealt with", examples=[INSTANT])
+
+
+class TriggerBody(BaseModel):
+    pipeline_id: str = Field(examples=["daily_orders"])
+    pipeline_name: str = Field(examples=["Daily orders"])
+    id: str = Field(examples=["nightly"])
+    type: Literal["schedule"]
+    cron: str | None = Field(examples=["15 2 * * mon-fri"])
+    every: str | None = Field(description="an interval, counted from 1970-01-01T00:00Z", examples=["15m"])
+    timezone: str = Field(examples=["Europe/Paris"])
+    catchup: Literal["none", "latest", "all"] = Field(description="what becomes of instants that were missed")
+    inputs: dict[str, Any]
+    when: str | None = Field(description="an expression: nothing is started where it is false")
+    next_at: AwareDatetime | None = Field(description="None while it is paused", examples=[INSTANT])
+    upcoming: list[AwareDatetime] = Field(description="the next instants, none while it is paused")
+    last: FiringBody | None = Field(description="what became of the last instant")
+    paused_at: AwareDatetime | None
+    paused_by: str | None = Field(examples=["ada@example.com"])
+    pipeline_enabled: bool = Field(description="false: the pipeline is paused, and so are its triggers")
+    reason: str | None = Field(description="why it starts nothing now", examples=["paused by ada@example.com"])
+
+
+@router.get(
+    "/triggers",
+    operation_id="listTriggers",
+    summary="List the triggers of all pipelines",
+    dependencies=[Reader],
+    responses={200: {"headers": NEXT_CURSOR}, **errors()},
+)
+def list_triggers(use: Use, response: Response, limit: Limit = 50, cursor: Cursor = None) -> list[TriggerBody]:
+    """The one that comes next first."""
+    page = use.triggers.page(limit=limit, cursor=cursor)
+    announce_next(response, page.next_cursor)
+    return [_body(entry) for entry in page.items]
+
+
+@router.get(
+    "/pipelines/{pipeline_id}/triggers",
+    operation_id="listPipelineTriggers",
+    summary="List the triggers of a pipeline",
+    dependencies=[Reader],
+    responses=errors(404),
+)
+def list_pipeline_triggers(pipeline_id: PipelineId, use: Use) -> list[TriggerBody]:
+    """Those of its published version."""
+    return [_body(entry) for entry in use.triggers.of_pipeline(pipeline_id)]
+
+
+@router.get(
+    "/pipelines/{pipeline_id}/triggers/{trigger_id}/firings",
+    operation_id="listFirings",
+    summary="List what became of a trigger's instants",
+    dependencies=[Reader],
+    responses={200: {"headers": NEXT_CURSOR}, **errors(404)},
+)
+def list_firings(
+    pipeline_id: PipelineId,
+    trigger_id: TriggerId,
+    use: Use,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[FiringBody]:
+    """The latest first; also of a trigger that is no longer in the definition."""
+    page = use.triggers.firings(pipeline_id, trigger_id, limit=limit, cursor=cursor)
+    announce_next(response, page.next_cursor)
+    return [_firing(row) for row in page.items]
+
+
+@router.post(
+    "/pipelines/{pipeline_id}/triggers/{trigger_id}/pause",
+    operation_id="pauseTrigger",
+    summary="Pause a trigger",
+    responses=errors(404),
+)
+def pause_trigger(pipeline_id: PipelineId, trigger_id: TriggerId, user: Enabler, use: Use) -> TriggerBody:
+    """It starts nothing any more; other triggers of the pipeline, and people, do. Asking again does no harm."""
+    return _body(use.triggers.pause(pipeline_id, trigger_id, user.email))
+
+
+@router.post(
+    "/pipelines/{pipeline_id}/triggers/{trigger_id}/resume",
+    operation_id="resumeTrigger",
+    summary="Resume a paused trigger",
+    responses=errors(404),
+)
+def resume_trigger(pipeline_id: PipelineId, trigger_id: TriggerId, user: Enabler, use: Use) -> TriggerBody:
+    """It goes on with its next instant; with `catchup: all` it makes up for the pause. Asking again does no harm."""
+    return _body(use.triggers.resume(pipeline_id, trigger_id, user.email))
+
+
+def _body(entry: TriggerEntry) -> TriggerBody:
+    row, wanted = entry.row, entry.row.document
+    return TriggerBody(
+        pipeline_id=row.pipeline_id,
+        pipeline_name=row.pipeline_name,
+        id=row.id,
+        type="schedule",
+        cron=wanted.get("cron"),
+        every=wanted.get("every"),
+        timezone=wanted.get("timezone", "UTC"),
+        catchup=wanted.get("catchup", "latest"),
+        inputs=wanted.get("inputs", {}),
+        when=wanted.get("when"),
+        next_at=entry.upcoming[0] if entry.upcoming else None,
+        upcoming=entry.upcoming,
+        last=None if entry.last is None else _firing(entry.last),
+        paused_at=row.paused_at,
+        paused_by=row.paused_by,
+        pipeline_enabled=row.pipeline_enabled,
+        reason=entry.reason,
+    )
+
+
+def _firing(row: FiringRow) -> FiringBody:
+    return FiringBody(
+        instant=row.instant,
+        state=row.state,
+        execution_id=row.execution_id,
+        count=row.count,
+        reason=row.reason,
+        at=row.at,
+    )

@@ -1,0 +1,125 @@
+"""When a schedule comes: the instants of a cron text or an interval, and which of them are made up for afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+from flexiroaster.engine.pipeline import ScheduleTrigger
+
+if TYPE_CHECKING:
+    from cronsim import CronSim
+
+CRON_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+}
+SHORTEST = timedelta(seconds=1)
+"""Between two instants of a schedule."""
+ON_TIME = timedelta(minutes=1)
+"""An instant that nobody came to for longer is missed: `catchup` says what becomes of it."""
+MOST_MADE_UP_FOR = 1_000
+"""With `catchup: all`, the latest ones: a year of missed minutes would keep everything else from running."""
+MOST_LOOKED_AT = 10_000
+"""Instants that have passed; those before them are missed without being counted."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Instants that nothing is started for; `count` does not go beyond `MOST_LOOKED_AT`."""
+
+    first: datetime
+    last: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """`instants` to start an execution for, the earliest first."""
+
+    instants: list[datetime]
+    missed: Missed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Instants are moments in UTC. An interval counts from 1970-01-01T00:00Z, so that every server has the same ones.
+
+    A daily time comes once on every day: one that the clocks skip comes when they have been put forward, of one that
+    they show twice the first counts. What comes in every hour comes in the repeated hour too.
+    """
+
+    cron: str | None
+    every: timedelta | None
+    timezone: str
+    catchup: Literal["none", "latest", "all"]
+
+    @classmethod
+    def of(cls, trigger: ScheduleTrigger) -> Schedule:
+        return cls(trigger.cron, trigger.every, trigger.timezone, trigger.catchup)
+
+    @property
+    def rhythm(self) -> str:
+        """The same for schedules that have the same instants."""
+        return f"{self.cron} {self.timezone}" if self.every is None else f"every {self.every.total_seconds()}s"
+
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        """Those later than `moment`, without end."""
+        if self.every is None:
+            yield from self._cron(moment)
+            return
+        passed = (moment - EPOCH) // self.every
+        while True:
+            passed += 1
+            yield EPOCH + passed * self.every
+
+    def until(self, moment: datetime) -> Iterator[datetime]:
+        """Those up to `moment`, the latest first."""
+        if self.every is None:
+            latest = self._cron(moment + SHORTEST, reverse=True)  # which leaves out where it begins
+            yield from (instant for instant in latest if instant <= moment)
+            return
+        passed = (moment - EPOCH) // self.every
+        while True:
+            yield EPOCH + passed * self.every
+            passed -= 1
+
+    def next(self, moment: datetime) -> datetime:
+        """The validator refuses what never comes."""
+        return next(self.after(moment))
+
+    def passed(self, first: datetime, now: datetime) -> list[datetime]:
+        """The instant `first` and those that came after it until now, the latest first and `MOST_LOOKED_AT` at most."""
+        return list(takewhile(lambda instant: instant >= first, islice(self.until(now), MOST_LOOKED_AT)))
+
+    def due(self, first: datetime, now: datetime) -> Due:
+        """What to do at `now` about the instant `first` and those that came after it."""
+        passed = self.passed(first, now)
+        on_time = [instant for instant in passed if now - instant <= ON_TIME]
+        late = passed[len(on_time) :]
+        made_up = late[: self._makes_up_for(bool(on_time))]
+        missed = late[len(made_up) :]
+        came_to_nothing = Missed(missed[-1], missed[0], len(missed)) if missed else None
+        return Due([*made_up[::-1], *on_time[::-1]], came_to_nothing)
+
+    def _makes_up_for(self, others: bool) -> int:
+        """Of so many that are late, where there are `others` that are not."""
+        if self.catchup == "all":
+            return MOST_MADE_UP_FOR
+        return 1 if self.catchup == "latest" and not others else 0
+
+    def _cron(self, moment: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+        from cronsim import CronSim
+
+        assert self.cron is not None, "a schedule has one of both"
+        cron = CRON_ALIASES.get(self.cron, self.cron)
+        instants: CronSim = CronSim(cron, moment.astimezone(ZoneInfo(self.timezone)), reverse)
+        return (instant.astimezone(UTC) for instant in instants)

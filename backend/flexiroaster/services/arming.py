@@ -1,0 +1,48 @@
+"""Triggers follow the published version: which there are, and when each comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from flexiroaster.engine.pipeline import ScheduleTrigger
+from flexiroaster.engine.schedule import Schedule
+from flexiroaster.store import triggers as store
+from flexiroaster.store.triggers import FiringRow, TriggerRow
+
+
+def arm(connection: sa.Connection, pipeline_id: str, document: Mapping[str, Any], now: datetime) -> None:
+    """In the transaction that publishes. One that has the same instants as before goes on where it was."""
+    wanted = {one["id"]: one for one in document.get("triggers", ()) if one["type"] == "schedule"}
+    known = {row.id: row for row in store.of_pipeline(connection, pipeline_id)}
+    store.keep_only(connection, pipeline_id, list(wanted))
+    for id, trigger in wanted.items():
+        schedule, row = schedule_of(trigger), known.get(id)
+        if row is None:
+            store.put(connection, pipeline_id, id, trigger, schedule.next(now))
+        elif row.document != trigger:
+            due_at = row.due_at if schedule.rhythm == schedule_of(row.document).rhythm else schedule.next(now)
+            store.change(connection, pipeline_id, id, document=trigger, due_at=due_at)
+
+
+def disarm(connection: sa.Connection, pipeline_id: str) -> None:
+    """Of a pipeline that is deleted."""
+    store.keep_only(connection, pipeline_id, ())
+
+
+def go_on(connection: sa.Connection, row: TriggerRow, now: datetime, reason: str) -> None:
+    """After a pause: what came in it is passed over, unless the trigger makes up for everything."""
+    schedule = schedule_of(row.document)
+    if row.due_at > now or schedule.catchup == "all":
+        return
+    store.change(connection, row.pipeline_id, row.id, due_at=schedule.next(now))
+    passed = schedule.passed(row.due_at, now)
+    missed = FiringRow(row.pipeline_id, row.id, passed[0], "missed", now, count=len(passed), reason=reason)
+    store.record(connection, missed)
+
+
+def schedule_of(trigger: Mapping[str, Any]) -> Schedule:
+    return Schedule.of(ScheduleTrigger.model_validate(trigger))

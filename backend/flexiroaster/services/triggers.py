@@ -1,0 +1,283 @@
+"""Triggers: what comes is started once, whoever comes to it first; what was missed is said.
+
+Any number of servers may look at the same time. Each instant is dealt with in a transaction of its own that moves the
+trigger on to the next, so that a crash leaves exactly what is still to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from flexiroaster.engine.errors import FlexiRoasterError, InvalidInputs, NotFound
+from flexiroaster.engine.events import EventType, of_pipeline
+from flexiroaster.engine.expressions import ExpressionError, Template
+from flexiroaster.engine.plurals import counted
+from flexiroaster.engine.schedule import MOST_LOOKED_AT, Missed
+from flexiroaster.services.arming import go_on, schedule_of
+from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.paging import Page, cut, decode, decode_moment
+from flexiroaster.services.scope import SCHEDULE, trigger_names
+from flexiroaster.services.starting import Checked, Starting, Wanted
+from flexiroaster.store import pipelines as pipeline_store
+from flexiroaster.store import triggers as store
+from flexiroaster.store import workers
+from flexiroaster.store.database import Database, StoreUnavailable, Transaction
+from flexiroaster.store.triggers import FiringRow, TriggerRow
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+"""Triggers that one look deals with."""
+UPCOMING = 5
+
+
+class Refused(Exception):
+    """Nothing can be started; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerEntry:
+    """`upcoming` is empty while it does not fire, and `reason` says why."""
+
+    row: TriggerRow
+    upcoming: list[datetime]
+    last: FiringRow | None
+    reason: str | None
+
+
+class Triggers:
+    def __init__(self, changes: Changes, starting: Starting) -> None:
+        self._changes = changes
+        self._starting = starting
+        self._database: Database = changes.database
+
+    # Firing
+
+    def fire_due(self) -> timedelta:
+        """Deal with every instant that has come; answers how long until the next, which may be no time at all.
+
+        Raises StoreUnavailable; then, and after a crash, the next call goes on where this one was.
+        """
+        now = self._now()
+        with self._database.read() as connection:
+            due = store.due(connection, now, AT_ONCE)
+        for row in due:
+            self._fire(row, now)
+        with self._database.read() as connection:
+            following = store.next_due(connection)
+        return timedelta.max if following is None else max(timedelta(), following - self._now())
+
+    def _fire(self, row: TriggerRow, now: datetime) -> None:
+        """Nothing happens where another server is faster."""
+        schedule = schedule_of(row.document)
+        due = schedule.due(row.due_at, now)
+        first, *others = *due.instants, schedule.next(now)
+        if first != row.due_at:
+            missed = None if due.missed is None else _missed(row, due.missed, now)
+            if not self._settle(row, missed, first):
+                return
+        for instant, then in zip(due.instants, others, strict=True):
+            row = replace(row, due_at=instant)
+            if not self._start(row, then, now):
+                return
+
+    def _start(self, row: TriggerRow, then: datetime, now: datetime) -> bool:
+        """Start an execution for the instant, or record why there is none. False: another server has."""
+        firing = FiringRow(row.pipeline_id, row.id, row.due_at, "started", now)
+        try:
+            checked = self._checked(row)
+            if checked is None:
+                return self._settle(row, replace(firing, state="skipped", reason="`when` is false"), then)
+            return self._settle(row, replace(firing, execution_id=checked.id), then, checked)
+        except StoreUnavailable:
+            raise
+        except Exception as failure:  # whatever it is: this instant is over, and the others must not suffer
+            if not isinstance(failure, FlexiRoasterError | ExpressionError | Refused):
+                log.exception("trigger.failed", pipeline=row.pipeline_id, trigger=row.id, instant=row.due_at)
+            return self._settle(row, replace(firing, state="refused", reason=_sentence(failure)), then)
+
+    def _checked(self, row: TriggerRow) -> Checked | None:
+        """What is to be started; None where its condition does not hold."""
+        trigger = row.document
+        visible = {
+            "vars": {},
+            "execution": {"logical_date": row.due_at},
+            "trigger": trigger_names(SCHEDULE, row.id),
+        }
+        if (condition := trigger.get("when")) is not None:
+            holds = Template.parse(condition).render(visible)
+            if not isinstance(holds, bool):
+                raise Refused(f"`when` is {holds!r}, neither true nor false: {condition}")
+            if not holds:
+                return None
+        inputs: Mapping[str, Any] = Template.parse(trigger.get("inputs", {})).render(visible)
+        wanted = Wanted(row.pipeline_id, inputs, trigger=SCHEDULE, actor=row.id, logical_date=row.due_at)
+        return self._starting.check(wanted)
+
+    def _settle(
+        self, row: TriggerRow, firing: FiringRow | None, then: datetime, checked: Checked | None = None
+    ) -> bool:
+        """Record what becomes of an instant, and start what is to be started: once, in one transaction."""
+        tally = Tally()
+
+        def operation(tx: Transaction) -> bool:
+            if not store.take(tx.sa, row, then):
+                return False
+            # It was dealt with before where a clock was put back, or a schedule changed to and fro.
+            if firing is not None and store.record(tx.sa, firing):
+                if checked is not None:
+                    self._starting.insert(tx, tally, checked)
+                tx.after_commit(partial(self._tell, firing))
+            return True
+
+        return self._changes.write(operation, tally, durable=True)
+
+    def _tell(self, firing: FiringRow) -> None:
+        if firing.state in ("refused", "missed"):
+            names = {"pipeline": firing.pipeline_id, "trigger": firing.trigger_id, "instant": firing.instant}
+            log.warning(f"trigger.{firing.state}", **names, count=firing.count, reason=firing.reason)
+        told = of_pipeline(
+            EventType.TRIGGER_FIRED,
+            firing.pipeline_id,
+            firing.at,
+            trigger=firing.trigger_id,
+            instant=firing.instant.isoformat(),
+            state=firing.state,
+            execution_id=firing.execution_id,
+            reason=firing.reason,
+        )
+        self._changes.bus.publish([told])
+
+    # Looking
+
+    def of_pipeline(self, pipeline_id: str) -> list[TriggerEntry]:
+        """In the order of their ids. Raises NotFound, also for a deleted pipeline."""
+        with self._database.read() as connection:
+            pipeline = pipeline_store.find(connection, pipeline_id)
+            rows = store.of_pipeline(connection, pipeline_id)
+        if pipeline is None or pipeline.deleted_at is not None:
+            raise NotFound("pipeline", pipeline_id)
+        return self._entries(rows)
+
+    def page(self, *, limit: int, cursor: str | None = None) -> Page[TriggerEntry]:
+        """Of all pipelines, the one that comes next first."""
+        after = None
+        if cursor:
+            at, pipeline_id, id = decode(cursor, [str, str, str])
+            after = (decode_moment(at, cursor), str(pipeline_id), str(id))
+        with self._database.read() as connection:
+            rows = store.page(connection, after=after, limit=limit + 1)
+        page = cut(rows, limit, lambda row: [row.due_at.isoformat(), row.pipeline_id, row.id])
+        return Page(self._entries(page.items), page.next_cursor)
+
+    def firings(self, pipeline_id: str, id: str, *, limit: int, cursor: str | None = None) -> Page[FiringRow]:
+        """The latest instant first; also of a trigger that is gone. Raises NotFound where nothing is known of it."""
+        before = decode_moment(decode(cursor, [str])[0], cursor) if cursor else None
+        with self._database.read() as connection:
+            rows = store.firings_of(connection, pipeline_id, id, before=before, limit=limit + 1)
+            if not rows and before is None and store.find(connection, pipeline_id, id) is None:
+                raise NotFound("trigger", f"{pipeline_id}/{id}")
+        return cut(rows, limit, lambda row: [row.instant.isoformat()])
+
+    def _entries(self, rows: Sequence[TriggerRow]) -> list[TriggerEntry]:
+        with self._database.read() as connection:
+            latest = store.latest(connection, [(row.pipeline_id, row.id) for row in rows]) if rows else {}
+        return [_entry(row, latest.get((row.pipeline_id, row.id))) for row in rows]
+
+    # Pausing
+
+    def pause(self, pipeline_id: str, id: str, by: str | None = None) -> TriggerEntry:
+        """It starts nothing until `resume`. Safe to call twice. Raises NotFound."""
+
+        def pause(tx: Transaction, row: TriggerRow, now: datetime) -> None:
+            store.change(tx.sa, pipeline_id, id, paused_at=now, paused_by=by)
+
+        return self._set_paused(pipeline_id, id, by, paused=True, change=pause)
+
+    def resume(self, pipeline_id: str, id: str, by: str | None = None) -> TriggerEntry:
+        """It goes on with its next instant; one that makes up for all does so now. Safe to call twice.
+
+        Raises NotFound.
+        """
+
+        def resume(tx: Transaction, row: TriggerRow, now: datetime) -> None:
+            store.change(tx.sa, pipeline_id, id, paused_at=None, paused_by=None)
+            go_on(tx.sa, row, now, f"paused{_by(row.paused_by)}")
+
+        return self._set_paused(pipeline_id, id, by, paused=False, change=resume)
+
+    def _set_paused(
+        self,
+        pipeline_id: str,
+        id: str,
+        by: str | None,
+        *,
+        paused: bool,
+        change: Callable[[Transaction, TriggerRow, datetime], None],
+    ) -> TriggerEntry:
+        now = self._now()
+
+        def operation(tx: Transaction) -> bool:
+            row = store.find(tx.sa, pipeline_id, id)
+            if row is None:
+                raise NotFound("trigger", f"{pipeline_id}/{id}")
+            if (row.paused_at is not None) is paused:
+                return False
+            change(tx, row, now)
+            told = of_pipeline(EventType.TRIGGER_CHANGED, pipeline_id, now, trigger=id, paused=paused, by=by)
+            tx.after_commit(partial(self._changes.bus.publish, [told]))
+            return True
+
+        if self._database.write(operation, durable=True):
+            log.info("trigger.paused" if paused else "trigger.resumed", pipeline=pipeline_id, trigger=id, by=by)
+        return next(entry for entry in self.of_pipeline(pipeline_id) if entry.row.id == id)
+
+    def _now(self) -> datetime:
+        """By the database's clock where several servers look at the same triggers."""
+        if self._database.dialect == "sqlite":
+            return self._changes.clock()
+        with self._database.read() as connection:
+            return workers.now(connection)
+
+
+def _entry(row: TriggerRow, last: FiringRow | None) -> TriggerEntry:
+    reason = None
+    if row.paused_at is not None:
+        reason = f"paused{_by(row.paused_by)}"
+    elif not row.pipeline_enabled:
+        reason = "its pipeline is paused"
+    return TriggerEntry(row, [] if reason else list(islice(_upcoming(row), UPCOMING)), last, reason)
+
+
+def _upcoming(row: TriggerRow) -> Iterator[datetime]:
+    yield row.due_at
+    yield from schedule_of(row.document).after(row.due_at)
+
+
+def _missed(row: TriggerRow, missed: Missed, now: datetime) -> FiringRow:
+    catchup = row.document.get("catchup", "latest")
+    many = "or more " if missed.count == MOST_LOOKED_AT else ""
+    reason = (
+        f"{counted(missed.count, 'instant')} {many}passed while no scheduler ran, and `catchup` is {catchup}"
+        if missed.count > 1
+        else f"No scheduler ran then, and `catchup` is {catchup}"
+    )
+    return FiringRow(row.pipeline_id, row.id, missed.last, "missed", now, count=missed.count, reason=reason)
+
+
+def _by(who: str | None) -> str:
+    return f" by {who}" if who else ""
+
+
+def _sentence(failure: Exception) -> str:
+    if isinstance(failure, InvalidInputs):
+        return "; ".join(problem.message for problem in failure.problems)
+    text = str(failure)
+    return text if isinstance(failure, FlexiRoasterError | ExpressionError | Refused) else f"Internal error: {text}"

@@ -1,0 +1,153 @@
+"""The triggers of published versions, and what became of their instants."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from flexiroaster.store.tables import firings, pipelines, triggers
+
+FiringState = Literal["started", "skipped", "refused", "missed"]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRow:
+    """`document` as the published version has it; `due_at` is the next instant that nobody has dealt with."""
+
+    pipeline_id: str
+    id: str
+    document: dict[str, Any]
+    due_at: datetime
+    paused_at: datetime | None
+    paused_by: str | None
+    pipeline_name: str
+    pipeline_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FiringRow:
+    """`missed` ones are the last of `count` instants that passed without anything."""
+
+    pipeline_id: str
+    trigger_id: str
+    instant: datetime
+    state: FiringState
+    at: datetime
+    execution_id: str | None = None
+    count: int = 1
+    reason: str | None = None
+
+
+_rows = sa.select(
+    *triggers.c, pipelines.c.name.label("pipeline_name"), pipelines.c.enabled.label("pipeline_enabled")
+).join(pipelines, pipelines.c.id == triggers.c.pipeline_id)
+_comes = (triggers.c.paused_at.is_(None), pipelines.c.enabled)
+
+
+def due(connection: sa.Connection, now: datetime, limit: int) -> list[TriggerRow]:
+    """Those whose next instant has come, and that are not paused; the earliest first."""
+    query = _rows.where(*_comes, triggers.c.due_at <= now).order_by(triggers.c.due_at).limit(limit)
+    return [TriggerRow(**row) for row in connection.execute(query).mappings()]
+
+
+def next_due(connection: sa.Connection) -> datetime | None:
+    """Of all that are not paused."""
+    query = sa.select(sa.func.min(triggers.c.due_at)).join(pipelines).where(*_comes)
+    found: datetime | None = connection.scalar(query)
+    return found
+
+
+def of_pipeline(connection: sa.Connection, pipeline_id: str) -> list[TriggerRow]:
+    query = _rows.where(triggers.c.pipeline_id == pipeline_id).order_by(triggers.c.id)
+    return [TriggerRow(**row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: sa.Connection, pipeline_id: str, id: str) -> TriggerRow | None:
+    query = _rows.where(triggers.c.pipeline_id == pipeline_id, triggers.c.id == id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else TriggerRow(**row)
+
+
+def page(connection: sa.Connection, *, after: tuple[datetime, str, str] | None, limit: int) -> list[TriggerRow]:
+    """Of all pipelines, the next instant first; `after` is the place of the last one of the page before."""
+    place = (triggers.c.due_at, triggers.c.pipeline_id, triggers.c.id)
+    query = _rows.order_by(*place).limit(limit)
+    if after is not None:
+        query = query.where(sa.tuple_(*place) > sa.tuple_(*after, types=[column.type for column in place]))
+    return [TriggerRow(**row) for row in connection.execute(query).mappings()]
+
+
+def put(connection: sa.Connection, pipeline_id: str, id: str, document: dict[str, Any], due_at: datetime) -> None:
+    """A new one."""
+    row = {"pipeline_id": pipeline_id, "id": id, "document": document, "due_at": due_at}
+    connection.execute(sa.insert(triggers).values(row))
+
+
+def change(connection: sa.Connection, pipeline_id: str, id: str, **values: Any) -> None:
+    mine = (triggers.c.pipeline_id == pipeline_id) & (triggers.c.id == id)
+    connection.execute(sa.update(triggers).where(mine).values(**values))
+
+
+def keep_only(connection: sa.Connection, pipeline_id: str, ids: Collection[str]) -> None:
+    """The others of the pipeline go; what became of their instants stays."""
+    gone = (triggers.c.pipeline_id == pipeline_id) & triggers.c.id.not_in(ids)
+    connection.execute(sa.delete(triggers).where(gone))
+
+
+def take(connection: sa.Connection, row: TriggerRow, due_at: datetime) -> bool:
+    """Deal with an instant and go on to `due_at`; False where another server has, or it was paused or changed."""
+    mine = (triggers.c.pipeline_id == row.pipeline_id) & (triggers.c.id == row.id)
+    unchanged = (triggers.c.due_at == row.due_at) & triggers.c.paused_at.is_(None)
+    return connection.execute(sa.update(triggers).where(mine, unchanged).values(due_at=due_at)).rowcount == 1
+
+
+def record(connection: sa.Connection, row: FiringRow) -> bool:
+    """False where the instant was dealt with before. For who has just changed the trigger's row, and so holds it."""
+    key = {"pipeline_id": row.pipeline_id, "trigger_id": row.trigger_id, "instant": row.instant}
+    known = sa.select(firings.c.at).filter_by(**key)
+    if connection.execute(known).first() is not None:
+        return False
+    connection.execute(sa.insert(firings).values(**asdict(row)))
+    return True
+
+
+def firings_of(
+    connection: sa.Connection, pipeline_id: str, trigger_id: str, *, before: datetime | None, limit: int
+) -> list[FiringRow]:
+    """The latest instant first."""
+    query = sa.select(firings).where(firings.c.pipeline_id == pipeline_id, firings.c.trigger_id == trigger_id)
+    if before is not None:
+        query = query.where(firings.c.instant < before)
+    rows = connection.execute(query.order_by(firings.c.instant.desc()).limit(limit)).mappings()
+    return [FiringRow(**row) for row in rows]
+
+
+def latest(connection: sa.Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], FiringRow]:
+    """By pipeline and trigger, what became of the last instant."""
+    own = firings.c
+    newest = (
+        sa.select(own.pipeline_id, own.trigger_id, sa.func.max(own.instant).label("instant"))
+        .where(sa.tuple_(own.pipeline_id, own.trigger_id).in_(list(keys)))
+        .group_by(own.pipeline_id, own.trigger_id)
+        .subquery()
+    )
+    query = sa.select(firings).join(
+        newest,
+        (own.pipeline_id == newest.c.pipeline_id)
+        & (own.trigger_id == newest.c.trigger_id)
+        & (own.instant == newest.c.instant),
+    )
+    found = [FiringRow(**row) for row in connection.execute(query).mappings()]
+    return {(row.pipeline_id, row.trigger_id): row for row in found}
+
+
+def forget_before(connection: sa.Connection, moment: datetime, limit: int) -> int:
+    """Firings that were dealt with before; answers how many are gone."""
+    old = sa.select(firings.c.pipeline_id, firings.c.trigger_id, firings.c.instant)
+    old = old.where(firings.c.at < moment).limit(limit)
+    key = sa.tuple_(firings.c.pipeline_id, firings.c.trigger_id, firings.c.instant)
+    return connection.execute(sa.delete(firings).where(key.in_(old))).rowcount
