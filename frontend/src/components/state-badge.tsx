@@ -1,10 +1,23 @@
-import { Icon } from '@/components/icon'
+import { Icon, type IconName } from '@/components/icon'
 import { cn } from '@/lib/cn'
-import { appearance, type Status, TONE_TEXT, TONE_TINT } from '@/lib/status'
+import { appearance, type Status, TONE_TEXT, TONE_TINT, type Tone } from '@/lib/status'
 
 /** A state as icon, word and colour. */
 export function StateBadge({ status, className }: { status: Status; className?: string }) {
-  const { tone, icon, word } = appearance(status)
+  const spins = status === 'running'
+  return <Badge {...appearance(status)} spins={spins} className={className} />
+}
+
+type BadgeProps = {
+  tone: Tone
+  icon: IconName
+  word: string
+  spins?: boolean
+  className?: string | undefined
+}
+
+/** For states that are not those of executions and stages. */
+export function Badge({ tone, icon, word, spins = false, className }: BadgeProps) {
   return (
     <span
       className={cn(
@@ -14,10 +27,7 @@ export function StateBadge({ status, className }: { status: Status; className?: 
         className,
       )}
     >
-      <Icon
-        name={icon}
-        className={cn('size-[13px] stroke-2', status === 'running' && 'spin-running')}
-      />
+      <Icon name={icon} className={cn('size-[13px] stroke-2', spins && 'spin-running')} />
       {word}
     </span>
   )
