@@ -100,7 +100,9 @@ class Triggers:
             raise
         except Exception as failure:  # whatever it is: this instant is over, and the others must not suffer
             if not isinstance(failure, FlexiRoasterError | ExpressionError | Refused):
-                log.exception("trigger.failed", pipeline=row.pipeline_id, trigger=row.id, instant=row.due_at)
+                log.exception(
+                    "trigger.failed", pipeline=row.pipeline_id, trigger=row.id, instant=row.due_at.isoformat()
+                )
             return self._settle(row, replace(firing, state="refused", reason=_sentence(failure)), then)
 
     def _checked(self, row: TriggerRow) -> Checked | None:
@@ -141,8 +143,13 @@ class Triggers:
 
     def _tell(self, firing: FiringRow) -> None:
         if firing.state in ("refused", "missed"):
-            names = {"pipeline": firing.pipeline_id, "trigger": firing.trigger_id, "instant": firing.instant}
-            log.warning(f"trigger.{firing.state}", **names, count=firing.count, reason=firing.reason)
+            log.warning(
+                f"trigger.{firing.state}",
+                pipeline=firing.pipeline_id,
+                trigger=firing.trigger_id,
+                instant=firing.instant.isoformat(),
+                reason=firing.reason,
+            )
         told = of_pipeline(
             EventType.TRIGGER_FIRED,
             firing.pipeline_id,

@@ -200,6 +200,24 @@ READ = "  - {id: read, type: input}\n"
             "triggers: [{id: t, type: schedule}]\n" + HEAD + READ,
             "missing_key", "triggers[0]", 1, 12, 'cron: "15 2 * * *"',
         ),
+        (
+            "triggers: [{id: t, type: schedule, every: 500ms}]\n" + HEAD + READ,
+            "invalid_value", "triggers[0].every", 1, 43, "1s",
+        ),
+        (
+            "triggers: [{id: t, type: schedule, every: 1h}]\ninputs: {day: {type: string}}\n" + HEAD + READ,
+            "missing_input", "triggers[0]", 1, 12, None,
+        ),
+        (
+            "triggers: [{id: t, type: schedule, every: 1h, inputs: {n: x}}]\n"
+            "inputs: {n: {type: integer}}\n" + HEAD + READ,
+            "invalid_input", "triggers[0].inputs.n", 1, 59, None,
+        ),
+        (
+            "triggers: [{id: t, type: schedule, every: 1h, inputs: {dya: x}}]\n"
+            "inputs: {day: {default: x}}\n" + HEAD + READ,
+            "unknown_input", "triggers[0].inputs.dya", 1, 61, "day",
+        ),
     ],
 )  # fmt: skip
 def test_problems_say_what_where_and_the_cure(
@@ -432,3 +450,10 @@ def test_the_document_of_a_model_is_its_own_normal_form(stages: list[dict[str, A
     again = check(report.document, stage_types=types)
     assert again.document == report.document
     assert Pipeline.from_document(report.document).to_document() == report.document
+
+
+def test_what_a_schedule_gives_may_be_known_only_when_it_comes() -> None:
+    given = {"day": "${{ string(execution.logical_date) }}", "n": "${{ 1 + 1 }}"}
+    trigger = {"id": "t", "type": "schedule", "every": "1h", "inputs": given}
+    inputs = {"day": {"type": "string"}, "n": {"type": "integer"}}
+    assert codes(check(document(inputs=inputs, triggers=[trigger]))) == []

@@ -1,0 +1,141 @@
+"""When schedules come, through clock changes and outages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flexiroaster.engine.schedule import MOST_LOOKED_AT, MOST_MADE_UP_FOR, ON_TIME, Schedule
+
+Catchup = Literal["none", "latest", "all"]
+
+CRONS = ["30 2 * * *", "*/15 * * * *", "0 * * * *", "0 2-4 * * sun", "5 1 1 * *", "@daily", "@hourly", "0 0 * * mon#1"]
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "America/St_Johns"]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def cron(text: str, zone: str = "Europe/Berlin", catchup: Catchup = "latest") -> Schedule:
+    return Schedule(text, None, zone, catchup)
+
+
+def every(seconds: float, catchup: Catchup = "latest") -> Schedule:
+    return Schedule(None, timedelta(seconds=seconds), "UTC", catchup)
+
+
+schedules = st.one_of(
+    st.builds(cron, st.sampled_from(CRONS), st.sampled_from(ZONES)),
+    st.builds(every, st.integers(1, 200_000)),
+)
+moments = st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "after", "instants"),
+    [
+        pytest.param(
+            cron("30 2 * * *"),
+            "2026-03-28T00:00+00:00",
+            ["2026-03-28T01:30Z", "2026-03-29T01:00Z", "2026-03-30T00:30Z"],
+            id="a daily time that the clocks skip comes when they have been put forward",
+        ),
+        pytest.param(
+            cron("30 2 * * *"),
+            "2026-10-24T12:00+00:00",
+            ["2026-10-25T00:30Z", "2026-10-26T01:30Z"],
+            id="of a daily time that the clocks show twice the first counts",
+        ),
+        pytest.param(
+            cron("0 * * * *"),
+            "2026-10-24T23:30+00:00",
+            ["2026-10-25T00:00Z", "2026-10-25T01:00Z", "2026-10-25T02:00Z"],
+            id="an hourly one comes in the repeated hour too",
+        ),
+        pytest.param(
+            every(25_200),
+            "1970-01-01T06:59:59+00:00",
+            ["1970-01-01T07:00Z", "1970-01-01T14:00Z", "1970-01-01T21:00Z", "1970-01-02T04:00Z"],
+            id="an interval counts from the beginning of 1970",
+        ),
+        pytest.param(every(60), "2026-01-01T00:01+00:00", ["2026-01-01T00:02Z"], id="the moment itself is over"),
+        pytest.param(cron("@daily", "UTC"), "2026-01-01T00:00+00:00", ["2026-01-02T00:00Z"], id="a short form"),
+    ],
+)
+def test_instants(schedule: Schedule, after: str, instants: list[str]) -> None:
+    assert list(islice(schedule.after(at(after)), len(instants))) == [at(instant) for instant in instants]
+
+
+@given(schedules, moments)
+def test_looking_back_finds_what_looking_ahead_does(schedule: Schedule, moment: datetime) -> None:
+    ahead = list(islice(schedule.after(moment), 40))
+    back = list(takewhile(lambda instant: instant > moment, schedule.until(ahead[-1])))
+    assert back == ahead[::-1]
+    assert sorted(set(ahead)) == ahead
+
+
+NOON = "2026-03-02T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("catchup", "first", "started", "missed"),
+    [
+        ("latest", "2026-03-02T12:00Z", ["2026-03-02T12:00Z"], None),
+        ("none", "2026-03-02T12:00Z", ["2026-03-02T12:00Z"], None),
+        ("none", "2026-03-02T09:00Z", ["2026-03-02T12:00Z"], ("2026-03-02T09:00Z", "2026-03-02T11:00Z", 3)),
+        ("latest", "2026-03-02T09:00Z", ["2026-03-02T12:00Z"], ("2026-03-02T09:00Z", "2026-03-02T11:00Z", 3)),
+        ("all", "2026-03-02T10:00Z", ["2026-03-02T10:00Z", "2026-03-02T11:00Z", "2026-03-02T12:00Z"], None),
+    ],
+)
+def test_what_was_missed(catchup: Catchup, first: str, started: list[str], missed: tuple[str, str, int] | None) -> None:
+    due = cron("0 * * * *", "UTC", catchup).due(at(first), at(NOON))
+    assert due.instants == [at(instant) for instant in started]
+    found = due.missed and (due.missed.first, due.missed.last, due.missed.count)
+    assert found == (missed and (at(missed[0]), at(missed[1]), missed[2]))
+
+
+@pytest.mark.parametrize(("catchup", "started"), [("none", []), ("latest", ["2026-03-02T11:00Z"])])
+def test_between_two_instants(catchup: Catchup, started: list[str]) -> None:
+    due = cron("0 * * * *", "UTC", catchup).due(at("2026-03-02T10:00Z"), at("2026-03-02T11:30Z"))
+    assert due.instants == [at(instant) for instant in started]
+    assert due.missed is not None
+    assert due.missed.count == 2 - len(started)
+
+
+@given(schedules, moments, st.integers(0, 3_000), st.sampled_from(["none", "latest", "all"]))
+def test_every_instant_is_started_or_missed(
+    schedule: Schedule, moment: datetime, passed: int, catchup: Catchup
+) -> None:
+    """And only those that are on time, or made up for, are started; in order."""
+    schedule = Schedule(schedule.cron, schedule.every, schedule.timezone, catchup)
+    instants = list(islice(schedule.after(moment), passed + 1))
+    now = instants[-1] + timedelta(seconds=30)
+    due = schedule.due(instants[0], now)
+    come = schedule.passed(instants[0], now)[::-1]
+    assert come[: len(instants)] == instants
+    lost = 0 if due.missed is None else due.missed.count
+    assert len(come) == lost + len(due.instants)
+    assert come[lost:] == due.instants
+    late = [instant for instant in due.instants if now - instant > ON_TIME]
+    assert len(late) <= {"none": 0, "latest": 0, "all": MOST_MADE_UP_FOR}[catchup]
+    if due.missed is not None:
+        assert (due.missed.first, due.missed.last) == (come[0], come[lost - 1])
+
+
+def test_a_long_outage_is_looked_at_in_a_moment() -> None:
+    due = every(1, "all").due(at("2020-01-01T00:00Z"), at("2026-01-01T00:00Z"))
+    assert due.missed is not None
+    assert due.missed.count + len(due.instants) == MOST_LOOKED_AT
+    assert due.instants[-1] == at("2026-01-01T00:00Z")
+
+
+def test_rhythm_says_whether_two_have_the_same_instants() -> None:
+    assert every(60).rhythm == every(60, "all").rhythm != every(61).rhythm
+    assert cron("0 * * * *").rhythm == cron("0 * * * *", catchup="none").rhythm
+    assert cron("0 * * * *").rhythm != cron("0 * * * *", "UTC").rhythm

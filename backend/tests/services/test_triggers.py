@@ -1,0 +1,300 @@
+"""Schedules on a real engine: each instant is dealt with once, whoever comes to it, and what was missed is said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from flexiroaster.engine.errors import NotFound
+from flexiroaster.engine.events import EventType
+from flexiroaster.services.pipelines import Author, Pipelines, Source
+from flexiroaster.services.triggers import Triggers
+from flexiroaster.stages.registry import default_registry
+from flexiroaster.store import triggers as store
+from flexiroaster.store.database import Database
+from flexiroaster.store.json import dumps
+from flexiroaster.store.tables import executions, firings
+from flexiroaster.store.triggers import TriggerRow
+from tests.runtime.engine import TestEngine, running
+
+ADA = Author("ada@example.com", "admin")
+HOUR = timedelta(hours=1)
+
+
+class Shop:
+    """A pipeline with a trigger, and time that can be moved: the trigger is taken back instead of the clock forward."""
+
+    def __init__(self, engine: TestEngine) -> None:
+        self.engine = engine
+        self.database: Database = engine.database
+        self.triggers: Triggers = engine.embedded.triggers
+        self.pipelines = Pipelines(engine.database, default_registry().types, engine.bus)
+
+    def make(self, *triggers: dict[str, Any], **rest: Any) -> None:
+        self.pipelines.create(_source(triggers, rest), ADA)
+
+    def change(self, *triggers: dict[str, Any], **rest: Any) -> None:
+        self.pipelines.update("shop", _source(triggers, rest), ADA)
+
+    def row(self, id: str = "hourly") -> TriggerRow:
+        with self.database.read() as connection:
+            found = store.find(connection, "shop", id)
+        assert found is not None
+        return found
+
+    def come(self, hours: int, id: str = "hourly") -> datetime:
+        """As if so many instants had passed; answers the last of them."""
+        due_at = self.row(id).due_at - hours * HOUR
+        self.database.write(lambda tx: store.change(tx.sa, "shop", id, due_at=due_at))
+        return due_at + (hours - 1) * HOUR
+
+    def firings(self, id: str = "hourly") -> list[tuple[datetime, str, int]]:
+        """The earliest first."""
+        page = self.triggers.firings("shop", id, limit=500)
+        return [(one.instant, one.state, one.count) for one in page.items][::-1]
+
+    def reason(self, id: str = "hourly") -> str | None:
+        return self.triggers.firings("shop", id, limit=1).items[0].reason
+
+    def executions(self) -> list[sa.RowMapping]:
+        with self.database.read() as connection:
+            return list(connection.execute(sa.select(executions).order_by(executions.c.number)).mappings())
+
+
+def _source(triggers: tuple[dict[str, Any], ...], rest: dict[str, Any]) -> Source:
+    stages = [{"id": "one", "type": "noop"}]
+    return Source(dumps({"id": "shop", "name": "Shop", "triggers": triggers, "stages": stages} | rest), "json")
+
+
+def hourly(**more: Any) -> dict[str, Any]:
+    return {"id": "hourly", "type": "schedule", "every": "1h", **more}
+
+
+@pytest.fixture
+def shop(database: Database, tmp_path: Path) -> Iterator[Shop]:
+    with running(database, tmp_path) as engine:
+        yield Shop(engine)
+
+
+def test_an_instant_starts_one_execution(shop: Shop) -> None:
+    inputs = {"day": {"type": "string"}, "n": {"type": "integer"}}
+    given = {"day": "${{ string(execution.logical_date) }}", "n": 3}
+    shop.make(hourly(inputs=given), inputs=inputs, outputs={"by": "${{ trigger.type + ' ' + trigger.id }}"})
+    instant = shop.come(1)
+    wait = shop.triggers.fire_due()
+    (execution,) = shop.executions()
+    assert shop.engine.wait_end(execution["id"]) == "success"
+    assert timedelta() < wait <= HOUR
+    assert (execution["trigger"], execution["actor"], execution["logical_date"]) == ("schedule", "hourly", instant)
+    assert datetime.fromisoformat(execution["inputs"]["day"]) == instant
+    assert execution["inputs"]["n"] == 3
+    assert shop.executions()[0]["outputs"] == {"by": "schedule hourly"}
+    assert shop.firings() == [(instant, "started", 1)]
+    event = shop.engine.wait_for("trigger_fired")
+    assert event.payload["execution_id"] == execution["id"]
+    shop.triggers.fire_due()
+    assert len(shop.executions()) == 1
+
+
+def test_nothing_is_due_before_its_time(shop: Shop) -> None:
+    shop.make(hourly())
+    assert timedelta() < shop.triggers.fire_due() <= HOUR
+    assert shop.executions() == []
+    assert shop.triggers.of_pipeline("shop")[0].upcoming[0] == shop.row().due_at
+
+
+@pytest.mark.parametrize(("catchup", "started"), [("latest", 1), ("all", 5)])
+def test_what_passed_while_nothing_ran(shop: Shop, catchup: str, started: int) -> None:
+    shop.make(hourly(catchup=catchup))
+    last = shop.come(5)
+    shop.triggers.fire_due()
+    instants = [last - back * HOUR for back in range(4, -1, -1)]
+    missed = [(last - HOUR, "missed", 4)] if started == 1 else []
+    assert shop.firings() == [*missed, *((instant, "started", 1) for instant in instants[-started:])]
+    assert [row["logical_date"] for row in shop.executions()] == instants[-started:]
+    if missed:
+        page = shop.triggers.firings("shop", "hourly", limit=5)
+        assert page.items[-1].reason == "4 instants passed while no scheduler ran, and `catchup` is latest"
+
+
+def test_a_condition_that_does_not_hold(shop: Shop) -> None:
+    shop.make(hourly(when="${{ trigger.id == 'other' }}"))
+    instant = shop.come(1)
+    shop.triggers.fire_due()
+    assert shop.firings() == [(instant, "skipped", 1)]
+    assert shop.reason() == "`when` is false"
+    assert shop.executions() == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "rest", "reason"),
+    [
+        (
+            hourly(inputs={"n": "${{ trigger.id }}"}), {"inputs": {"n": {"type": "integer"}}},
+            "The input `n` must be a whole number, not 'hourly'.",
+        ),
+        (hourly(when="${{ trigger.id }}"), {}, "`when` is 'hourly', neither true nor false: ${{ trigger.id }}"),
+        (hourly(inputs={"n": "${{ 1 / 0 }}"}), {"inputs": {"n": {"type": "integer"}}}, "it divides by zero"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_started_is_said(shop: Shop, trigger: dict[str, Any], rest: Any, reason: str) -> None:
+    shop.make(trigger, hourly() | {"id": "other", "inputs": {"n": 1} if rest else {}}, **rest)
+    instant = shop.come(1)
+    shop.come(1, "other")
+    shop.triggers.fire_due()
+    assert shop.firings() == [(instant, "refused", 1)]
+    assert reason in (shop.reason() or "")
+    assert [row["actor"] for row in shop.executions()] == ["other"]
+    assert shop.row().due_at == instant + HOUR
+
+
+def test_a_full_queue_refuses(shop: Shop) -> None:
+    waits = [{"id": "one", "type": "wait", "config": {"event": "go"}}]
+    shop.make(hourly(), stages=waits, concurrency={"limit": 1, "when_full": "queue", "max_queued": 0})
+    shop.engine.executions.start("shop")
+    instant = shop.come(1)
+    shop.triggers.fire_due()
+    assert shop.firings() == [(instant, "refused", 1)]
+    assert "takes no more executions now" in (shop.reason() or "")
+
+
+def test_a_paused_trigger_goes_on_with_the_next_instant(shop: Shop) -> None:
+    shop.make(hourly())
+    shop.triggers.pause("shop", "hourly", "ada@example.com")
+    entry = shop.triggers.pause("shop", "hourly", "bob@example.com")
+    assert (entry.reason, entry.upcoming, entry.row.paused_by) == ("paused by ada@example.com", [], "ada@example.com")
+    last = shop.come(3)
+    shop.triggers.fire_due()
+    assert shop.firings() == []
+    entry = shop.triggers.resume("shop", "hourly")
+    assert entry.upcoming[0] == last + HOUR
+    shop.triggers.fire_due()
+    assert shop.firings() == [(last, "missed", 3)]
+    assert shop.reason() == "paused by ada@example.com"
+    assert shop.executions() == []
+    assert [event.payload["paused"] for event in shop.engine.seen if event.type is EventType.TRIGGER_CHANGED] == [
+        True, False,
+    ]  # fmt: skip
+
+
+def test_one_that_makes_up_for_everything_does_so_after_a_pause(shop: Shop) -> None:
+    shop.make(hourly(catchup="all"))
+    shop.triggers.pause("shop", "hourly")
+    shop.come(3)
+    shop.triggers.resume("shop", "hourly")
+    shop.triggers.fire_due()
+    assert [state for _, state, _ in shop.firings()] == ["started"] * 3
+
+
+def test_a_paused_pipeline_has_no_triggers_that_come(shop: Shop) -> None:
+    shop.make(hourly())
+    shop.engine.embedded.admission.pause("shop", "ada@example.com")
+    last = shop.come(2)
+    assert shop.triggers.fire_due() == timedelta.max
+    (entry,) = shop.triggers.of_pipeline("shop")
+    assert (entry.reason, entry.upcoming) == ("its pipeline is paused", [])
+    shop.engine.embedded.admission.resume("shop", "ada@example.com")
+    shop.triggers.fire_due()
+    assert shop.firings() == [(last, "missed", 2)]
+    assert shop.reason() == "the pipeline was paused"
+    assert shop.executions() == []
+
+
+def test_a_new_version_goes_on_where_the_instants_are_the_same(shop: Shop) -> None:
+    shop.make(hourly())
+    shop.triggers.pause("shop", "hourly", "ada@example.com")
+    shop.come(2)
+    before = shop.row()
+    shop.change(hourly(catchup="all"))
+    assert (shop.row().due_at, shop.row().paused_by) == (before.due_at, "ada@example.com")
+    assert shop.row().document["catchup"] == "all"
+    shop.change(hourly(every="2h"))
+    assert shop.row().due_at > datetime.now(UTC) - timedelta(minutes=1)
+    shop.change({"id": "other", "type": "schedule", "cron": "@daily"})
+    assert [entry.row.id for entry in shop.triggers.of_pipeline("shop")] == ["other"]
+
+
+def test_a_deleted_pipeline_starts_nothing(shop: Shop) -> None:
+    shop.make(hourly())
+    instant = shop.come(1)
+    shop.triggers.fire_due()
+    shop.engine.wait_end(shop.executions()[0]["id"])
+    shop.pipelines.delete("shop", "ada@example.com")
+    assert shop.triggers.fire_due() == timedelta.max
+    assert shop.firings() == [(instant, "started", 1)]
+    with pytest.raises(NotFound):
+        shop.triggers.of_pipeline("shop")
+    shop.make(hourly())
+    assert shop.row().due_at > instant
+
+
+def test_an_instant_that_comes_again_is_not_started_again(shop: Shop) -> None:
+    """A clock that was put back, or a backup of half of the database."""
+    shop.make(hourly())
+    first = shop.come(1)
+    shop.triggers.fire_due()
+    assert shop.come(1) == first
+    shop.triggers.fire_due()
+    assert len(shop.executions()) == 1
+    assert shop.firings() == [(first, "started", 1)]
+    assert shop.row().due_at == first + HOUR
+
+
+def test_instants_are_started_once_however_many_look(database: Database, tmp_path: Path) -> None:
+    with running(database, tmp_path / "a") as one:
+        shop = Shop(one)
+        shop.make(hourly(catchup="all"))
+        instants = 40
+        last = shop.come(instants)
+        lookers = [one.embedded.triggers]
+        others = [] if database.dialect == "sqlite" else [TestEngine(database, tmp_path / "b", name="two")]
+        lookers += [other.embedded.triggers for other in others]
+        begin = threading.Barrier(4)
+
+        def look(number: int) -> None:
+            begin.wait()
+            lookers[number % len(lookers)].fire_due()
+
+        threads = [threading.Thread(target=look, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        expected = [last - back * HOUR for back in range(instants - 1, -1, -1)]
+        assert shop.firings() == [(instant, "started", 1) for instant in expected]
+        assert sorted(row["logical_date"] for row in shop.executions()) == expected
+
+
+def test_firings_name_their_executions(shop: Shop) -> None:
+    shop.make(hourly(catchup="all"))
+    shop.come(3)
+    shop.triggers.fire_due()
+    with shop.database.read() as connection:
+        named = set(connection.scalars(sa.select(firings.c.execution_id)))
+    assert named == {row["id"] for row in shop.executions()}
+
+
+def test_lists_are_paged(shop: Shop) -> None:
+    shop.make(hourly(catchup="all"), hourly(id="daily", every="1d"), hourly(id="weekly", every="7d"))
+    shop.come(3)
+    shop.triggers.fire_due()
+    first = shop.triggers.firings("shop", "hourly", limit=2)
+    rest = shop.triggers.firings("shop", "hourly", limit=2, cursor=first.next_cursor)
+    assert [len(first.items), len(rest.items), rest.next_cursor] == [2, 1, None]
+    found, cursor = [], None
+    while True:
+        page = shop.triggers.page(limit=1, cursor=cursor)
+        found += [entry.row.id for entry in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert sorted(found) == ["daily", "hourly", "weekly"]
+    assert found[0] == "hourly"
+    with pytest.raises(NotFound, match="trigger"):
+        shop.triggers.firings("shop", "none", limit=5)
