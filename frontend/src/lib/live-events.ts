@@ -34,6 +34,8 @@ export const EVENT_TYPES = [
   'pipeline_paused',
   'pipeline_resumed',
   'pipeline_deleted',
+  'trigger_fired',
+  'trigger_changed',
   'prediction_updated',
   'insight_found',
   'insight_changed',
@@ -75,6 +77,12 @@ export type EventDetails = {
   id?: number
   level?: Schemas['LogLine']['level']
   message?: string
+  /** Of a trigger's event: its id, the moment it was about and what became of it; whether it is paused now, and by whom. */
+  trigger?: string
+  instant?: string
+  state?: Schemas['FiringBody']['state']
+  paused?: boolean
+  by?: string | null
 }
 
 /** `seq` counts an execution's events from 1 without holes. */
@@ -142,7 +150,7 @@ export function executionStatusAfter(event: LiveEvent): ExecutionStatus | null {
   return EXECUTION_STATUS[event.type] ?? null
 }
 
-function isAboutPipeline(event: LiveEvent): boolean {
+export function isAboutPipeline(event: LiveEvent): boolean {
   return event.type.startsWith('pipeline_')
 }
 

@@ -22,17 +22,21 @@ import { Labels, PipelineState } from '@/features/pipelines/components/pipeline-
 import { RunButton } from '@/features/pipelines/components/run-button'
 import { VersionsTab } from '@/features/pipelines/components/versions-tab'
 import { outlineNodes } from '@/features/pipelines/outline'
+import { pipelineTriggersQuery } from '@/features/triggers/api'
+import { NextRun } from '@/features/triggers/components/next-run'
+import { TriggersTab } from '@/features/triggers/components/triggers-tab'
+import { nextRuns } from '@/features/triggers/model'
+import { useLivePipelineTriggers } from '@/features/triggers/use-live-triggers'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useNow } from '@/hooks/use-now'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { ApiError, type Schemas } from '@/lib/api'
 import { formatDuration, formatPercent, plural } from '@/lib/format'
 import { concernsPipelines } from '@/lib/live-events'
+import { DraftSlot } from '@/pages/drafting/draft-slot'
 
 const REFRESH_MS = 1000
 const CLOCK_MS = 15_000
-
-import { DraftSlot } from '@/pages/drafting/draft-slot'
 
 export function PipelinePage() {
   const { pipelineId = '' } = useParams()
@@ -81,6 +85,7 @@ function Loaded({ pipeline }: { pipeline: Pipeline }) {
     REFRESH_MS,
     concernsPipelines,
   )
+  useLivePipelineTriggers(pipeline.id)
   const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
   const tab = search.get('tab') ?? 'runs'
@@ -101,12 +106,16 @@ function Loaded({ pipeline }: { pipeline: Pipeline }) {
         >
           <TabList aria-label="About the pipeline" className="mb-3.5 border-border px-0">
             <Tab value="runs">Runs</Tab>
+            <Tab value="triggers">Triggers</Tab>
             <Tab value="graph">Graph</Tab>
             <Tab value="definition">Definition</Tab>
             <Tab value="versions">Versions</Tab>
           </TabList>
           <TabPanel value="runs">
             <RunsTab pipeline={pipeline} />
+          </TabPanel>
+          <TabPanel value="triggers">
+            <TriggersTab pipeline={pipeline} />
           </TabPanel>
           <TabPanel value="graph">
             <GraphTab pipeline={pipeline} />
@@ -166,6 +175,7 @@ function Facts({ pipeline }: { pipeline: Pipeline }) {
             )}
           </>
         )}
+        <NextRunFact pipelineId={pipeline.id} />
         <Labels labels={pipeline.labels} />
         <span className="ml-auto max-tablet:ml-0">
           <RunBars runs={pipeline.recent} />
@@ -178,6 +188,21 @@ function Facts({ pipeline }: { pipeline: Pipeline }) {
         </p>
       )}
     </div>
+  )
+}
+
+function NextRunFact({ pipelineId }: { pipelineId: string }) {
+  const now = useNow(CLOCK_MS)
+  const { data } = useQuery({ ...pipelineTriggersQuery(pipelineId), select: nextRuns })
+  const next = data?.get(pipelineId)
+  if (!next) return null
+  return (
+    <span>
+      {next.state === 'due' ? 'next run' : 'schedule'}{' '}
+      <Link to="?tab=triggers" className="text-link hover:underline">
+        <NextRun next={next} now={now} className="text-link" />
+      </Link>
+    </span>
   )
 }
 

@@ -12,6 +12,8 @@ import { SkeletonRows } from '@/components/ui/skeleton'
 import { pipelineKeys, pipelineListQuery } from '@/features/pipelines/api'
 import { NewPipelineButton } from '@/features/pipelines/components/new-pipeline-button'
 import { PipelineTable } from '@/features/pipelines/components/pipeline-table'
+import { NextRun } from '@/features/triggers/components/next-run'
+import { useNextRuns } from '@/features/triggers/use-live-triggers'
 import { useDebounced } from '@/hooks/use-debounced'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useNow } from '@/hooks/use-now'
@@ -26,6 +28,7 @@ export function PipelinesPage() {
   usePageTitle('Pipelines')
   useLiveRefresh('dashboard', [pipelineKeys.lists()], REFRESH_MS, concernsPipelines)
   const now = useNow(CLOCK_MS)
+  const next = useNextRuns()
   const [search, setSearch] = useSearchParams()
   const [text, setText] = useState(search.get('q') ?? '')
   const settledText = useDebounced(text.trim(), SEARCH_DELAY_MS)
@@ -79,7 +82,14 @@ export function PipelinesPage() {
               {!settledText && 'A pipeline is a list of stages, written as YAML.'}
             </EmptyState>
           )}
-          {shown.length > 0 && <PipelineTable pipelines={shown} now={now} full />}
+          {shown.length > 0 && (
+            <PipelineTable
+              pipelines={shown}
+              now={now}
+              full
+              nextRun={({ id }) => <NextRun next={next?.get(id)} now={now} />}
+            />
+          )}
           <LoadMore
             hasMore={pipelines.hasNextPage}
             loading={pipelines.isFetchingNextPage}

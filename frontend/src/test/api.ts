@@ -46,6 +46,10 @@ type Answers = {
   'POST /api/executions/:id/assistant': Schemas['AssistantAnswer']
   'POST /api/assistant/draft': Schemas['DraftBody']
   'POST /api/assistant/draft/preview': Schemas['SentBody']
+  'GET /api/triggers': Schemas['TriggerBody'][]
+  'GET /api/pipelines/:id/triggers': Schemas['TriggerBody'][]
+  'POST /api/pipelines/:id/triggers/:trigger/pause': Schemas['TriggerBody']
+  'POST /api/pipelines/:id/triggers/:trigger/resume': Schemas['TriggerBody']
   'GET /api/metrics': Schemas['MetricsBody']
   'GET /api/metrics/history': Schemas['MetricsHistory']
 }

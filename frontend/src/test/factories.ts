@@ -264,6 +264,45 @@ export function runBar(values: Partial<Schemas['RunBar']> = {}): Schemas['RunBar
   }
 }
 
+/** Mon to Fri at 02:15 in Paris; START is a Wednesday. */
+export function trigger(values: Partial<Schemas['TriggerBody']> = {}): Schemas['TriggerBody'] {
+  const upcoming = [5, 6, 9, 10, 11].map(
+    (day) => `2026-03-${String(day).padStart(2, '0')}T01:15:00Z`,
+  )
+  return {
+    pipeline_id: 'orders',
+    pipeline_name: 'Orders',
+    id: 'nightly',
+    type: 'schedule',
+    cron: '15 2 * * 1-5',
+    every: null,
+    timezone: 'Europe/Paris',
+    catchup: 'latest',
+    inputs: {},
+    when: null,
+    next_at: upcoming[0] ?? null,
+    upcoming,
+    last: null,
+    paused_at: null,
+    paused_by: null,
+    pipeline_enabled: true,
+    reason: null,
+    ...values,
+  }
+}
+
+export function firing(values: Partial<Schemas['FiringBody']> = {}): Schemas['FiringBody'] {
+  return {
+    instant: '2026-03-04T01:15:00Z',
+    state: 'started',
+    execution_id: 'e1',
+    count: 1,
+    reason: null,
+    at: '2026-03-04T01:15:00.200Z',
+    ...values,
+  }
+}
+
 export function approval(values: Partial<Schemas['ApprovalBody']> = {}): Schemas['ApprovalBody'] {
   return {
     execution_id: 'e1',

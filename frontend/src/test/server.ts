@@ -5,6 +5,8 @@ import { answer, refuse } from '@/test/api'
 export const server = setupServer(
   answer('GET /health', { status: 'healthy', version: '0.1.0', instance: 'i1', detail: null }),
   answer('GET /api/approvals', []),
+  answer('GET /api/triggers', []),
+  answer('GET /api/pipelines/:id/triggers', []),
   // No assistant is set up.
   answer('GET /api/assistant', { on: false, note: 'None is set up.', host: null, model: null }),
   answer('GET /api/ai/projects', []),

@@ -10,6 +10,8 @@ import { RunsCard } from '@/features/metrics/runs-card'
 import { pipelinesQuery } from '@/features/pipelines/api'
 import { NeedCard } from '@/features/pipelines/components/need-card'
 import { NewPipelineButton } from '@/features/pipelines/components/new-pipeline-button'
+import { NextRun } from '@/features/triggers/components/next-run'
+import { useNextRuns } from '@/features/triggers/use-live-triggers'
 import { useNow } from '@/hooks/use-now'
 import { usePageTitle } from '@/hooks/use-page-title'
 import { Attention } from '@/pages/dashboard/attention'
@@ -26,6 +28,7 @@ export function DashboardPage() {
   const pipelines = useQuery(pipelinesQuery)
   const forMe = useQuery({ ...forMeQuery, enabled: useHasRole('operator') })
   const latest = useQuery(latestExecutionsQuery(LATEST))
+  const next = useNextRuns()
   return (
     <>
       <PageHeader title="Dashboard">
@@ -37,7 +40,7 @@ export function DashboardPage() {
         <WaitingCard approvals={forMe.data ?? []} now={now} />
         <MetricCards />
         <div className="grid grid-cols-[minmax(0,1.9fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
-          <NeedCard now={now} />
+          <NeedCard now={now} nextRun={({ id }) => <NextRun next={next?.get(id)} now={now} />} />
           <div className="flex min-w-0 flex-col gap-3.5">
             <ActivityCard executions={latest} />
           </div>

@@ -4,6 +4,7 @@ import { EmptyState, ErrorPanel } from '@/components/feedback'
 import { StateIcon } from '@/components/state-badge'
 import { Card, CardHeader } from '@/components/ui/card'
 import { SkeletonRows } from '@/components/ui/skeleton'
+import { startedBy } from '@/features/executions/model/started-by'
 import type { Schemas } from '@/lib/api'
 import { formatDuration, formatMoment } from '@/lib/format'
 import { appearance, hasEnded, isFailure } from '@/lib/status'
@@ -84,6 +85,6 @@ function Detail({ execution }: { execution: Execution }) {
   }
   const text = hasEnded(execution.status)
     ? execution.duration_seconds !== null && formatDuration(execution.duration_seconds)
-    : `trigger: ${execution.trigger}`
+    : `trigger: ${startedBy(execution)}`
   return <span className="text-small text-muted-foreground"> {text}</span>
 }

@@ -4,6 +4,7 @@ import { Prose } from '@/components/prose'
 import { describeCounts } from '@/components/stage-graph/model'
 import { StateBadge } from '@/components/state-badge'
 import { ExecutionLink } from '@/features/executions/components/execution-link'
+import { isScheduled, startedBy } from '@/features/executions/model/started-by'
 import { useNow } from '@/hooks/use-now'
 import type { Schemas } from '@/lib/api'
 import { formatDuration, formatMoment } from '@/lib/format'
@@ -46,8 +47,19 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
         </Fact>
       )}
       {queued_seconds !== null && <Fact name="queued">{formatDuration(queued_seconds)}</Fact>}
-      <Fact name="trigger">{execution.trigger}</Fact>
-      {execution.actor && <Fact name="by">{execution.actor}</Fact>}
+      <Fact name="trigger">
+        {isScheduled(execution) ? (
+          <Link
+            to={`/pipelines/${execution.pipeline_id}?tab=triggers&trigger=${execution.actor}`}
+            className="text-link hover:underline"
+          >
+            {startedBy(execution)}
+          </Link>
+        ) : (
+          execution.trigger
+        )}
+      </Fact>
+      {execution.actor && !isScheduled(execution) && <Fact name="by">{execution.actor}</Fact>}
       <Fact name="version">v{execution.version}</Fact>
       {execution.priority !== 0 && <Fact name="priority">{execution.priority}</Fact>}
       {execution.retries > 0 && <Fact name="retried">{execution.retries}×</Fact>}

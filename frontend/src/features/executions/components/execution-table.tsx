@@ -1,6 +1,7 @@
 import { Link } from 'react-router'
 import { StateBadge } from '@/components/state-badge'
 import { Table, Td, Th, Tr } from '@/components/ui/table'
+import { startedBy } from '@/features/executions/model/started-by'
 import type { Schemas } from '@/lib/api'
 import { formatAgo, formatDuration, formatMoment, plural } from '@/lib/format'
 
@@ -94,7 +95,7 @@ export function ExecutionTable({
                 : formatDuration(execution.duration_seconds)}
             </Td>
             <Td className="text-muted-foreground max-desktop:hidden">
-              {execution.trigger}
+              <span className="whitespace-nowrap">{startedBy(execution)}</span>
               {execution.retries > 0 && `, retried ${execution.retries}×`}
             </Td>
             <Td className="w-[44%] max-w-0 max-tablet:hidden">

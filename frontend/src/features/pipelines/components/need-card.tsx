@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { type ReactNode, useState } from 'react'
 import { Link } from 'react-router'
 import { EmptyState, ErrorPanel } from '@/components/feedback'
 import { Card, CardHeader } from '@/components/ui/card'
@@ -24,8 +24,10 @@ const FILTERS: Record<Filter, (pipeline: Pipeline) => boolean> = {
 
 const WORDS: Record<Filter, string> = { all: 'All', failing: 'Failing', running: 'Running' }
 
+type NeedCardProps = { now: number; nextRun: (pipeline: Pipeline) => ReactNode }
+
 /** The pipelines that need somebody, before those that do not. */
-export function NeedCard({ now }: { now: number }) {
+export function NeedCard({ now, nextRun }: NeedCardProps) {
   const [filter, setFilter] = useState<Filter>('all')
   const { data, error, isPending, refetch } = useQuery(pipelinesQuery)
   const sorted = data && sortByNeed(data)
@@ -67,7 +69,9 @@ export function NeedCard({ now }: { now: number }) {
           {filter === 'failing' ? 'None is failing.' : 'None is running.'}
         </p>
       )}
-      {matching.length > 0 && <PipelineTable pipelines={matching.slice(0, SHOWN)} now={now} />}
+      {matching.length > 0 && (
+        <PipelineTable pipelines={matching.slice(0, SHOWN)} now={now} nextRun={nextRun} />
+      )}
       {matching.length > SHOWN && (
         <p className="border-t border-border-soft px-4 py-2 text-small">
           <Link to="/pipelines" className="text-link hover:underline">

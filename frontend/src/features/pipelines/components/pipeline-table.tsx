@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 import { RunBars } from '@/components/run-bars'
 import { StateBadge } from '@/components/state-badge'
@@ -17,9 +18,11 @@ type PipelineTableProps = {
   now: number
   /** With labels, and with what can be done with each. */
   full?: boolean
+  /** When it starts by itself next. */
+  nextRun: (pipeline: Pipeline) => ReactNode
 }
 
-export function PipelineTable({ pipelines, now, full = false }: PipelineTableProps) {
+export function PipelineTable({ pipelines, now, full = false, nextRun }: PipelineTableProps) {
   return (
     <Table>
       <thead>
@@ -27,6 +30,7 @@ export function PipelineTable({ pipelines, now, full = false }: PipelineTablePro
           <Th>Pipeline</Th>
           <Th>State</Th>
           <Th className="max-tablet:hidden">Last 20 runs</Th>
+          <Th className="max-tablet:hidden">Next run</Th>
           <Th className="max-tablet:hidden">Success</Th>
           <Th className="max-tablet:hidden">p50</Th>
           <Th className="max-desktop:hidden">Risk</Th>
@@ -48,6 +52,9 @@ export function PipelineTable({ pipelines, now, full = false }: PipelineTablePro
               <div className="text-small text-muted-foreground">
                 <LatestRun pipeline={pipeline} now={now} />
               </div>
+              <div className="text-small text-muted-foreground not-empty:before:content-['next:_'] tablet:hidden">
+                {nextRun(pipeline)}
+              </div>
             </Td>
             <Td>
               <PipelineState pipeline={pipeline} />
@@ -55,6 +62,7 @@ export function PipelineTable({ pipelines, now, full = false }: PipelineTablePro
             <Td className="max-tablet:hidden">
               <RunBars runs={pipeline.recent} />
             </Td>
+            <Td className="max-tablet:hidden">{nextRun(pipeline)}</Td>
             <Td className="max-tablet:hidden">
               {pipeline.stats && formatPercent(pipeline.stats.success_rate)}
             </Td>

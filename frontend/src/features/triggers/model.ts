@@ -1,0 +1,155 @@
+import type { Firing, Trigger } from '@/features/triggers/api'
+import { describeCron } from '@/features/triggers/cron'
+import type { LiveEvent } from '@/lib/live-events'
+
+/** "Mon to Fri at 02:15, Europe/Paris"; null for a cron text that has no plain sentence. */
+export function describeSchedule({ cron, every, timezone }: Trigger): string | null {
+  // An interval is the same in every zone.
+  if (cron === null) return every === null ? null : describeInterval(every)
+  const words = describeCron(cron)
+  return words && `${words}, ${timezone}`
+}
+
+const UNITS: Record<string, string> = {
+  d: 'day',
+  h: 'hour',
+  m: 'minute',
+  s: 'second',
+  ms: 'millisecond',
+}
+
+/** "1h30m" → "Every 1 hour 30 minutes", "1s" → "Every second" */
+function describeInterval(every: string): string | null {
+  const parts = [...every.matchAll(/(\d+)(ms|[dhms])/g)]
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== every) return null
+  const [only] = parts
+  if (parts.length === 1 && only?.[1] === '1') return `Every ${UNITS[only[2] ?? '']}`
+  const words = parts.map(([, count, unit]) => {
+    return `${count} ${UNITS[unit ?? '']}${count === '1' ? '' : 's'}`
+  })
+  return `Every ${words.join(' ')}`
+}
+
+/** As the definition has it. */
+export function rawSchedule({ cron, every }: Trigger): string {
+  return cron === null ? `every: ${every}` : cron
+}
+
+/** What becomes of moments that nothing was started for in time. */
+export const CATCH_UP: Record<Trigger['catchup'], string> = {
+  none: 'Moments that pass while it is paused, or while no server runs, are left out.',
+  latest:
+    'Of the moments that pass while no server runs, only the latest is made up for. Those in a pause are left out.',
+  all: 'Every moment that passes while it is paused, or while no server runs, is made up for: the latest 1,000 at most.',
+}
+
+/** What a pipeline's schedules come to: null without any. */
+export type NextRun =
+  | { state: 'due'; trigger: Trigger; at: string }
+  | { state: 'paused'; why: string }
+
+/** The next moment of each pipeline's triggers, or why there is none. */
+export function nextRuns(triggers: readonly Trigger[]): ReadonlyMap<string, NextRun> {
+  const found = new Map<string, NextRun>()
+  for (const trigger of triggers) {
+    const before = found.get(trigger.pipeline_id)
+    const next = nextRun(trigger)
+    if (!before || comesBefore(next, before)) found.set(trigger.pipeline_id, next)
+  }
+  return found
+}
+
+function nextRun(trigger: Trigger): NextRun {
+  return trigger.next_at === null
+    ? { state: 'paused', why: `${trigger.id}: ${trigger.reason ?? 'paused'}` }
+    : { state: 'due', trigger, at: trigger.next_at }
+}
+
+function comesBefore(one: NextRun, other: NextRun): boolean {
+  if (one.state === 'paused') return false
+  return other.state === 'paused' || Date.parse(one.at) < Date.parse(other.at)
+}
+
+/**
+ * Triggers as live events leave them. `stale` when they do not tell enough: how many moments were missed, what comes
+ * after a pause, or which are the `upcoming` moments, of which so many are to be known.
+ */
+export function applyTriggerEvents(
+  triggers: Trigger[],
+  events: readonly LiveEvent[],
+  upcoming: number,
+): { triggers: Trigger[]; stale: boolean } {
+  let stale = false
+  let next = triggers
+  for (const event of events) {
+    const position = next.findIndex((trigger) => isAbout(event, trigger))
+    const known = next[position]
+    if (!known) continue
+    const changed = patched(known, event)
+    next = next.with(position, changed)
+    stale ||= tellsTooLittle(event) || (!changed.reason && changed.upcoming.length < upcoming)
+  }
+  return { triggers: next, stale }
+}
+
+function isAbout({ type, pipeline_id, details }: LiveEvent, trigger: Trigger): boolean {
+  const isIts = pipeline_id === trigger.pipeline_id && details.trigger === trigger.id
+  return isIts && (type === 'trigger_fired' || type === 'trigger_changed')
+}
+
+function tellsTooLittle({ details }: LiveEvent): boolean {
+  return details.state === 'missed' || details.paused === false
+}
+
+function patched(trigger: Trigger, event: LiveEvent): Trigger {
+  const { paused, by = null } = event.details
+  if (event.type === 'trigger_changed') {
+    return paused
+      ? { ...trigger, ...NOTHING_COMES, paused_at: event.at, paused_by: by, reason: pausedBy(by) }
+      : { ...trigger, paused_at: null, paused_by: null }
+  }
+  const last = firingOf(event)
+  if (!last) return trigger
+  const upcoming = trigger.upcoming.filter((moment) => isAfter(moment, last.instant))
+  // The one that comes after them is not known: the last that was is shown until it is.
+  return { ...trigger, last, upcoming, next_at: upcoming[0] ?? trigger.next_at }
+}
+
+const NOTHING_COMES = { next_at: null, upcoming: [] }
+
+function pausedBy(who: string | null): string {
+  return who ? `paused by ${who}` : 'paused'
+}
+
+/** What became of a moment; null where the event is not about one. */
+export function firingOf(event: LiveEvent): Firing | null {
+  const { instant, state, reason = null } = event.details
+  if (event.type !== 'trigger_fired' || !instant || !state) return null
+  return {
+    instant,
+    state,
+    execution_id: event.execution_id || null,
+    count: 1,
+    reason,
+    at: event.at,
+  }
+}
+
+/** The history with a new firing in it, which may have come already. */
+export function withFiring(history: Firing[], firing: Firing): Firing[] {
+  const [newest] = history
+  return newest && !isAfter(firing.instant, newest.instant) ? history : [firing, ...history]
+}
+
+function isAfter(moment: string, other: string): boolean {
+  return Date.parse(moment) > Date.parse(other)
+}
+
+/** Later than this it was not on time, but made up for. As the server has it. */
+const ON_TIME_SECONDS = 60
+
+/** How long after its moment it was dealt with; null where that was on time. */
+export function secondsLate({ instant, at }: Firing): number | null {
+  const seconds = (Date.parse(at) - Date.parse(instant)) / 1000
+  return seconds > ON_TIME_SECONDS ? seconds : null
+}

@@ -1,0 +1,80 @@
+/** Moments that are still to come, and moments in another time zone. */
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+/** "in 11 min", "in 5 h", "in 3 d"; `now` is passed in so that a page agrees with itself. */
+export function formatUntil(moment: string, now: number): string {
+  const left = Date.parse(moment) - now
+  if (left <= 0) return 'now'
+  if (left < MINUTE_MS) return 'in < 1 min'
+  if (left < HOUR_MS) return `in ${Math.floor(left / MINUTE_MS)} min`
+  if (left < 2 * DAY_MS) return `in ${Math.floor(left / HOUR_MS)} h`
+  return `in ${Math.floor(left / DAY_MS)} d`
+}
+
+/** For a narrow column, in the reader's zone: "in 11 min", "at 02:00", "Mon 06:00", "3 Dec, 06:00". */
+export function formatNext(moment: string, now: number): string {
+  const left = Date.parse(moment) - now
+  if (left < HOUR_MS) return formatUntil(moment, now)
+  const date = new Date(moment)
+  if (left < DAY_MS) return `at ${TIME.format(date)}`
+  if (left < 6 * DAY_MS) return `${WEEKDAY.format(date)} ${TIME.format(date)}`
+  return `${DATE.format(date)}, ${TIME.format(date)}`
+}
+
+const TIME = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+const WEEKDAY = new Intl.DateTimeFormat('en-GB', { weekday: 'short' })
+const DATE = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+
+export const OWN_ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone
+
+/** "Tue 24 Nov, 02:15" on the clocks of `zone`; with seconds where there are some, with the year when it is another. */
+export function formatInZone(moment: string, zone: string): string {
+  const date = new Date(moment)
+  const clocks = clocksOf(zone)
+  const year = clocks.year.format(date)
+  const shownYear = year === clocks.year.format(new Date()) ? '' : ` ${year}`
+  const time = clocks.time.format(date).replace(/:00$/, '')
+  return `${clocks.date.format(date).replace(',', '')}${shownYear}, ${time}`
+}
+
+/** The moment in the trigger's zone and, where the clocks differ, in the reader's. */
+export function formatExactly(moment: string, zone: string): string {
+  const there = `${formatInZone(moment, zone)} ${clocksOf(zone).zone}`
+  const here = formatInZone(moment, OWN_ZONE)
+  return here === formatInZone(moment, zone) ? there : `${there}; ${here} your time`
+}
+
+type Clocks = {
+  zone: string
+  date: Intl.DateTimeFormat
+  time: Intl.DateTimeFormat
+  year: Intl.DateTimeFormat
+}
+
+const known = new Map<string, Clocks>()
+
+function clocksOf(zone: string): Clocks {
+  const clocks = known.get(zone) ?? newClocks(zone)
+  known.set(zone, clocks)
+  return clocks
+}
+
+/** Of UTC for a zone that the server knows and the browser does not. */
+function newClocks(zone: string): Clocks {
+  const format = (options: Intl.DateTimeFormatOptions) =>
+    new Intl.DateTimeFormat('en-GB', { timeZone: zone, ...options })
+  try {
+    return {
+      zone,
+      date: format({ weekday: 'short', day: 'numeric', month: 'short' }),
+      time: format({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+      year: format({ year: 'numeric' }),
+    }
+  } catch (error) {
+    if (error instanceof RangeError && zone !== 'UTC') return newClocks('UTC')
+    throw error
+  }
+}
