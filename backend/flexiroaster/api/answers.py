@@ -247,6 +247,7 @@ def execution_detail(
         retry=retry_plan(row.id, picture.retry, "will run") if picture.retry else None,
         timeout_at=row.timeout_at,
         use_cache=row.use_cache,
+        logical_date=row.logical_date,
         parent=_link(picture.parent) if picture.parent else None,
         children=[_link(child) for child in picture.children],
     )

@@ -393,6 +393,9 @@ class ExecutionDetail(ExecutionSummary):
     retry: RetryPlan | None = Field(description="what a retry would do; None while it cannot be retried")
     timeout_at: datetime | None
     use_cache: bool = Field(True, description="false where stages were told to run instead of taking cached results")
+    logical_date: datetime = Field(
+        description="the moment it is about: the instant of a schedule, otherwise when it was accepted"
+    )
     parent: ExecutionLink | None = Field(None, description="the execution whose stage started it")
     children: list[ExecutionLink] = Field(
         default=[], description="the first 500 that its stages started; all of them: `/api/executions?parent_id=`"

@@ -61,6 +61,7 @@ class FullExecutionRow(ExecutionRow):
     data: Any
     outputs: dict[str, Any] | None
     use_cache: bool
+    logical_date: datetime
     last_seq: int
     timeout_at: datetime | None
 
@@ -248,6 +249,7 @@ _full = _summary.add_columns(
     executions.c.data,
     executions.c.outputs,
     executions.c.use_cache,
+    executions.c.logical_date,
     sa.select(sa.func.coalesce(sa.func.max(events.c.seq), 0))
     .where(events.c.execution_id == executions.c.id)
     .scalar_subquery()

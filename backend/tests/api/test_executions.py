@@ -25,6 +25,7 @@ def test_execute_answers_as_specified_and_runs(server: ServerApp) -> None:
     assert [(stage["stage"], stage["status"]) for stage in found["stages"]] == [("s0", "success")]
     assert found["duration_seconds"] >= 0
     assert found["retry"] is None
+    assert found["logical_date"] == found["created_at"]
     assert server.client.get("/api/pipelines/hello/executions").json()[0]["id"] == id
     assert server.client.get("/api/pipelines").json()[0]["recent"][0]["status"] == "success"
 

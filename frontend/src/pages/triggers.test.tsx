@@ -292,7 +292,10 @@ describe('of an execution that a schedule has started', () => {
 
   it('leads to the trigger from its page', async () => {
     server.use(
-      answer('GET /api/executions/:id', executionDetail(scheduled)),
+      answer(
+        'GET /api/executions/:id',
+        executionDetail({ ...scheduled, logical_date: '2026-03-04T01:15:00Z' }),
+      ),
       answer('GET /api/executions/:id/logs', []),
     )
     renderApp('/executions/e1')
@@ -301,5 +304,9 @@ describe('of an execution that a schedule has started', () => {
       '/pipelines/orders?tab=triggers&trigger=nightly',
     )
     expect(screen.queryByText('by')).toBeNull()
+    expect(screen.getByText('for').querySelector('time')).toHaveAttribute(
+      'datetime',
+      '2026-03-04T01:15:00Z',
+    )
   })
 })

@@ -139,6 +139,7 @@ export function executionDetail(
     retry: null,
     timeout_at: null,
     use_cache: true,
+    logical_date: START,
     children: [],
     prediction: null,
     ...values,

@@ -2867,6 +2867,12 @@ export interface components {
              * @default true
              */
             use_cache: boolean;
+            /**
+             * Logical Date
+             * Format: date-time
+             * @description the moment it is about: the instant of a schedule, otherwise when it was accepted
+             */
+            logical_date: string;
             /** @description the execution whose stage started it */
             parent?: components["schemas"]["ExecutionLink"] | null;
             /**

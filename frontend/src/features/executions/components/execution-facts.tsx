@@ -59,6 +59,16 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
           execution.trigger
         )}
       </Fact>
+      {execution.logical_date !== execution.created_at && (
+        <Fact name="for">
+          <time
+            dateTime={execution.logical_date}
+            title="The moment that it is about: its logical date"
+          >
+            {formatMoment(execution.logical_date)}
+          </time>
+        </Fact>
+      )}
       {execution.actor && !isScheduled(execution) && <Fact name="by">{execution.actor}</Fact>}
       <Fact name="version">v{execution.version}</Fact>
       {execution.priority !== 0 && <Fact name="priority">{execution.priority}</Fact>}
