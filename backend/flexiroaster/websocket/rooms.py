@@ -153,7 +153,7 @@ class Rooms:
 _NOBODY: set[Connection] = set()
 
 
-_TOLD_TO_DASHBOARD = ("execution_", "pipeline_", "insight_", "suggestion_", "model_")
+_TOLD_TO_DASHBOARD = ("execution_", "pipeline_", "trigger_", "insight_", "suggestion_", "model_")
 
 
 def is_for_dashboard(event: Event) -> bool:

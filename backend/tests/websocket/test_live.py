@@ -184,6 +184,16 @@ async def test_what_happens_to_a_pipeline_is_told_where_it_is_shown(server: Runn
         assert await client.all_until(MARK) == []
 
 
+async def test_triggers_are_told_of_on_the_dashboard(server: Running, token: str) -> None:
+    async with connected(server, token) as client:
+        fired = of_pipeline(EventType.TRIGGER_FIRED, "p1", AT, trigger="nightly", state="started", execution_id="e1")
+        changed = of_pipeline(EventType.TRIGGER_CHANGED, "p1", AT, trigger="nightly", paused=True)
+        server.bus.publish([fired, changed, event(1, MARK)])
+        (first, told), (second, _) = await client.all_until(MARK)
+        assert (first, second) == ("trigger_fired", "trigger_changed")
+        assert (told["trigger"], told["execution_id"]) == ("nightly", "e1")
+
+
 async def test_what_is_learned_is_told_where_it_is_shown(server: Running, token: str) -> None:
     """Insights, suggestions and models on the dashboard; predictions to who looks at the execution or its pipeline."""
     prediction = Event(
