@@ -133,6 +133,8 @@ def _lines(found: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
     )
     if found["findings"]:
         yield f"{would} {counted(found['findings'], 'insight or suggestion', 'insights and suggestions')}."
+    if found["firings"]:
+        yield f"{would} what became of {counted(found['firings'], 'instant of a trigger', 'instants of triggers')}."
     if found["needed"]:
         yield f"{counted(found['needed'], 'execution')} as old: what they made is still used by younger ones."
     files = counted(found["leftover_files"], "file")

@@ -95,6 +95,7 @@ class Collector:
                 bytes=removed.bytes,
                 log_lines=removed.lines,
                 findings=removed.findings,
+                firings=removed.firings,
                 file_bytes_freed=freed,
             )
 

@@ -18,6 +18,7 @@ import structlog
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.errors import ArtifactsUnavailable
 from flexiroaster.store import retention as store
+from flexiroaster.store import triggers
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.retention import OldRow, Stored
 
@@ -31,6 +32,7 @@ LINES_AT_ONCE = 2_000
 SHORTEST = timedelta(hours=1)
 """What ended a moment ago may still be written to: its last log lines are."""
 
+Count = Callable[[sa.Connection, datetime], int]
 Pause = Callable[[], bool]
 """Called between two transactions: lets others write, and answers whether to go on."""
 
@@ -51,10 +53,12 @@ class Removed:
     lines: int = 0
     findings: int = 0
     """Insights and suggestions."""
+    firings: int = 0
+    """Of triggers."""
 
     @property
     def nothing(self) -> bool:
-        return self.executions == 0 and self.lines == 0 and self.findings == 0
+        return not (self.executions or self.lines or self.findings or self.firings)
 
 
 class Retention:
@@ -81,13 +85,19 @@ class Retention:
 
     def apply(self, pause: Pause = at_once) -> Removed:
         """Remove what is old. Safe to call again, and to be killed at any moment."""
-        removed = self._executions(pause, dry=False)
-        return replace(removed, findings=self._findings(pause, dry=False), lines=self._lines(pause, dry=False))
+        return self._all(pause, dry=False)
 
     def look(self) -> Removed:
         """What `apply` would remove now."""
-        removed = self._executions(at_once, dry=True)
-        return replace(removed, findings=self._findings(at_once, dry=True), lines=self._lines(at_once, dry=True))
+        return self._all(at_once, dry=True)
+
+    def _all(self, pause: Pause, *, dry: bool) -> Removed:
+        return replace(
+            self._executions(pause, dry=dry),
+            findings=self._aged(store.count_findings, store.remove_findings, pause, dry=dry),
+            firings=self._aged(triggers.count_firings, triggers.remove_firings, pause, dry=dry),
+            lines=self._lines(pause, dry=dry),
+        )
 
     # ── executions ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -124,18 +134,18 @@ class Retention:
             except (ArtifactsUnavailable, OSError) as failure:  # they are found as left over later
                 log.warning("retention.files_left", execution=execution_id, error=str(failure))
 
-    # ── what was learned ────────────────────────────────────────────────────────────────────────────────────────
+    # ── what was learned, and what became of triggers ───────────────────────────────────────────────────────────
 
-    def _findings(self, pause: Pause, *, dry: bool) -> int:
-        """They go as executions do: what they rest on is gone by then."""
+    def _aged(self, count: Count, remove: Count, pause: Pause, *, dry: bool) -> int:
+        """What goes when executions of its age do: they are what it rests on, or has started."""
         if self._keep is None:
             return 0
         before = self._clock() - max(self._keep, SHORTEST)
         with self._database.read() as connection:
-            count = store.count_findings(connection, before)
-        if dry or not count or not pause():
-            return count if dry else 0
-        return self._database.write(lambda tx: store.remove_findings(tx.sa, before))
+            found = count(connection, before)
+        if dry or not found or not pause():
+            return found if dry else 0
+        return self._database.write(lambda tx: remove(tx.sa, before))
 
     # ── log lines ───────────────────────────────────────────────────────────────────────────────────────────────
 

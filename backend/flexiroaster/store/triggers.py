@@ -145,9 +145,10 @@ def latest(connection: sa.Connection, keys: Collection[tuple[str, str]]) -> dict
     return {(row.pipeline_id, row.trigger_id): row for row in found}
 
 
-def forget_before(connection: sa.Connection, moment: datetime, limit: int) -> int:
-    """Firings that were dealt with before; answers how many are gone."""
-    old = sa.select(firings.c.pipeline_id, firings.c.trigger_id, firings.c.instant)
-    old = old.where(firings.c.at < moment).limit(limit)
-    key = sa.tuple_(firings.c.pipeline_id, firings.c.trigger_id, firings.c.instant)
-    return connection.execute(sa.delete(firings).where(key.in_(old))).rowcount
+def count_firings(connection: sa.Connection, before: datetime) -> int:
+    """How many were dealt with before then."""
+    return connection.scalar(sa.select(sa.func.count()).where(firings.c.at < before)) or 0
+
+
+def remove_firings(connection: sa.Connection, before: datetime) -> int:
+    return connection.execute(sa.delete(firings).where(firings.c.at < before)).rowcount

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType
 from flexiroaster.services.pipelines import Author, Pipelines, Source
+from flexiroaster.services.retention import Retention
 from flexiroaster.services.triggers import Triggers
 from flexiroaster.stages.registry import default_registry
 from flexiroaster.store import triggers as store
@@ -298,3 +300,21 @@ def test_lists_are_paged(shop: Shop) -> None:
     assert found[0] == "hourly"
     with pytest.raises(NotFound, match="trigger"):
         shop.triggers.firings("shop", "none", limit=5)
+
+
+def test_what_became_of_old_instants_goes_with_the_executions(shop: Shop, tmp_path: Path) -> None:
+    shop.make(hourly(catchup="all"))
+    shop.come(3)
+    shop.triggers.fire_due()
+    shop.engine.wait(lambda: all(row["ended_at"] is not None for row in shop.executions()))
+    shop.engine.embedded.journal.flush()
+    artifacts = DiskArtifacts(tmp_path / "artifacts")
+
+    def retention(passed: timedelta) -> Retention:
+        clock = datetime.now(UTC) + passed
+        return Retention(shop.database, artifacts, keep=timedelta(days=1), keep_lines=None, clock=lambda: clock)
+
+    assert retention(timedelta(hours=23)).apply().firings == 0
+    assert retention(timedelta(days=2)).look().firings == 3
+    assert retention(timedelta(days=2)).apply().firings == 3
+    assert shop.firings() == []

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from flexiroaster.engine.events import Event, EventType
+from tests.api.server_app import PATIENCE_SECONDS, ServerApp
+
+NIGHTLY = {"id": "nightly", "type": "schedule", "cron": "15 2 * * mon-fri", "timezone": "Europe/Paris"}
+OFTEN = {"id": "often", "type": "schedule", "every": "15m", "catchup": "none", "inputs": {"n": 1}}
+
+
+def make(app: ServerApp, id: str, *triggers: dict[str, Any]) -> None:
+    app.make(id, triggers=list(triggers), inputs={"n": {"type": "integer", "default": 0}})
+
+
+def test_triggers_say_when_they_come(still: ServerApp) -> None:
+    make(still, "a", NIGHTLY, OFTEN)
+    often, nightly = sorted(
+        still.client.get("/api/pipelines/a/triggers").json(), key=lambda one: one["id"] == "nightly"
+    )
+    assert (nightly["cron"], nightly["every"], nightly["timezone"]) == ("15 2 * * mon-fri", None, "Europe/Paris")
+    assert (nightly["catchup"], nightly["inputs"], nightly["when"]) == ("latest", {}, None)
+    assert nightly["next_at"] == nightly["upcoming"][0]
+    assert len(nightly["upcoming"]) == 5
+    assert (often["every"], often["cron"], often["catchup"], often["inputs"]) == ("15m", None, "none", {"n": 1})
+    assert (often["last"], often["paused_at"], often["reason"], often["pipeline_enabled"]) == (None, None, None, True)
+
+
+def test_all_triggers_are_listed_in_pages(still: ServerApp) -> None:
+    make(still, "a", NIGHTLY)
+    make(still, "b", OFTEN, {**OFTEN, "id": "rarely", "every": "3650d"})
+    first = still.client.get("/api/triggers", params={"limit": 2})
+    rest = still.client.get("/api/triggers", params={"limit": 2, "cursor": first.headers["x-next-cursor"]})
+    found = [*first.json(), *rest.json()]
+    assert [(one["pipeline_id"], one["id"]) for one in found] == [("b", "often"), ("a", "nightly"), ("b", "rarely")]
+    assert "x-next-cursor" not in rest.headers
+
+
+def test_a_trigger_is_paused_and_resumed(still: ServerApp) -> None:
+    make(still, "a", OFTEN)
+    paused = still.client.post("/api/pipelines/a/triggers/often/pause").raise_for_status().json()
+    assert (paused["next_at"], paused["upcoming"]) == (None, [])
+    assert paused["reason"].startswith("paused by ")
+    assert still.client.get("/api/pipelines/a/triggers").json() == [paused]
+    resumed = still.client.post("/api/pipelines/a/triggers/often/resume").raise_for_status().json()
+    assert resumed["reason"] is None
+    assert resumed["next_at"] is not None
+
+
+def test_what_became_of_instants_is_listed(server: ServerApp) -> None:
+    fired = threading.Event()
+
+    def listen(events: Sequence[Event]) -> None:
+        if any(event.type is EventType.TRIGGER_FIRED for event in events):
+            fired.set()
+
+    server.server.engine.bus.subscribe(listen)
+    make(server, "a", {**OFTEN, "every": "1s", "catchup": "all"})
+    assert fired.wait(PATIENCE_SECONDS)
+    found = server.client.get("/api/pipelines/a/triggers/often/firings").json()
+    execution = server.client.get(f"/api/executions/{found[0]['execution_id']}").raise_for_status().json()
+    assert (execution["trigger"], execution["actor"]) == ("schedule", "often")
+    assert (found[0]["state"], found[0]["count"], found[0]["reason"]) == ("started", 1, None)
+    assert server.client.get("/api/pipelines/a/triggers").json()[0]["last"]["state"] == "started"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/api/pipelines/none/triggers"),
+        ("get", "/api/pipelines/a/triggers/none/firings"),
+        ("post", "/api/pipelines/a/triggers/none/pause"),
+        ("post", "/api/pipelines/none/triggers/often/resume"),
+    ],
+)
+def test_what_is_not_there(still: ServerApp, method: str, path: str) -> None:
+    make(still, "a", OFTEN)
+    answer = getattr(still.client, method)(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_who_may_only_look(still: ServerApp) -> None:
+    make(still, "a", OFTEN)
+    viewer = {"authorization": "Bearer viewer"}
+    assert still.client.get("/api/triggers", headers=viewer).status_code == 200
+    assert still.client.post("/api/pipelines/a/triggers/often/pause", headers=viewer).status_code == 403
