@@ -37,7 +37,8 @@ class Role:
 
     @property
     def fires_triggers(self) -> bool:
-        return self.kind in ("server", "scheduler")
+        """Any number may: see `services.triggers`."""
+        return self.kind != "worker"
 
     def check(self, settings: Settings) -> None:
         """Raises `ConfigurationError` where the database is one that a process has alone."""
