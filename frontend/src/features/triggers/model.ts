@@ -1,5 +1,6 @@
 import type { Firing, Trigger } from '@/features/triggers/api'
 import { describeCron } from '@/features/triggers/cron'
+import type { Reading } from '@/features/triggers/moments'
 import type { LiveEvent } from '@/lib/live-events'
 
 /** "Mon to Fri at 02:15, Europe/Paris"; null for a cron text that has no plain sentence. */
@@ -28,6 +29,11 @@ function describeInterval(every: string): string | null {
     return `${count} ${UNITS[unit ?? '']}${count === '1' ? '' : 's'}`
   })
   return `Every ${words.join(' ')}`
+}
+
+/** How its moments are read. */
+export function readingOf({ timezone, every }: Trigger): Reading {
+  return { timezone, seconds: every !== null && every.endsWith('s') }
 }
 
 /** As the definition has it. */

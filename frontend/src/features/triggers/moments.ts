@@ -4,19 +4,23 @@ const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-/** "in 11 min", "in 5 h", "in 3 d"; `now` is passed in so that a page agrees with itself. */
+/** "in 7 s", "in 11 min", "in 5 h", "in 3 d"; `now` is passed in so that a page agrees with itself. */
 export function formatUntil(moment: string, now: number): string {
   const left = Date.parse(moment) - now
   if (left <= 0) return 'now'
-  if (left < MINUTE_MS) return 'in < 1 min'
+  if (left < MINUTE_MS) return `in ${Math.ceil(left / 1000)} s`
   if (left < HOUR_MS) return `in ${Math.floor(left / MINUTE_MS)} min`
   if (left < 2 * DAY_MS) return `in ${Math.floor(left / HOUR_MS)} h`
   return `in ${Math.floor(left / DAY_MS)} d`
 }
 
-/** For a narrow column, in the reader's zone: "in 11 min", "at 02:00", "Mon 06:00", "3 Dec, 06:00". */
+/**
+ * For a narrow column, in the reader's zone: "in 11 min", "at 02:00", "Mon 06:00", "3 Dec, 06:00". Without seconds:
+ * lists do not tick.
+ */
 export function formatNext(moment: string, now: number): string {
   const left = Date.parse(moment) - now
+  if (left > 0 && left < MINUTE_MS) return 'in < 1 min'
   if (left < HOUR_MS) return formatUntil(moment, now)
   const date = new Date(moment)
   if (left < DAY_MS) return `at ${TIME.format(date)}`
@@ -30,21 +34,36 @@ const DATE = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' }
 
 export const OWN_ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone
 
-/** "Tue 24 Nov, 02:15" on the clocks of `zone`; with seconds where there are some, with the year when it is another. */
-export function formatInZone(moment: string, zone: string): string {
+/** A trigger's moments are read on the clocks of its zone; those of one that comes within minutes have seconds. */
+export type Reading = { timezone: string; seconds: boolean }
+
+/** "Tue 24 Nov, 02:15", with the year when it is another. */
+export function formatInZone(moment: string, reading: Reading): string {
+  return `${formatDay(moment, reading.timezone)}, ${formatTime(moment, reading)}`
+}
+
+function formatDay(moment: string, timezone: string): string {
   const date = new Date(moment)
-  const clocks = clocksOf(zone)
+  const clocks = clocksOf(timezone)
   const year = clocks.year.format(date)
   const shownYear = year === clocks.year.format(new Date()) ? '' : ` ${year}`
-  const time = clocks.time.format(date).replace(/:00$/, '')
-  return `${clocks.date.format(date).replace(',', '')}${shownYear}, ${time}`
+  return `${clocks.date.format(date).replace(',', '')}${shownYear}`
+}
+
+function formatTime(moment: string, { timezone, seconds }: Reading): string {
+  const time = clocksOf(timezone).time.format(new Date(moment))
+  return seconds ? time : time.replace(/:00$/, '')
 }
 
 /** The moment in the trigger's zone and, where the clocks differ, in the reader's. */
-export function formatExactly(moment: string, zone: string): string {
-  const there = `${formatInZone(moment, zone)} ${clocksOf(zone).zone}`
-  const here = formatInZone(moment, OWN_ZONE)
-  return here === formatInZone(moment, zone) ? there : `${there}; ${here} your time`
+export function formatExactly(moment: string, reading: Reading): string {
+  const there = formatInZone(moment, reading)
+  const named = `${there} ${clocksOf(reading.timezone).zone}`
+  const own = { ...reading, timezone: OWN_ZONE }
+  const here = formatInZone(moment, own)
+  if (here === there) return named
+  const sameDay = formatDay(moment, OWN_ZONE) === formatDay(moment, reading.timezone)
+  return `${named}; ${sameDay ? formatTime(moment, own) : here} your time`
 }
 
 type Clocks = {

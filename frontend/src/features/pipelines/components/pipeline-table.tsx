@@ -30,10 +30,10 @@ export function PipelineTable({ pipelines, now, full = false, nextRun }: Pipelin
           <Th>Pipeline</Th>
           <Th>State</Th>
           <Th className="max-tablet:hidden">Last 20 runs</Th>
-          <Th className="max-tablet:hidden">Next run</Th>
-          <Th className="max-tablet:hidden">Success</Th>
-          <Th className="max-tablet:hidden">p50</Th>
-          <Th className="max-desktop:hidden">Risk</Th>
+          <Th className="px-3 max-tablet:hidden">Next run</Th>
+          <Th className="px-3 max-tablet:hidden">Success</Th>
+          <Th className="px-3 max-tablet:hidden">p50</Th>
+          <Th className="px-3 max-desktop:hidden">Risk</Th>
           {full && <Th className="max-desktop:hidden">Labels</Th>}
           {full && (
             <Th className="w-px">
@@ -62,14 +62,14 @@ export function PipelineTable({ pipelines, now, full = false, nextRun }: Pipelin
             <Td className="max-tablet:hidden">
               <RunBars runs={pipeline.recent} />
             </Td>
-            <Td className="max-tablet:hidden">{nextRun(pipeline)}</Td>
-            <Td className="max-tablet:hidden">
+            <Td className="px-3 max-tablet:hidden">{nextRun(pipeline)}</Td>
+            <Td className="px-3 max-tablet:hidden">
               {pipeline.stats && formatPercent(pipeline.stats.success_rate)}
             </Td>
-            <Td className="whitespace-nowrap max-tablet:hidden">
+            <Td className="px-3 whitespace-nowrap max-tablet:hidden">
               {pipeline.stats?.p50_seconds != null && formatDuration(pipeline.stats.p50_seconds)}
             </Td>
-            <Td className="whitespace-nowrap max-desktop:hidden">
+            <Td className="px-3 whitespace-nowrap max-desktop:hidden">
               <Risk prediction={pipeline.prediction} />
             </Td>
             {full && (

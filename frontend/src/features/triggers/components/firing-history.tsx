@@ -7,6 +7,7 @@ import { firingsQuery, type Trigger } from '@/features/triggers/api'
 import { FiringReason } from '@/features/triggers/components/firing-reason'
 import { FiringState } from '@/features/triggers/components/firing-state'
 import { StartedExecution } from '@/features/triggers/components/started-execution'
+import { readingOf } from '@/features/triggers/model'
 import { formatExactly, formatInZone } from '@/features/triggers/moments'
 import type { Schemas } from '@/lib/api'
 
@@ -45,9 +46,9 @@ export function FiringHistory({ trigger, runs }: FiringHistoryProps) {
                 <Td className="max-tablet:align-top tablet:whitespace-nowrap">
                   <time
                     dateTime={firing.instant}
-                    title={formatExactly(firing.instant, trigger.timezone)}
+                    title={formatExactly(firing.instant, readingOf(trigger))}
                   >
-                    {formatInZone(firing.instant, trigger.timezone)}
+                    {formatInZone(firing.instant, readingOf(trigger))}
                   </time>
                   {firing.count > 1 && (
                     <span className="text-muted-foreground"> and {firing.count - 1} before</span>

@@ -1,5 +1,10 @@
 import { Icon } from '@/components/icon'
-import { describeSchedule, type NextRun as Next, rawSchedule } from '@/features/triggers/model'
+import {
+  describeSchedule,
+  type NextRun as Next,
+  rawSchedule,
+  readingOf,
+} from '@/features/triggers/model'
 import { formatExactly, formatNext } from '@/features/triggers/moments'
 import { cn } from '@/lib/cn'
 
@@ -13,11 +18,11 @@ export function NextRun({ next, now, className }: NextRunProps) {
       <span
         title={next.why}
         className={cn(
-          'inline-flex items-center gap-1 whitespace-nowrap text-muted-foreground',
+          'inline-flex items-baseline gap-1 whitespace-nowrap text-muted-foreground',
           className,
         )}
       >
-        <Icon name="hand" className="size-3.5" />
+        <Icon name="hand" className="size-3.5 self-center" />
         paused
       </span>
     )
@@ -27,7 +32,7 @@ export function NextRun({ next, now, className }: NextRunProps) {
   return (
     <time
       dateTime={at}
-      title={`${formatExactly(at, trigger.timezone)} (${trigger.id}: ${words})`}
+      title={`${formatExactly(at, readingOf(trigger))} (${trigger.id}: ${words})`}
       className={cn('whitespace-nowrap text-muted-foreground', className)}
     >
       {formatNext(at, now)}

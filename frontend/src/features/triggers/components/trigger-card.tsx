@@ -7,7 +7,7 @@ import { FiringHistory } from '@/features/triggers/components/firing-history'
 import { FiringReason } from '@/features/triggers/components/firing-reason'
 import { FiringState } from '@/features/triggers/components/firing-state'
 import { StartedExecution } from '@/features/triggers/components/started-execution'
-import { CATCH_UP, describeSchedule, rawSchedule } from '@/features/triggers/model'
+import { CATCH_UP, describeSchedule, rawSchedule, readingOf } from '@/features/triggers/model'
 import { formatExactly, formatInZone, formatUntil } from '@/features/triggers/moments'
 import type { Schemas } from '@/lib/api'
 import { formatAgo, formatMoment } from '@/lib/format'
@@ -39,13 +39,13 @@ export function TriggerCard({ trigger, runs, now, open, onOpen }: TriggerCardPro
         {!words && trigger.cron !== null && <span>{trigger.timezone}</span>}
       </CardHeader>
       <PausedNote trigger={trigger} />
-      <div className="grid grid-cols-[minmax(0,1.5fr)_minmax(0,1fr)] gap-x-8 gap-y-4 px-4 py-3.5 max-tablet:grid-cols-[minmax(0,1fr)] max-tablet:px-3">
+      <div className="grid grid-cols-[minmax(0,1.5fr)_minmax(0,1fr)] gap-x-8 gap-y-4 px-4 py-3.5 max-tablet:grid-cols-[minmax(0,1fr)]">
         <dl className="flex flex-col gap-2.5">
           {trigger.next_at !== null && (
             <Row name="Next run">
               <b className="font-semibold">{formatUntil(trigger.next_at, now)}</b>{' '}
               <time dateTime={trigger.next_at} className="text-muted-foreground">
-                {formatExactly(trigger.next_at, trigger.timezone)}
+                {formatExactly(trigger.next_at, readingOf(trigger))}
               </time>
             </Row>
           )}
@@ -72,7 +72,7 @@ export function TriggerCard({ trigger, runs, now, open, onOpen }: TriggerCardPro
           aria-expanded={open}
           aria-controls={history}
           onClick={() => onOpen(!open)}
-          className="flex w-full items-center gap-1.5 px-4 py-2 text-left font-medium -outline-offset-2 hover:bg-muted max-tablet:px-3"
+          className="flex w-full items-center gap-1.5 px-4 py-2 text-left font-medium -outline-offset-2 hover:bg-muted"
         >
           <Icon name={open ? 'down' : 'right'} className="size-3.5" />
           History
@@ -117,7 +117,7 @@ function PausedNote({ trigger }: { trigger: Trigger }) {
   const { paused_at: at, paused_by: by } = trigger
   if (at === null && trigger.pipeline_enabled) return null
   return (
-    <p className="flex items-start gap-2 bg-state-retrying-tint px-4 py-2 text-state-retrying max-tablet:px-3">
+    <p className="flex items-start gap-2 bg-state-retrying-tint px-4 py-2 text-state-retrying">
       <Icon name="hand" className="mt-px" />
       <span>
         <b className="font-semibold">
@@ -132,7 +132,7 @@ function PausedNote({ trigger }: { trigger: Trigger }) {
 }
 
 function Last({ trigger, runs, now }: Pick<TriggerCardProps, 'trigger' | 'runs' | 'now'>) {
-  const { last, timezone } = trigger
+  const { last } = trigger
   if (last === null) return <span className="text-muted-foreground">None has come yet.</span>
   return (
     <span className="flex flex-wrap items-center gap-x-2 gap-y-1">
@@ -140,7 +140,7 @@ function Last({ trigger, runs, now }: Pick<TriggerCardProps, 'trigger' | 'runs' 
       {last.execution_id && <StartedExecution id={last.execution_id} runs={runs} />}
       <time
         dateTime={last.instant}
-        title={formatExactly(last.instant, timezone)}
+        title={formatExactly(last.instant, readingOf(trigger))}
         className="text-muted-foreground"
       >
         {formatAgo(last.instant, now)}
@@ -159,8 +159,8 @@ function Upcoming({ trigger, now }: { trigger: Trigger; now: number }) {
       <ol className="flex flex-col gap-1">
         {trigger.upcoming.map((moment) => (
           <li key={moment} className="flex justify-between gap-3">
-            <time dateTime={moment} title={formatExactly(moment, trigger.timezone)}>
-              {formatInZone(moment, trigger.timezone)}
+            <time dateTime={moment} title={formatExactly(moment, readingOf(trigger))}>
+              {formatInZone(moment, readingOf(trigger))}
             </time>
             <span className="text-muted-foreground">{formatUntil(moment, now)}</span>
           </li>

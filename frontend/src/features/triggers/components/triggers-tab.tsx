@@ -65,21 +65,16 @@ function NoTriggers() {
   const mayEdit = useHasRole('editor')
   return (
     <Card aria-label="Triggers">
-      <EmptyState
-        icon="clock"
-        title="Nothing starts this pipeline by itself"
-        action={
-          mayEdit && (
-            <Button asChild>
-              <Link to="?tab=definition">Open the definition</Link>
-            </Button>
-          )
-        }
-      >
-        Its definition has no triggers. This one would start it Mon to Fri at 02:15:
+      <EmptyState icon="clock" title="Nothing starts this pipeline by itself">
+        Its definition has no triggers. It could have this one:
       </EmptyState>
-      <div className="mx-auto max-w-[440px] px-4 pb-6 text-left">
-        <CodeBlock title="A schedule" text={EXAMPLE} />
+      <div className="mx-auto -mt-4 flex max-w-[440px] flex-col items-stretch gap-4 px-4 pb-8">
+        <CodeBlock title="Mon to Fri at 02:15" text={EXAMPLE} />
+        {mayEdit && (
+          <Button asChild className="self-center">
+            <Link to="?tab=definition">Open the definition</Link>
+          </Button>
+        )}
       </div>
     </Card>
   )
