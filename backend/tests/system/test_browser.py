@@ -128,6 +128,31 @@ def test_a_change_is_drafted_tried_and_published(tmp_path: Path) -> None:
         play("drafts.mjs", tmp_path, SERVER=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
 
 
+SCHEDULED: list[dict[str, Any]] = [
+    {
+        "id": "heartbeat",
+        "name": "Heartbeat",
+        "stages": [{"id": "beat", "type": "noop"}],
+        "triggers": [{"id": "each_second", "type": "schedule", "every": "1s"}],
+    },
+    {
+        "id": "yearly_closing",
+        "name": "Yearly closing",
+        "stages": [{"id": "close", "type": "noop"}],
+        "triggers": [{"id": "yearly", "type": "schedule", "cron": "0 3 2 1 *", "timezone": "Europe/Paris"}],
+    },
+    {"id": "by_hand", "name": "By hand", "stages": [{"id": "work", "type": "noop"}]},
+]
+
+
+@pytest.mark.browser
+def test_a_schedule_is_watched_paused_and_resumed(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, options=("--no-examples",)) as server, server.client() as client:
+        for pipeline in SCHEDULED:
+            client.post("/api/pipelines", json=pipeline).raise_for_status()
+        play("schedules.mjs", tmp_path, SERVER=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
 LONG = {
     "id": "long",
     "name": "Long work",

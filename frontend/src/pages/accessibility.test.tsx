@@ -9,6 +9,7 @@ import {
   executionSummary,
   explanation,
   failedExecution,
+  firing,
   insight,
   learnedModel,
   learning,
@@ -21,6 +22,7 @@ import {
   runBar,
   stageError,
   suggestion,
+  trigger,
 } from '@/test/factories'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
@@ -30,6 +32,7 @@ const pages: [address: string, text: string][] = [
   ['/pipelines', 'Orders'],
   ['/pipelines/orders', '#7'],
   ['/pipelines/orders?tab=graph', 'load'],
+  ['/pipelines/orders?tab=triggers', 'Mon to Fri at 02:15, Europe/Paris'],
   ['/pipelines/orders?tab=definition', 'Edit'],
   ['/pipelines/new', 'Valid, 1 stage'],
   ['/executions', 'Orders #7'],
@@ -65,6 +68,9 @@ describe('axe finds nothing wrong', () => {
         problems: [],
         stages,
       }),
+      answer('GET /api/triggers', [trigger()]),
+      answer('GET /api/pipelines/:id/triggers', [trigger({ last: firing() })]),
+      answer('GET /api/pipelines/:id/triggers/:trigger/firings', [firing()]),
       answer('GET /api/approvals', [approval({ form: askingForReason })]),
       answer('GET /api/ai', learning({ models: [learnedModel()] })),
       answer('GET /api/suggestions', [suggestion()]),

@@ -17,7 +17,7 @@ import { theSocket } from '@/test/fake-socket'
 import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
 
-const FIRINGS = '*/api/pipelines/:id/triggers/:trigger/firings'
+const FIRINGS = 'GET /api/pipelines/:id/triggers/:trigger/firings'
 const started = firing({ instant: '2026-03-04T01:15:00Z', execution_id: 'e12' })
 const soon = new Date(Date.now() + 3_000_000).toISOString()
 const later = new Date(Date.now() + 9_000_000).toISOString()
@@ -69,7 +69,7 @@ describe('on the page of a pipeline', () => {
   it('pages through what became of its moments, each with its reason', async () => {
     answerPipeline([trigger(), trigger({ id: 'hourly' })])
     server.use(
-      http.get(FIRINGS, ({ request }) =>
+      http.get(FIRINGS.replace('GET ', '*'), ({ request }) =>
         new URL(request.url).searchParams.get('cursor') === 'more'
           ? HttpResponse.json([
               firing({ instant: '2026-02-01T00:00:00Z', state: 'missed', count: 3, reason: null }),
@@ -130,7 +130,7 @@ describe('on the page of a pipeline', () => {
     answerPipeline([])
     server.use(
       answer('GET /api/pipelines/:id/triggers', () => [now()]),
-      http.get(FIRINGS, () => HttpResponse.json([])),
+      answer(FIRINGS, []),
       answer('POST /api/pipelines/:id/triggers/:trigger/pause', () => {
         paused = true
         return now()
@@ -161,7 +161,7 @@ describe('on the page of a pipeline', () => {
         reason: 'its pipeline is paused',
       }),
     ])
-    server.use(http.get(FIRINGS, () => HttpResponse.json([])))
+    server.use(answer(FIRINGS, []))
     renderApp('/pipelines/orders?tab=triggers', { role: 'viewer' })
     expect(await screen.findByText('Its pipeline is paused.')).toBeVisible()
     expect(await screen.findByText('None of its moments has come yet.')).toBeVisible()
@@ -198,9 +198,9 @@ describe('on the page of a pipeline', () => {
           ? trigger({ paused_at: at(0), paused_by: 'bob@example.com', next_at: null, upcoming: [] })
           : trigger(),
       ]),
-      http.get(FIRINGS, () => {
+      answer(FIRINGS, () => {
         asked += 1
-        return HttpResponse.json([])
+        return []
       }),
     )
     renderApp('/pipelines/orders?tab=triggers')

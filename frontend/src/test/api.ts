@@ -48,6 +48,7 @@ type Answers = {
   'POST /api/assistant/draft/preview': Schemas['SentBody']
   'GET /api/triggers': Schemas['TriggerBody'][]
   'GET /api/pipelines/:id/triggers': Schemas['TriggerBody'][]
+  'GET /api/pipelines/:id/triggers/:trigger/firings': Schemas['FiringBody'][]
   'POST /api/pipelines/:id/triggers/:trigger/pause': Schemas['TriggerBody']
   'POST /api/pipelines/:id/triggers/:trigger/resume': Schemas['TriggerBody']
   'GET /api/metrics': Schemas['MetricsBody']
