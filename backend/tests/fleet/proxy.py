@@ -14,8 +14,9 @@ class Proxy:
     is cut arrives when it is healed.
     """
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int | None = None) -> None:
+        """`target` may be set later, before somebody comes."""
+        self.target = target
         self._whole = threading.Event()
         self._whole.set()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -46,7 +47,7 @@ class Proxy:
                 here, _ = self._listening.accept()
             except OSError:
                 return  # closed
-            there = socket.create_connection(("127.0.0.1", self._target))
+            there = socket.create_connection(("127.0.0.1", self.target))
             self._open += [here, there]
             for source, target in ((here, there), (there, here)):
                 threading.Thread(target=self._carry, args=(source, target), daemon=True).start()

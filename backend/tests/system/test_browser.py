@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from flexiroaster.web.dashboard import find_dist
 from tests.ai.standin import standing_in
+from tests.fleet.proxy import Proxy
 from tests.redis_server import RedisServer
 from tests.system.asking import until
 from tests.system.server import EMAIL, PASSWORD, ServerProcess
@@ -105,6 +107,58 @@ def test_page_goes_on_when_the_server_was_killed_and_started_again(tmp_path: Pat
         finally:
             killed.kill()
             again.join()
+
+
+LINES = 75
+COUNT = f"for n in $(seq 1 {LINES}); do echo line $n; sleep 1; done"
+AWAY_SECONDS = 60
+COUNTING = {
+    "id": "counting",
+    "name": "Counting",
+    "stages": [
+        {"id": "count", "type": "shell", "needs": [], "config": {"command": COUNT}},
+        *(
+            {"id": f"w{n}", "type": "wait", "needs": [f"w{n - 1}"] if n else [], "config": {"seconds": 2}}
+            for n in range(30)
+        ),
+    ],
+}
+
+
+@pytest.mark.browser
+def test_page_that_was_away_for_a_minute_misses_nothing(tmp_path: Path) -> None:
+    with Proxy() as way:
+        options = ("--no-examples", "--code-stages", "--public-url", f"http://127.0.0.1:{way.port}")
+        with ServerProcess(tmp_path, options=options) as server:
+            way.target = server.ready["port"]
+            with server.client() as client:
+                client.post("/api/pipelines", json=COUNTING).raise_for_status()
+                execution = client.post("/api/pipelines/counting/execute", json={}).raise_for_status().json()
+            cut = tmp_path / "cut"
+
+            def be_away() -> None:
+                until(cut.exists)
+                way.cut()
+                began = time.monotonic()
+                until(lambda: time.monotonic() - began >= AWAY_SECONDS)
+                way.heal()
+
+            away = threading.Thread(target=be_away)
+            away.start()
+            address = f"http://127.0.0.1:{way.port}/executions/{execution['execution_id']}"
+            try:
+                play(
+                    "away.mjs",
+                    tmp_path,
+                    EXECUTION=address,
+                    EMAIL=EMAIL,
+                    PASSWORD=PASSWORD,
+                    CUT=str(cut),
+                    LINES=str(LINES),
+                )
+            finally:
+                cut.touch()
+                away.join()
 
 
 TO_CHANGE = """\
