@@ -1,9 +1,10 @@
 import type { ComponentProps } from 'react'
 import { cn } from '@/lib/cn'
 
+/** Its columns can ask how wide it is. What is hidden in it but for screen readers is clipped with the rest. */
 export function Table({ className, ...props }: ComponentProps<'table'>) {
   return (
-    <div className="overflow-x-auto rounded-b-lg">
+    <div className="@container relative overflow-x-auto rounded-b-lg">
       <table className={cn('w-full border-collapse', className)} {...props} />
     </div>
   )

@@ -39,7 +39,7 @@ export function DashboardPage() {
         <Attention pipelines={pipelines.data ?? []} latest={latest.data} now={now} />
         <WaitingCard approvals={forMe.data ?? []} now={now} />
         <MetricCards />
-        <div className="grid grid-cols-[minmax(0,2.3fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)]">
+        <div className="grid grid-cols-[minmax(0,1.9fr)_minmax(0,1fr)] items-start gap-3.5 max-desktop:grid-cols-[minmax(0,1fr)] min-[1400px]:grid-cols-[minmax(0,2.3fr)_minmax(0,1fr)]">
           <NeedCard now={now} nextRun={({ id }) => <NextRun next={next?.get(id)} now={now} />} />
           <div className="flex min-w-0 flex-col gap-3.5">
             <ActivityCard executions={latest} />

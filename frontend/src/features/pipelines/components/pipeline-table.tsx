@@ -29,10 +29,10 @@ export function PipelineTable({ pipelines, now, full = false, nextRun }: Pipelin
         <tr>
           <Th>Pipeline</Th>
           <Th>State</Th>
-          <Th className="max-tablet:hidden">Last 20 runs</Th>
-          <Th className="px-3 max-tablet:hidden">Next run</Th>
-          <Th className="px-3 max-tablet:hidden">Success</Th>
-          <Th className="px-3 max-tablet:hidden">p50</Th>
+          <Th className="@max-[500px]:hidden">Last 20 runs</Th>
+          <Th className="px-3 @max-[740px]:hidden">Next run</Th>
+          <Th className="px-3 @max-[600px]:hidden">Success</Th>
+          <Th className="px-3 @max-[660px]:hidden">p50</Th>
           <Th className="px-3 max-desktop:hidden">Risk</Th>
           {full && <Th className="max-desktop:hidden">Labels</Th>}
           {full && (
@@ -52,21 +52,21 @@ export function PipelineTable({ pipelines, now, full = false, nextRun }: Pipelin
               <div className="text-small text-muted-foreground">
                 <LatestRun pipeline={pipeline} now={now} />
               </div>
-              <div className="text-small text-muted-foreground not-empty:before:content-['next:_'] tablet:hidden">
+              <div className="text-small text-muted-foreground @min-[400px]:whitespace-nowrap not-empty:before:content-['next:_'] @min-[740px]:hidden">
                 {nextRun(pipeline)}
               </div>
             </Td>
             <Td>
               <PipelineState pipeline={pipeline} />
             </Td>
-            <Td className="max-tablet:hidden">
+            <Td className="@max-[500px]:hidden">
               <RunBars runs={pipeline.recent} />
             </Td>
-            <Td className="px-3 max-tablet:hidden">{nextRun(pipeline)}</Td>
-            <Td className="px-3 max-tablet:hidden">
+            <Td className="px-3 @max-[740px]:hidden">{nextRun(pipeline)}</Td>
+            <Td className="px-3 @max-[600px]:hidden">
               {pipeline.stats && formatPercent(pipeline.stats.success_rate)}
             </Td>
-            <Td className="px-3 whitespace-nowrap max-tablet:hidden">
+            <Td className="px-3 whitespace-nowrap @max-[660px]:hidden">
               {pipeline.stats?.p50_seconds != null && formatDuration(pipeline.stats.p50_seconds)}
             </Td>
             <Td className="px-3 whitespace-nowrap max-desktop:hidden">
