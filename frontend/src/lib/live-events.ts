@@ -77,7 +77,7 @@ export type EventDetails = {
   id?: number
   level?: Schemas['LogLine']['level']
   message?: string
-  /** Of a trigger's event: its id, the moment it was about and what became of it; whether it is paused now, and by whom. */
+  /** Of a trigger's event: its id, the instant it was about and what became of it; whether it is paused now, and by whom. */
   trigger?: string
   instant?: string
   state?: Schemas['FiringBody']['state']

@@ -34,7 +34,7 @@ function answerPipeline(triggers: ReturnType<typeof trigger>[]) {
 }
 
 describe('on the page of a pipeline', () => {
-  it('says when each trigger comes, what came of it, and what becomes of missed moments', async () => {
+  it('says when each trigger comes, what came of it, and what becomes of missed instants', async () => {
     answerPipeline([
       trigger({ last: started, next_at: soon, inputs: { region: 'eu', days: 2 } }),
       trigger({
@@ -66,7 +66,7 @@ describe('on the page of a pipeline', () => {
     await expectAccessible()
   })
 
-  it('pages through what became of its moments, each with its reason', async () => {
+  it('pages through what became of its instants, each with its reason', async () => {
     answerPipeline([trigger(), trigger({ id: 'hourly' })])
     server.use(
       http.get(FIRINGS.replace('GET ', '*'), ({ request }) =>
@@ -164,7 +164,7 @@ describe('on the page of a pipeline', () => {
     server.use(answer(FIRINGS, []))
     renderApp('/pipelines/orders?tab=triggers', { role: 'viewer' })
     expect(await screen.findByText('Its pipeline is paused.')).toBeVisible()
-    expect(await screen.findByText('None of its moments has come yet.')).toBeVisible()
+    expect(await screen.findByText('None of its instants has come yet.')).toBeVisible()
     expect(screen.queryByRole('button', { name: /^(Pause|Resume)/ })).toBeNull()
   })
 
@@ -205,7 +205,7 @@ describe('on the page of a pipeline', () => {
     )
     renderApp('/pipelines/orders?tab=triggers')
     const card = within(await screen.findByRole('region', { name: 'Trigger nightly' }))
-    expect(await card.findByText('None of its moments has come yet.')).toBeVisible()
+    expect(await card.findByText('None of its instants has come yet.')).toBeVisible()
     const event = {
       seq: 0,
       at: '2026-03-05T01:15:00.1Z',

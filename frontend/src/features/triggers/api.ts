@@ -41,7 +41,7 @@ export function pipelineTriggersQuery(pipelineId: string) {
   })
 }
 
-/** What became of a trigger's moments, the latest first. */
+/** What became of a trigger's instants, the latest first. */
 export function firingsQuery(pipelineId: string, trigger: string) {
   return infiniteQueryOptions({
     queryKey: triggerKeys.firings(pipelineId, trigger),

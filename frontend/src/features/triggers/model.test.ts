@@ -52,7 +52,7 @@ describe('applyTriggerEvents', () => {
   const other = trigger({ id: 'hourly' })
   const known = [trigger(), other]
 
-  it('moves the one that came on to its next moment', () => {
+  it('moves the one that came on to its next instant', () => {
     const { triggers, stale } = applyTriggerEvents(known, [fired], 1)
     expect(triggers[0]).toMatchObject({
       next_at: '2026-03-06T01:15:00Z',
@@ -63,11 +63,11 @@ describe('applyTriggerEvents', () => {
     expect(stale).toBe(false)
   })
 
-  it('asks anew where more moments are shown than are known', () => {
+  it('asks anew where more instants are shown than are known', () => {
     expect(applyTriggerEvents(known, [fired], 5).stale).toBe(true)
   })
 
-  it('asks anew how many moments were missed', () => {
+  it('asks anew how many instants were missed', () => {
     const details = { ...fired.details, state: 'missed' as const }
     expect(applyTriggerEvents(known, [{ ...fired, details }], 1).stale).toBe(true)
   })

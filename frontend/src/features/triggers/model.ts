@@ -31,7 +31,7 @@ function describeInterval(every: string): string | null {
   return `Every ${words.join(' ')}`
 }
 
-/** How its moments are read. */
+/** How its instants are read. */
 export function readingOf({ timezone, every }: Trigger): Reading {
   return { timezone, seconds: every !== null && every.endsWith('s') }
 }
@@ -41,12 +41,12 @@ export function rawSchedule({ cron, every }: Trigger): string {
   return cron === null ? `every: ${every}` : cron
 }
 
-/** What becomes of moments that nothing was started for in time. */
+/** What becomes of instants that nothing was started for in time. */
 export const CATCH_UP: Record<Trigger['catchup'], string> = {
-  none: 'Moments that pass while it is paused, or while no server runs, are left out.',
+  none: 'Instants that pass while it is paused, or while no server runs, are left out.',
   latest:
-    'Of the moments that pass while no server runs, only the latest is made up for. Those in a pause are left out.',
-  all: 'Every moment that passes while it is paused, or while no server runs, is made up for: the latest 1,000 at most.',
+    'Of the instants that pass while no server runs, only the latest is made up for. Those in a pause are left out.',
+  all: 'Every instant that passes while it is paused, or while no server runs, is made up for: the latest 1,000 at most.',
 }
 
 /** What a pipeline's schedules come to: null without any. */
@@ -54,7 +54,7 @@ export type NextRun =
   | { state: 'due'; trigger: Trigger; at: string }
   | { state: 'paused'; why: string }
 
-/** The next moment of each pipeline's triggers, or why there is none. */
+/** The next instant of each pipeline's triggers, or why there is none. */
 export function nextRuns(triggers: readonly Trigger[]): ReadonlyMap<string, NextRun> {
   const found = new Map<string, NextRun>()
   for (const trigger of triggers) {
@@ -77,8 +77,8 @@ function comesBefore(one: NextRun, other: NextRun): boolean {
 }
 
 /**
- * Triggers as live events leave them. `stale` when they do not tell enough: how many moments were missed, what comes
- * after a pause, or which are the `upcoming` moments, of which so many are to be known.
+ * Triggers as live events leave them. `stale` when they do not tell enough: how many instants were missed, what comes
+ * after a pause, or which are the `upcoming` instants, of which so many are to be known.
  */
 export function applyTriggerEvents(
   triggers: Trigger[],
@@ -127,7 +127,7 @@ function pausedBy(who: string | null): string {
   return who ? `paused by ${who}` : 'paused'
 }
 
-/** What became of a moment; null where the event is not about one. */
+/** What became of an instant; null where the event is not about one. */
 export function firingOf(event: LiveEvent): Firing | null {
   const { instant, state, reason = null } = event.details
   if (event.type !== 'trigger_fired' || !instant || !state) return null
@@ -154,7 +154,7 @@ function isAfter(moment: string, other: string): boolean {
 /** Later than this it was not on time, but made up for. As the server has it. */
 const ON_TIME_SECONDS = 60
 
-/** How long after its moment it was dealt with; null where that was on time. */
+/** How long after its instant it was dealt with; null where that was on time. */
 export function secondsLate({ instant, at }: Firing): number | null {
   const seconds = (Date.parse(at) - Date.parse(instant)) / 1000
   return seconds > ON_TIME_SECONDS ? seconds : null

@@ -34,7 +34,7 @@ const DATE = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' }
 
 export const OWN_ZONE = new Intl.DateTimeFormat().resolvedOptions().timeZone
 
-/** A trigger's moments are read on the clocks of its zone; those of one that comes within minutes have seconds. */
+/** A trigger's instants are read on the clocks of its zone; those of one that comes within a minute have seconds. */
 export type Reading = { timezone: string; seconds: boolean }
 
 /** "Tue 24 Nov, 02:15", with the year when it is another. */

@@ -12,7 +12,7 @@ import { useLiveRoom } from '@/hooks/use-live-room'
 import { isAboutPipeline, type LiveEvent } from '@/lib/live-events'
 
 const REFRESH_MS = 1000
-/** How many of the moments to come are shown. */
+/** How many of the instants to come are shown. */
 export const UPCOMING = 5
 /** So many pages of new firings are kept in the first one, before the history is asked for anew. */
 const PAGES_OF_NEW = 4
@@ -27,7 +27,7 @@ export function useNextRuns(): ReturnType<typeof nextRuns> | undefined {
   return useQuery({ ...triggersQuery, select: nextRuns }).data
 }
 
-/** Keep the triggers of one pipeline in step, and what became of their moments. */
+/** Keep the triggers of one pipeline in step, and what became of their instants. */
 export function useLivePipelineTriggers(pipelineId: string): void {
   const client = useQueryClient()
   const room = `pipeline:${pipelineId}` as const

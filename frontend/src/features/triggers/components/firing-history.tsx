@@ -13,7 +13,7 @@ import type { Schemas } from '@/lib/api'
 
 type FiringHistoryProps = { trigger: Trigger; runs: readonly Schemas['RunBar'][] }
 
-/** What became of the trigger's moments, the latest first. */
+/** What became of the trigger's instants, the latest first. */
 export function FiringHistory({ trigger, runs }: FiringHistoryProps) {
   const history = useInfiniteQuery(firingsQuery(trigger.pipeline_id, trigger.id))
   const shown = history.data?.pages.flatMap((page) => page.items) ?? []
@@ -28,13 +28,13 @@ export function FiringHistory({ trigger, runs }: FiringHistoryProps) {
         />
       )}
       {history.data && shown.length === 0 && (
-        <p className="px-4 py-3 text-muted-foreground">None of its moments has come yet.</p>
+        <p className="px-4 py-3 text-muted-foreground">None of its instants has come yet.</p>
       )}
       {shown.length > 0 && (
         <Table aria-label={`History of ${trigger.id}`}>
           <thead>
             <tr>
-              <Th>Moment</Th>
+              <Th>Instant</Th>
               <Th>State</Th>
               <Th className="max-tablet:hidden">Execution</Th>
               <Th className="max-tablet:hidden">Reason</Th>

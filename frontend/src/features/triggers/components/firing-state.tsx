@@ -1,7 +1,7 @@
 import { Badge } from '@/components/state-badge'
 import type { Firing } from '@/features/triggers/api'
 
-/** What became of a moment. That an execution has started says nothing yet of how it went: no colour. */
+/** What became of an instant. That an execution has started says nothing yet of how it went: no colour. */
 const APPEARANCES = {
   started: { tone: 'queued', icon: 'executions', word: 'Started' },
   skipped: { tone: 'skipped', icon: 'skip', word: 'Skipped' },

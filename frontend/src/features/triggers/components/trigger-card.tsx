@@ -49,7 +49,7 @@ export function TriggerCard({ trigger, runs, now, open, onOpen }: TriggerCardPro
               </time>
             </Row>
           )}
-          <Row name="Last moment">
+          <Row name="Last instant">
             <Last trigger={trigger} runs={runs} now={now} />
           </Row>
           <Row name="When missed">{CATCH_UP[trigger.catchup]}</Row>
