@@ -6,7 +6,10 @@ import { writeFileSync } from 'node:fs'
 import { inBrowser, pictures, signIn } from './browser.mjs'
 
 const { EXECUTION: address, EMAIL, PASSWORD, CUT, LINES } = process.env
-assert(address && EMAIL && PASSWORD && CUT && LINES, 'Set EXECUTION, EMAIL, PASSWORD, CUT and LINES.')
+assert(
+  address && EMAIL && PASSWORD && CUT && LINES,
+  'Set EXECUTION, EMAIL, PASSWORD, CUT and LINES.',
+)
 const AWAY = /ERR_(CONNECTION|EMPTY_RESPONSE|CONTENT_LENGTH|INCOMPLETE|TIMED_OUT|NETWORK)|WebSocket/
 
 await inBrowser(
@@ -17,7 +20,10 @@ await inBrowser(
     writeFileSync(CUT, '')
 
     page.setDefaultTimeout(200_000)
-    await page.getByText(/offline|connection/i).first().waitFor()
+    await page
+      .getByText(/offline|connection/i)
+      .first()
+      .waitFor()
     await pictures(page, 'away')
     await page.getByText('Succeeded', { exact: true }).first().waitFor()
     const expected = Array.from({ length: Number(LINES) }, (_, number) => `line ${number + 1}`)
@@ -39,7 +45,9 @@ async function linesOf(page) {
       element.scrollTop = to
       return element.scrollHeight
     }, top)
-    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
+    await page.evaluate(
+      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+    )
     for (const [index, text] of await log.evaluate((element) =>
       [...element.querySelectorAll('[data-index]')].map((line) => [
         Number(line.dataset.index),
@@ -47,6 +55,7 @@ async function linesOf(page) {
       ]),
     ))
       found.set(index, text)
-    if (top > height) return [...found.entries()].sort(([a], [b]) => a - b).map(([, text]) => text)
+    if (top > height)
+      return [...found.entries()].toSorted(([a], [b]) => a - b).map(([, text]) => text)
   }
 }
