@@ -19,6 +19,8 @@ it.each([
   ['0 */6 * * *', 'Every 6 hours'],
   ['15 */2 * * *', 'Every 2 hours from 00:15'],
   ['0 1-23/2 * * *', 'Every 2 hours from 01:00'],
+  ['50/5 8 * * *', 'Every day at 08:50 and 08:55'],
+  ['50-50/5 8 * * *', 'Every day at 08:50 and 08:55'],
   ['0 9-17 * * *', 'Every hour from 09:00 to 17:00'],
   ['*/10 9-17 * * *', 'Every 10 minutes from 09:00 to 17:50'],
   ['* 9 * * *', 'Every minute from 09:00 to 09:59'],

@@ -150,8 +150,10 @@ function partOf(part: string, from: number, to: number, names: string[]): number
   const step = stepText === undefined ? 1 : wholeNumber(stepText)
   if (more.length > 0 || step === null || step === 0) return null
   const ends = span === '*' ? [from, to] : span.split('-').map((end) => valueOf(end, from, names))
-  const [first, last = stepText === undefined ? first : to] = ends
-  if (ends.length > 2 || first == null || last == null) return null
+  const [first, end = first] = ends
+  if (ends.length > 2 || first == null || end == null) return null
+  // With a step one value is where it begins, also as `5-5/2`: so the server reads it.
+  const last = stepText !== undefined && end === first ? to : end
   if (first < from || last > to || last < first) return null
   return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, at) => first + at * step)
 }
