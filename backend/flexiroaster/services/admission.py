@@ -34,7 +34,7 @@ from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Concurrency
 from flexiroaster.engine.runs import Execution
-from flexiroaster.services.arming import go_on
+from flexiroaster.services.arming import go_on, moment
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
 from flexiroaster.store import places, progress, triggers
@@ -147,9 +147,10 @@ class Admission:
             if before is enabled:
                 return False
             if enabled:
+                present = moment(tx.sa, self._changes.clock)
                 for row in triggers.of_pipeline(tx.sa, pipeline_id):
                     if row.paused_at is None:
-                        go_on(tx.sa, row, now, "the pipeline was paused")
+                        go_on(tx.sa, row, present, "the pipeline was paused")
                 places.resume(tx.sa, pipeline_id)
             else:
                 places.pause(tx.sa, pipeline_id, now, by)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flexiroaster.engine.pipeline import ScheduleTrigger
 from flexiroaster.engine.schedule import Schedule
 from flexiroaster.store import triggers as store
+from flexiroaster.store import workers
 from flexiroaster.store.triggers import FiringRow, TriggerRow
 
 
@@ -36,12 +37,18 @@ def disarm(connection: sa.Connection, pipeline_id: str) -> None:
 def go_on(connection: sa.Connection, row: TriggerRow, now: datetime, reason: str) -> None:
     """After a pause: what came in it is passed over, unless the trigger makes up for everything."""
     schedule = schedule_of(row.document)
-    if row.due_at > now or schedule.catchup == "all":
+    if row.due_at <= now and schedule.catchup == "all":
         return
     store.change(connection, row.pipeline_id, row.id, due_at=schedule.next(now))
     passed = schedule.passed(row.due_at, now)
-    missed = FiringRow(row.pipeline_id, row.id, passed[0], "missed", now, count=len(passed), reason=reason)
-    store.record(connection, missed)
+    if passed:
+        missed = FiringRow(row.pipeline_id, row.id, passed[0], "missed", now, count=len(passed), reason=reason)
+        store.record(connection, missed)
+
+
+def moment(connection: sa.Connection, clock: Callable[[], datetime]) -> datetime:
+    """Now: by the database's clock where several servers, whose own ones differ, see to the same triggers."""
+    return clock() if connection.dialect.name == "sqlite" else workers.now(connection)
 
 
 def schedule_of(trigger: Mapping[str, Any]) -> Schedule:

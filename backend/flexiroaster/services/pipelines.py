@@ -33,7 +33,7 @@ from flexiroaster.engine.errors import (
 from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.pipeline import Pipeline, compensation_id
 from flexiroaster.engine.state import Phase
-from flexiroaster.services.arming import arm, disarm
+from flexiroaster.services.arming import arm, disarm, moment
 from flexiroaster.services.paging import Page, cut, decode
 from flexiroaster.services.version_diff import VersionDiff, compare
 from flexiroaster.stages.base import StageType
@@ -241,7 +241,7 @@ class Pipelines:
         Answers what is stored, since somebody may delete it the moment after.
         """
         made = stored(tx.sa, id)
-        arm(tx.sa, id, made.version.document, now)
+        arm(tx.sa, id, made.version.document, moment(tx.sa, self._clock))
         told = of_pipeline(type, id, made.row.updated_at, version=made.row.version, name=made.row.name, by=author.email)
         tx.after_commit(partial(self._bus.publish, [told]))
         return made

@@ -19,22 +19,21 @@ from flexiroaster.engine.errors import FlexiRoasterError, InvalidInputs, NotFoun
 from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.expressions import ExpressionError, Template
 from flexiroaster.engine.plurals import counted
-from flexiroaster.engine.schedule import MOST_LOOKED_AT, Missed
-from flexiroaster.services.arming import go_on, schedule_of
+from flexiroaster.engine.schedule import MOST_LOOKED_AT, ON_TIME, Missed
+from flexiroaster.services.arming import go_on, moment, schedule_of
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
 from flexiroaster.services.scope import SCHEDULE, trigger_names
 from flexiroaster.services.starting import Checked, Starting, Wanted
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store import triggers as store
-from flexiroaster.store import workers
 from flexiroaster.store.database import Database, StoreUnavailable, Transaction
 from flexiroaster.store.triggers import FiringRow, TriggerRow
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
-"""Triggers that one look deals with."""
+"""Triggers that one look deals with, and about as many instants: they take turns, and a stop waits for no more."""
 UPCOMING = 5
 
 
@@ -57,24 +56,48 @@ class Triggers:
         self._changes = changes
         self._starting = starting
         self._database: Database = changes.database
+        self._seen: datetime | None = None
+        """When the last look was."""
 
     # Firing
 
     def fire_due(self) -> timedelta:
-        """Deal with every instant that has come; answers how long until the next, which may be no time at all.
+        """Deal with instants that have come; answers how long until the next, which may be no time at all.
 
-        Raises StoreUnavailable; then, and after a crash, the next call goes on where this one was.
+        Raises StoreUnavailable, and at the end what a single trigger raised that cannot be looked at; then, and after
+        a crash, the next call goes on where this one was.
         """
         now = self._now()
+        self._follow_clock(now)
         with self._database.read() as connection:
             due = store.due(connection, now, AT_ONCE)
+        broken: Exception | None = None
         for row in due:
-            self._fire(row, now)
+            try:
+                self._fire(row, now, at_most=AT_ONCE // len(due))
+            except StoreUnavailable:
+                raise
+            except Exception as failure:  # whatever it is: the others must not suffer
+                log.warning("trigger.broken", pipeline=row.pipeline_id, trigger=row.id, error=str(failure))
+                broken = failure
+        if broken is not None:
+            raise broken
         with self._database.read() as connection:
             following = store.next_due(connection)
         return timedelta.max if following is None else max(timedelta(), following - self._now())
 
-    def _fire(self, row: TriggerRow, now: datetime) -> None:
+    def _follow_clock(self, now: datetime) -> None:
+        """Where it was put back, now or while nothing ran, no trigger waits until it has come round again."""
+        if self._seen is None or self._seen - now > ON_TIME:
+            with self._database.read() as connection:
+                rows = store.to_come(connection, now)
+            earlier = [(row, then) for row in rows if (then := schedule_of(row.document).next(now)) < row.due_at]
+            if earlier:
+                log.warning("triggers.clock_put_back", triggers=len(earlier), now=now.isoformat())
+                self._database.write(lambda tx: [store.take(tx.sa, row, then) for row, then in earlier], durable=True)
+        self._seen = now
+
+    def _fire(self, row: TriggerRow, now: datetime, *, at_most: int) -> None:
         """Nothing happens where another server is faster."""
         schedule = schedule_of(row.document)
         due = schedule.due(row.due_at, now)
@@ -83,7 +106,7 @@ class Triggers:
             missed = None if due.missed is None else _missed(row, due.missed, now)
             if not self._settle(row, missed, first):
                 return
-        for instant, then in zip(due.instants, others, strict=True):
+        for instant, then in islice(zip(due.instants, others, strict=True), at_most):
             row = replace(row, due_at=instant)
             if not self._start(row, then, now):
                 return
@@ -247,11 +270,8 @@ class Triggers:
         return next(entry for entry in self.of_pipeline(pipeline_id) if entry.row.id == id)
 
     def _now(self) -> datetime:
-        """By the database's clock where several servers look at the same triggers."""
-        if self._database.dialect == "sqlite":
-            return self._changes.clock()
         with self._database.read() as connection:
-            return workers.now(connection)
+            return moment(connection, self._changes.clock)
 
 
 def _entry(row: TriggerRow, last: FiringRow | None) -> TriggerEntry:

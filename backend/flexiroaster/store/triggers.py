@@ -54,6 +54,12 @@ def due(connection: sa.Connection, now: datetime, limit: int) -> list[TriggerRow
     return [TriggerRow(**row) for row in connection.execute(query).mappings()]
 
 
+def to_come(connection: sa.Connection, now: datetime) -> list[TriggerRow]:
+    """Those whose next instant is later."""
+    rows = connection.execute(_rows.where(triggers.c.paused_at.is_(None), triggers.c.due_at > now)).mappings()
+    return [TriggerRow(**row) for row in rows]
+
+
 def next_due(connection: sa.Connection) -> datetime | None:
     """Of all that are not paused."""
     query = sa.select(sa.func.min(triggers.c.due_at)).join(pipelines).where(*_comes)

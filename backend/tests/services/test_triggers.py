@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType
+from flexiroaster.services import triggers
 from flexiroaster.services.pipelines import Author, Pipelines, Source
 from flexiroaster.services.retention import Retention
 from flexiroaster.services.triggers import Triggers
@@ -246,6 +248,78 @@ def test_an_instant_that_comes_again_is_not_started_again(shop: Shop) -> None:
     assert len(shop.executions()) == 1
     assert shop.firings() == [(first, "started", 1)]
     assert shop.row().due_at == first + HOUR
+
+
+def test_a_clock_that_is_put_forward_and_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits until the time has come round again, and what came by the wrong clock does not come twice."""
+    shop.make(hourly(), hourly(id="paused"))
+    shop.triggers.pause("shop", "paused")
+    now = datetime.now(UTC)
+
+    def look(at: datetime) -> int:
+        monkeypatch.setattr(triggers, "moment", lambda *_: at)
+        shop.triggers.fire_due()
+        return len(shop.executions())
+
+    month = timedelta(days=30)
+    assert look(now) == 0
+    assert look(now + month) == 1
+    shop.database.write(lambda tx: store.change(tx.sa, "shop", "paused", due_at=shop.row().due_at))
+    assert look(now) == 1
+    assert shop.row().due_at <= now + HOUR
+    assert shop.triggers.resume("shop", "paused").upcoming[0] <= now + HOUR
+    assert look(now + HOUR) == 3
+    assert look(now + month) == 3 + 1  # one of the two has come then already
+    assert len({(row["actor"], row["logical_date"]) for row in shop.executions()}) == 4
+
+
+def test_a_server_that_was_stopped_while_the_clock_was_put_back(shop: Shop) -> None:
+    shop.make(hourly())
+    shop.come(-1_000)
+    shop.triggers.fire_due()
+    assert shop.row().due_at <= datetime.now(UTC) + HOUR
+
+
+def test_one_look_deals_with_so_many_instants(shop: Shop) -> None:
+    """So that others have their turn, and a server that stops does not make up for everything first."""
+    shop.make(hourly(catchup="all"), hourly(id="other"))
+    shop.come(triggers.AT_ONCE)
+    shop.come(1, "other")
+    assert shop.triggers.fire_due() == timedelta()
+    assert len(shop.firings("other")) == 1
+    assert len(shop.firings()) == triggers.AT_ONCE // 2
+    shop.triggers.fire_due()
+    assert len(shop.firings()) == triggers.AT_ONCE
+
+
+def test_a_trigger_that_cannot_be_looked_at_holds_up_no_other(shop: Shop) -> None:
+    shop.make(hourly(), hourly(id="other"))
+    gone = {"id": "hourly", "type": "schedule", "cron": "0 * * * *", "timezone": "Gone/Away"}
+    shop.database.write(lambda tx: store.change(tx.sa, "shop", "hourly", document=gone))
+    shop.come(2)
+    instant = shop.come(1, "other")
+    with pytest.raises(ZoneInfoNotFoundError):
+        shop.triggers.fire_due()
+    assert shop.firings("other") == [(instant, "started", 1)]
+
+
+def test_no_instant_passed_in_a_pause(shop: Shop) -> None:
+    """The rules of a time zone were changed: what was planned is no instant any more."""
+    shop.make(hourly())
+    shop.triggers.pause("shop", "hourly")
+    due_at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(milliseconds=1)
+    shop.database.write(lambda tx: store.change(tx.sa, "shop", "hourly", due_at=due_at))
+    assert shop.triggers.resume("shop", "hourly").upcoming[0] > datetime.now(UTC)
+    assert shop.firings() == []
+
+
+def test_triggers_are_planned_by_the_clock_they_are_looked_at_by(shop: Shop) -> None:
+    """That of the server which publishes may be wrong where there are several."""
+    ahead = timedelta(days=2)
+    pipelines = Pipelines(shop.database, default_registry().types, shop.engine.bus, lambda: datetime.now(UTC) + ahead)
+    pipelines.create(_source((hourly(),), {}), ADA)
+    by_own_clock = shop.database.dialect == "sqlite"  # which has one server
+    assert (shop.row().due_at > datetime.now(UTC) + HOUR) is by_own_clock
 
 
 def test_instants_are_started_once_however_many_look(database: Database, tmp_path: Path) -> None:
