@@ -162,13 +162,13 @@ class LiveExecutions:
         """From memory, or as the database has it. Raises NotFound."""
         live = self._live.get(execution_id)
         if live is None:
-            live = self._live[execution_id] = self._load(tx.sa, execution_id)
+            live = self._live[execution_id] = self._load(tx.look, execution_id)
         return live
 
     def current(self, tx: Transaction, execution_id: str) -> Live:
         """As the database has it, also where another server has changed it. Raises NotFound."""
         known = self._live.get(execution_id)
-        if known is not None and progress.newest_seq(tx.sa, execution_id) != known.state.seq:
+        if known is not None and progress.newest_seq(tx.look, execution_id) != known.state.seq:
             self.forget(execution_id)
         return self.get(tx, execution_id)
 

@@ -58,6 +58,14 @@ class Transaction:
         self._after_commit: list[Callable[[], None]] = []
 
     @property
+    def look(self) -> sa.Connection:
+        """For queries that lock nothing: like `sa`, but where nothing was written yet it begins no transaction, which
+        would cost two round trips.
+        """
+        self._dialect.flush(self._raw, begin=False)
+        return self._connection
+
+    @property
     def sa(self) -> sa.Connection:
         """It sees what was put before."""
         self._dialect.flush(self._raw)

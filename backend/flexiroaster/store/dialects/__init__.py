@@ -57,8 +57,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def flush(self, raw: Any) -> None:
-        """Send what was put and not sent yet."""
+    def flush(self, raw: Any, *, begin: bool = True) -> None:
+        """Send what was put and not sent yet. With `begin`, what follows is in the transaction in any case."""
         ...
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

@@ -124,8 +124,8 @@ class Postgres:
     def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
         self._queue.append(Put(name, rows, stale))
 
-    def flush(self, raw: Any) -> None:
-        if self._queue or not self._begun:
+    def flush(self, raw: Any, *, begin: bool = True) -> None:
+        if self._queue or (begin and not self._begun):
             self._send(raw)
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:

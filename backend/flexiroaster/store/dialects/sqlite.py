@@ -110,7 +110,7 @@ class Sqlite:
         if stale is not None:
             self._stale[name] = stale
 
-    def flush(self, raw: Any) -> None:
+    def flush(self, raw: Any, *, begin: bool = True) -> None:
         """What is inserted comes first, then what changes it or names it: so no order of the puts is lost."""
         for name, rows in self._waiting.items():
             if rows:
