@@ -74,6 +74,7 @@ _STAGE_RULE = "use letters, digits and _, not beginning with a digit, at most 63
 _PIPELINE_RULE = "use letters, digits, _, - and ., beginning with a letter, digit or _, at most 80"
 
 StageId = Annotated[str, _identifier(STAGE_ID_PATTERN, "stage id", _STAGE_RULE), Field(pattern=STAGE_ID_PATTERN)]
+TriggerId = Annotated[str, _identifier(STAGE_ID_PATTERN, "trigger id", _STAGE_RULE), Field(pattern=STAGE_ID_PATTERN)]
 InputName = Annotated[str, _identifier(STAGE_ID_PATTERN, "name", _STAGE_RULE), Field(pattern=STAGE_ID_PATTERN)]
 PoolName = Annotated[str, _identifier(POOL_PATTERN, "name of a pool", POOL_RULE), Field(pattern=POOL_PATTERN)]
 PipelineId = Annotated[

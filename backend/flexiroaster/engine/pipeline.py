@@ -26,12 +26,14 @@ from flexiroaster.engine.field_types import (
     Share,
     StageId,
     Text,
+    TriggerId,
     Word,
 )
 from flexiroaster.engine.state import Phase
 
 API_VERSION = "flexiroaster/v1"
 MAX_STAGES = 10_000
+MAX_TRIGGERS = 1_000
 WAITING_TYPES = frozenset({"approval", "pipeline", "wait"})
 """They wait instead of working: their own `timeout` says for how long, and `defaults.timeout` does not count."""
 MOST_PRIORITY = 1_000
@@ -206,7 +208,7 @@ class WebhookAuth(Part):
 
 
 class TriggerBase(Part):
-    id: StageId
+    id: TriggerId
     when: Expression | None = None
     inputs: dict[str, Any] = {}
 
@@ -279,7 +281,7 @@ class Pipeline(Part):
     description: Text = ""
     labels: dict[str, Text] = {}
     inputs: dict[InputName, dict[str, Any]] = Field({}, description="Each input is a JSON Schema.")
-    triggers: list[Trigger] = []
+    triggers: list[Trigger] = Field([], max_length=MAX_TRIGGERS)
     concurrency: Concurrency | None = None
     timeout: PositiveDuration | None = None
     queue_timeout: PositiveDuration | None = Field(None, description="How long an execution may wait for its place.")

@@ -150,3 +150,20 @@ def test_many_needs_are_a_cure_but_no_sentence() -> None:
     (problem,) = check(document(*sources, last)).problems
     assert problem.message == "`results.source_0` refers to a stage that is not upstream: add 'source_0' to `needs`."
     assert problem.suggestion == f"needs: [{', '.join([*needs, 'source_0'])}]"
+
+
+def test_what_is_wrong_with_a_trigger_is_said_of_a_trigger() -> None:
+    schedule = {"id": "a/b", "type": "schedule", "cron": "0 0 * * *" + " " * 200}
+    report = check({**DOCUMENT, "triggers": [schedule]})
+    assert [problem.message for problem in report.problems] == [
+        "'a/b' is not a trigger id: use letters, digits and _, not beginning with a digit, at most 63.",
+        "`cron`: may be at most 200 characters long.",
+    ]
+
+
+def test_a_pipeline_has_so_many_triggers() -> None:
+    """All of them are planned in the transaction that publishes."""
+    many = [{"id": f"t{number}", "type": "schedule", "every": "1h"} for number in range(1_001)]
+    assert check({**DOCUMENT, "triggers": many[:-1]}).ok
+    report = check({**DOCUMENT, "triggers": many})
+    assert [problem.message for problem in report.problems] == ["`triggers`: may hold at most 1000."]

@@ -191,6 +191,26 @@ READ = "  - {id: read, type: input}\n"
             "triggers: [{id: t, type: schedule, cron: '@daily', timezone: Europe/Pari}]\n" + HEAD + READ,
             "invalid_timezone", "triggers[0].timezone", 1, 62, "Europe/Paris",
         ),
+        (
+            "triggers: [{id: t, type: schedule, cron: '@daily', timezone: right/UTC}]\n" + HEAD + READ,
+            "invalid_timezone", "triggers[0].timezone", 1, 62, "Etc/UTC",
+        ),
+        (
+            "triggers: [{id: t, type: schedule, cron: '@daily', timezone: localtime}]\n" + HEAD + READ,
+            "invalid_timezone", "triggers[0].timezone", 1, 62, None,
+        ),
+        (
+            "triggers: [{id: t, type: schedule, every: 1h, when: trigger.id != trigger.type}]\n" + HEAD + READ,
+            "not_an_expression", "triggers[0].when", 1, 53, "when: ${{ trigger.id != trigger.type }}",
+        ),
+        (
+            "triggers: [{id: t, type: schedule, every: 1h, when: '${{ 1 }}'}]\n" + HEAD + READ,
+            "not_a_condition", "triggers[0].when", 1, 53, None,
+        ),
+        (
+            "triggers: [{id: t, type: schedule, every: 1h, when: '${{ execution.id == trigger.id }}'}]\n" + HEAD + READ,
+            "unknown_name", "triggers[0].when", 1, 58, None,
+        ),
         ("triggers: [{id: t, type: schedul}]\n" + HEAD + READ, "invalid_value", "triggers[0].type", 1, 26, "schedule"),
         (
             "triggers: [{id: t, type: pipeline, pipline: x}]\n" + HEAD + READ,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flexiroaster.engine.definition.findings import Findings
@@ -15,7 +15,7 @@ from flexiroaster.engine.definition.support import NOT_YET, refuse
 from flexiroaster.engine.expressions import Expression, ExpressionError, whole_expression
 from flexiroaster.engine.expressions.analysis import Reference
 from flexiroaster.engine.expressions.template import pieces, templated_texts
-from flexiroaster.engine.quoting import QUOTE_LIMIT, on_one_line, quoted, shortened
+from flexiroaster.engine.quoting import QUOTE_LIMIT, listed, on_one_line, quoted, shortened
 
 _STARTING = frozenset({"vars", "execution", "trigger"})
 """What there is before the inputs are known."""
@@ -34,6 +34,8 @@ class _Place:
     stage: StageView | None = None
     results: bool = False
     own_result: bool = False
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What there is of a name, where that is not everything."""
 
 
 class ExpressionChecks:
@@ -52,7 +54,10 @@ class ExpressionChecks:
                     return
                 self._check_text(text, (*path, *below), place)
         for view in self.graph.views:
-            self._check_conditions(view)
+            for keys in _BOOLEAN_KEYS:
+                self._check_conditions(view.raw, view.path, keys)
+        for path, trigger in self._triggers():
+            self._check_conditions(trigger, path, ("when",))
         self._check_literals()
 
     def _places(self) -> Iterator[tuple[Path, Any, _Place]]:
@@ -67,11 +72,20 @@ class ExpressionChecks:
                 yield (*view.path, key), view.raw.get(key), ended
         finished = _Place(_STARTING | {"inputs", "results"}, results=True)
         yield ("outputs",), self.document.get("outputs"), finished
-        yield ("concurrency",), self.document.get("concurrency"), _Place(_STARTING | {"inputs"})
-        yield ("triggers",), self.document.get("triggers"), _Place(_STARTING)
+        accepted = _Place(_STARTING | {"inputs"}, members={"execution": ["data", "logical_date"]})
+        yield ("concurrency",), self.document.get("concurrency"), accepted
+        scheduled = _Place(_STARTING, members={"execution": ["logical_date"], "trigger": ["id", "type"]})
+        for path, trigger in self._triggers():
+            yield path, trigger, scheduled if trigger.get("type") == "schedule" else _Place(_STARTING)
         for name, schema in self.inputs.items():
             if isinstance(schema, dict):
                 yield ("inputs", name, "default"), schema.get("default"), _Place(_STARTING)
+
+    def _triggers(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        triggers = self.document.get("triggers")
+        for index, trigger in enumerate(triggers if isinstance(triggers, list) else []):
+            if isinstance(trigger, dict):
+                yield ("triggers", index), trigger
 
     def _check_text(self, text: str, path: Path, place: _Place) -> None:
         try:
@@ -94,6 +108,8 @@ class ExpressionChecks:
             refuse("namespace.secrets", path, self.findings, within=source, offset=reference.start)
         elif reference.root not in place.names:
             self._unknown_name(reference, source, path, place)
+        elif reference.root in place.members and reference.path:
+            self._check_member(place.members[reference.root], reference, source, path)
         elif reference.root == "inputs" and reference.path:
             self._check_input(reference, source, path)
         elif reference.root == "results" and reference.path:
@@ -109,6 +125,13 @@ class ExpressionChecks:
         hint = f", did you mean `{meant}`?" if meant else f". Here are {', '.join(known)}."
         sentence = f"There is nothing called `{shortened(reference.root)}` here{hint}"
         self._add("unknown_name", sentence, reference, source, path, meant)
+
+    def _check_member(self, known: Sequence[str], reference: Reference, source: str, path: Path) -> None:
+        name = str(reference.path[0])
+        if name not in known:
+            meant = self.findings.closest(name, known)
+            sentence = f"Before an execution begins, `{reference.root}` has only {listed(known, ' and ')}."
+            self._add("unknown_name", sentence, reference, source, path, meant and f"{reference.root}.{meant}")
 
     def _check_input(self, reference: Reference, source: str, path: Path) -> None:
         name = str(reference.path[0])
@@ -178,13 +201,11 @@ class ExpressionChecks:
         other = self.graph.positions.get((view.group, name))
         return other is not None and self.graph.is_upstream(self.graph.views[other], view.id)
 
-    def _check_conditions(self, view: StageView) -> None:
-        for keys in _BOOLEAN_KEYS:
-            value: Any = view.raw
-            for key in keys:
-                value = value.get(key) if isinstance(value, dict) else None
-            if isinstance(value, str):
-                self._check_condition(value, (*view.path, *keys))
+    def _check_conditions(self, value: Any, path: Path, keys: Path) -> None:
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            self._check_condition(value, (*path, *keys))
 
     def _check_condition(self, text: str, path: Path) -> None:
         try:

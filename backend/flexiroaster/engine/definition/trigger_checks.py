@@ -15,10 +15,12 @@ from flexiroaster.engine.definition.stage_view import stage_views
 from flexiroaster.engine.duration import InvalidDuration, format_duration, parse_duration
 from flexiroaster.engine.expressions import did_you_mean
 from flexiroaster.engine.expressions.template import templated_texts
+from flexiroaster.engine.field_types import NAME_MAX_LENGTH
 from flexiroaster.engine.quoting import quoted
 from flexiroaster.engine.schedule import CRON_ALIASES, SHORTEST
 
 _CRON_FIELDS = "minute hour day-of-month month day-of-week"
+_OF_THE_MACHINE = {"Factory", "localtime", "posixrules"}
 
 
 def check_triggers(document: dict[str, Any], findings: Findings) -> None:
@@ -88,8 +90,10 @@ def cron_problem(text: str) -> str | None:
     if text.startswith("@"):
         known = ", ".join(CRON_ALIASES)
         return None if text in CRON_ALIASES else f"{quoted(text)} is no schedule: the short forms are {known}."
+    if len(text) > NAME_MAX_LENGTH:
+        return None  # which is found elsewhere
     fields = text.split()
-    if len(fields) != 5 or len(text) > 200:
+    if len(fields) != 5:
         return f"{quoted(text)} has {len(fields)} fields; cron has five: {_CRON_FIELDS}."
     try:
         next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
@@ -104,13 +108,16 @@ def _check_timezone(holder: object, path: Path, findings: Findings) -> None:
     name = holder.get("timezone") if isinstance(holder, dict) else None
     if not isinstance(name, str) or is_timezone(name):
         return
-    meant = did_you_mean(name, available_timezones())
+    meant = did_you_mean(name, available_timezones() - _OF_THE_MACHINE)
     hint = f", did you mean {meant!r}?" if meant else " such as Europe/Paris."
     sentence = f"{quoted(name)} is not a time zone{hint}"
     findings.add("invalid_timezone", sentence, (*path, "timezone"), found=name, suggestion=meant)
 
 
 def is_timezone(name: str) -> bool:
+    """One that is the same on every server: none of a machine's own, nor of those that count leap seconds."""
+    if name in _OF_THE_MACHINE or name.startswith(("posix/", "right/")):
+        return False
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
