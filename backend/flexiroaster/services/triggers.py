@@ -267,7 +267,11 @@ class Triggers:
 
         if self._database.write(operation, durable=True):
             log.info("trigger.paused" if paused else "trigger.resumed", pipeline=pipeline_id, trigger=id, by=by)
-        return next(entry for entry in self.of_pipeline(pipeline_id) if entry.row.id == id)
+        with self._database.read() as connection:
+            row = store.find(connection, pipeline_id, id)
+        if row is None:  # removed in this moment
+            raise NotFound("trigger", f"{pipeline_id}/{id}")
+        return self._entries([row])[0]
 
     def _now(self) -> datetime:
         with self._database.read() as connection:
@@ -292,9 +296,9 @@ def _missed(row: TriggerRow, missed: Missed, now: datetime) -> FiringRow:
     catchup = row.document.get("catchup", "latest")
     many = "or more " if missed.count == MOST_LOOKED_AT else ""
     reason = (
-        f"{counted(missed.count, 'instant')} {many}passed while no scheduler ran, and `catchup` is {catchup}"
+        f"No server came to {counted(missed.count, 'instant')} {many}within a minute, and `catchup` is {catchup}"
         if missed.count > 1
-        else f"No scheduler ran then, and `catchup` is {catchup}"
+        else f"No server came to it within a minute, and `catchup` is {catchup}"
     )
     return FiringRow(row.pipeline_id, row.id, missed.last, "missed", now, count=missed.count, reason=reason)
 

@@ -124,7 +124,7 @@ def test_what_passed_while_nothing_ran(shop: Shop, catchup: str, started: int) -
     assert [row["logical_date"] for row in shop.executions()] == instants[-started:]
     if missed:
         page = shop.triggers.firings("shop", "hourly", limit=5)
-        assert page.items[-1].reason == "4 instants passed while no scheduler ran, and `catchup` is latest"
+        assert page.items[-1].reason == "No server came to 4 instants within a minute, and `catchup` is latest"
 
 
 def test_a_condition_that_does_not_hold(shop: Shop) -> None:
@@ -301,6 +301,7 @@ def test_a_trigger_that_cannot_be_looked_at_holds_up_no_other(shop: Shop) -> Non
     with pytest.raises(ZoneInfoNotFoundError):
         shop.triggers.fire_due()
     assert shop.firings("other") == [(instant, "started", 1)]
+    assert shop.triggers.pause("shop", "other").reason == "paused"
 
 
 def test_no_instant_passed_in_a_pause(shop: Shop) -> None:
