@@ -17,6 +17,7 @@ from flexiroaster.engine.runs import Key, StageRun
 from flexiroaster.engine.state import StageStatus
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import dumps, loads
+from flexiroaster.store.moments import moment_of
 from flexiroaster.store.tables import attempts, foreach_items, results, stage_runs
 
 S = StageStatus
@@ -282,4 +283,4 @@ def _json(text: str | None) -> Any:
 @lru_cache(maxsize=64)
 def _moment(value: Any) -> datetime | None:
     """As the driver gives it. Cached: items become ready together."""
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment_of(value) if isinstance(value, int) else value

@@ -34,28 +34,29 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from flexiroaster.store.moments import microseconds_of, moment_of
+
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime in both databases."""
+    """An aware UTC datetime in both databases; SQLite, which has no type for it, keeps microseconds since 1970."""
 
-    impl = String(32)
+    impl = BigInteger
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(String(32))
+        return dialect.type_descriptor(BigInteger())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None or dialect.name == "postgresql":
             return value
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return microseconds_of(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        return moment.astimezone(UTC)
+        return moment_of(value) if isinstance(value, int) else value.astimezone(UTC)
 
 
 class JsonText(JSON):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from flexiroaster.store.dialects import APART, IDENTITY, statements
+from flexiroaster.store.moments import microseconds_of
 
 READ_CONNECTIONS = 8
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
@@ -43,7 +44,7 @@ class Sqlite:
         self._waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in IDENTITY}
         self._stale: dict[str, Exception] = {}
         # A decision writes its own time many times over. The cache itself is called: a method around it costs more.
-        self.to_driver: Callable[[datetime | None], str | None] = lru_cache(maxsize=4096)(_as_text)
+        self.to_driver: Callable[[datetime | None], int | None] = lru_cache(maxsize=4096)(microseconds_of)
 
     def create_engine(
         self,
@@ -147,13 +148,6 @@ class Sqlite:
                 return "The database file cannot be written: check its folder's owner and rights."
             case _:
                 return None
-
-
-def _as_text(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return in_utc.isoformat(timespec="microseconds")
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:
