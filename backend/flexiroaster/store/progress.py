@@ -455,14 +455,31 @@ def _insert_events(tx: Transaction, draft: Draft, stale: StaleState | None) -> N
 
 
 def _insert_runs(tx: Transaction, draft: Draft, runs: Iterable[StageRun]) -> None:
-    stages = draft.plan.stages
-    tx.put(
-        "insert_stage_run",
-        [
-            (draft.execution.id, *run.key, stage.id, stage.type, *_run_values(tx, run), run.reused_from, stage.own_pool)
-            for run in runs
-            for stage in (stages[run.key.position],)
-        ],
+    new, others = [], []
+    for run in runs:
+        stage = draft.plan.stages[run.key.position]
+        place = (draft.execution.id, *run.key, stage.id, stage.type, stage.own_pool)
+        if _is_new(run):
+            new.append((*place, *_new_values(tx, run)))
+        else:
+            others.append((*place, *_run_values(tx, run), run.reused_from))
+    tx.put("insert_new_stage_run", new)
+    tx.put("insert_stage_run", others)
+
+
+def _is_new(run: StageRun) -> bool:
+    """Whether it has what nearly every stage run begins with: more than half the columns are left out so."""
+    return run.attempt == 0 and run.ended_at is None and run.due_at is None and run.reason is None and run.state is None
+
+
+def _new_values(tx: Transaction, run: StageRun) -> tuple[Any, ...]:
+    return (
+        run.status.value,
+        run.attempt,
+        run.needs_left,
+        run.needs_ok,
+        run.needs_failed,
+        tx.moment(run.ready_at),
     )
 
 

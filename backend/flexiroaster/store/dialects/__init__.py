@@ -81,6 +81,7 @@ IDENTITY: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "update_execution": ("executions", (-2,)),
     "set_outputs": ("executions", (-1,)),
     "insert_stage_run": ("stage_runs", (0, 1, 2)),
+    "insert_new_stage_run": ("stage_runs", (0, 1, 2)),
     "move_stage_run": ("stage_runs", (-5, -4, -3)),
     "update_stage_run": ("stage_runs", (-5, -4, -3)),
     "insert_event": ("events", (0, 1)),

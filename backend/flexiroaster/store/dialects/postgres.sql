@@ -1,10 +1,15 @@
 -- The hot path's statements. The order of the parameters is that of store/progress.py.
 
 -- name: insert_stage_run
-INSERT INTO stage_runs (execution_id, position, idx, stage, type, status, attempt, spent, lost, needs_left,
+INSERT INTO stage_runs (execution_id, position, idx, stage, type, pool, status, attempt, spent, lost, needs_left,
 needs_ok, needs_failed, lease_owner, lease_until, due_at, reason, state, error, rows, bytes, ready_at,
-started_at, ended_at, waits_for, cached_from, iterations, reused_from, pool)
+started_at, ended_at, waits_for, cached_from, iterations, reused_from)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+
+-- name: insert_new_stage_run
+INSERT INTO stage_runs (execution_id, position, idx, stage, type, pool, status, attempt, needs_left, needs_ok,
+needs_failed, ready_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: update_stage_run
 UPDATE stage_runs SET status = %s, attempt = %s, spent = %s, lost = %s, needs_left = %s, needs_ok = %s,
