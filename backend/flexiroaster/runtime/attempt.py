@@ -75,9 +75,9 @@ class Attempt:
         self.stage_id = live.version.plan.stages[claimed.key.position].id
         self.index = claimed.key.index
         self.attempt = run.attempt
-        self.now = world.clock()
-        self.deadline = None if claimed.timeout is None or run.started_at is None else run.started_at + claimed.timeout
-        self.idempotency_key = f"{self.execution_id}:{self.stage_id}:{self.index}{_time(claimed)}"
+        self.now = claimed.at
+        timeout = claimed.timeout
+        self.deadline = None if timeout is None or run.started_at is None else run.started_at + timeout
         self.inputs: Mapping[str, Any] = live.inputs
         self.data = live.data
         self.state: Mapping[str, Any] = run.state or {}
@@ -99,6 +99,10 @@ class Attempt:
         self._scratch: Path | None = None
 
     # ── what a stage uses ───────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def idempotency_key(self) -> str:
+        return f"{self.execution_id}:{self.stage_id}:{self.index}{_time(self.claimed)}"
 
     @cached_property
     def upstream(self) -> Mapping[str, Any]:

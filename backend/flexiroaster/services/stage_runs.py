@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
@@ -44,15 +44,14 @@ LEASE = timedelta(seconds=30)
 """How long a worker that does not renew it keeps a stage run; renewed every third of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A stage run in the hands of a worker."""
+class Claimed(NamedTuple):
+    """A stage run in the hands of a worker, since `at`. `item` is what a foreach item is for."""
 
     live: Live
     key: Key
     run: StageRun
+    at: datetime
     item: Any = None
-    """What a foreach item is for."""
 
     @property
     def execution_id(self) -> str:
@@ -318,7 +317,9 @@ class StageRuns:
         if plan.gated and planner.has_gate(plan, key) and not self._gates.open(batch.room, live, draft, key):
             return None
         run = planner.claim(draft, key, self._owner, draft.now + self._lease + self.clock_ahead)
-        return None if run is None else Claimed(live, key, run, live.items.get(key) if key.index else None)
+        if run is None:
+            return None
+        return Claimed(live, key, run, draft.now, live.items.get(key) if key.index else None)
 
 
 def _sort(version: Version, ready: list[Key]) -> None:

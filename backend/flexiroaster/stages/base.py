@@ -38,10 +38,13 @@ class StageContext(Protocol):
     attempt: int
     now: datetime
     deadline: datetime | None
-    idempotency_key: str
-    """`execution:stage:index`, the same for every attempt: hand it to services that can deduplicate. Where the stage
-    repeats, or runs again because it was undone, a number follows.
-    """
+
+    @property
+    def idempotency_key(self) -> str:
+        """`execution:stage:index`, the same for every attempt: hand it to services that can deduplicate. Where the
+        stage repeats, or runs again because it was undone, a number follows.
+        """
+        ...
 
     @property
     def cancelled(self) -> threading.Event:
