@@ -286,8 +286,7 @@ class Writer:
             self._drop_connection()
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            self._raw = self._connection.connection.driver_connection
-            self._dialect.prepare_writer(self._raw)
+            self._raw = self._dialect.prepare_writer(self._connection.connection.driver_connection)
         return self._connection, self._raw
 
 

@@ -30,10 +30,10 @@ class Dialect(Protocol):
         """A statement that takes longer is given up, where the database can do that."""
         ...
 
-    # `raw` is the driver's own connection, in autocommit mode: transactions are ours.
-
-    def prepare_writer(self, raw: Any) -> None:
-        """The writer has a new connection."""
+    def prepare_writer(self, connection: Any) -> Any:
+        """The writer has a new connection of the driver, in autocommit mode: transactions are ours. Answers what the
+        other methods get as `raw`.
+        """
         ...
 
     def stands(self, raw: Any) -> bool:

@@ -77,10 +77,11 @@ class Postgres:
         if not self.stands(raw):
             raise InvalidatePoolError
 
-    def prepare_writer(self, raw: Any) -> None:
+    def prepare_writer(self, connection: Any) -> Any:
         self._forget()
         for setting in BY_KEY:
-            raw.execute(f"SET {setting} = off")
+            connection.execute(f"SET {setting} = off")
+        return connection
 
     def stands(self, raw: Any) -> bool:
         """An idle server says nothing unless it goes: then its last words come first, and the end after them."""

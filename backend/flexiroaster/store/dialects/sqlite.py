@@ -65,13 +65,14 @@ class Sqlite:
         event.listen(engine, "connect", _set_pragmas)
         return engine
 
-    def prepare_writer(self, raw: Any) -> None:
+    def prepare_writer(self, connection: Any) -> Any:
         """Without a write-ahead log (network disks have no memory to share for it), a commit itself waits."""
-        ((mode,),) = raw.execute("PRAGMA journal_mode").fetchall()
+        ((mode,),) = connection.execute("PRAGMA journal_mode").fetchall()
         self.commits_to_disk = mode != "wal"
         if self.commits_to_disk:
-            raw.execute("PRAGMA synchronous=FULL")
-        self._log = f"{raw.execute('PRAGMA database_list').fetchone()[2]}-wal"
+            connection.execute("PRAGMA synchronous=FULL")
+        self._log = f"{connection.execute('PRAGMA database_list').fetchone()[2]}-wal"
+        return connection.cursor()  # one for all: the connection would make one for each statement
 
     def stands(self, raw: Any) -> bool:
         return True
@@ -95,7 +96,7 @@ class Sqlite:
 
     def rollback(self, raw: Any) -> None:
         self._forget()
-        if raw.in_transaction:
+        if raw.connection.in_transaction:
             raw.execute("ROLLBACK")
 
     def put(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]], stale: Exception | None) -> None:
