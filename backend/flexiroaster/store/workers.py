@@ -126,7 +126,8 @@ def leave(connection: sa.Connection, id: str) -> None:
 
 def stop(connection: sa.Connection, id: str, at: datetime) -> bool:
     """It is to take no more work; False when there is no such worker."""
-    values = {"stopping_at": sa.func.coalesce(workers.c.stopping_at, at)}
+    stopping_at = workers.c.stopping_at
+    values = {"stopping_at": sa.func.coalesce(stopping_at, sa.literal(at, stopping_at.type))}
     return connection.execute(sa.update(workers).where(workers.c.id == id).values(**values)).rowcount == 1
 
 
