@@ -176,7 +176,13 @@ executions = Table(
     Column("use_cache", Boolean, nullable=False, server_default=text("true")),
     ForeignKeyConstraint(["pipeline_id", "version"], ["pipeline_versions.pipeline_id", "pipeline_versions.version"]),
     UniqueConstraint("pipeline_id", "number"),
-    UniqueConstraint("pipeline_id", "idempotency_key"),
+    Index(
+        "ix_executions_idempotency_key",
+        "pipeline_id",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+    ),
     Index(None, "pipeline_id", "created_at"),
     Index(None, "created_at", "id"),
     Index(

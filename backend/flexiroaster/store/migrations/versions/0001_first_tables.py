@@ -155,7 +155,6 @@ def upgrade() -> None:
             name=op.f("fk_executions_pipeline_id_version_pipeline_versions"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_executions")),
-        sa.UniqueConstraint("pipeline_id", "idempotency_key", name=op.f("uq_executions_pipeline_id_idempotency_key")),
         sa.UniqueConstraint("pipeline_id", "number", name=op.f("uq_executions_pipeline_id_number")),
     )
     with op.batch_alter_table("executions", schema=None) as batch_op:
@@ -167,6 +166,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("concurrency_key IS NOT NULL AND ended_at IS NULL AND waiting_since IS NULL"),
         )
         batch_op.create_index(batch_op.f("ix_executions_created_at_id"), ["created_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_executions_idempotency_key",
+            ["pipeline_id", "idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
         batch_op.create_index(
             "ix_executions_open",
             ["status"],
@@ -707,6 +713,11 @@ def downgrade() -> None:
             "ix_executions_parent",
             sqlite_where=sa.text("parent_id IS NOT NULL"),
             postgresql_where=sa.text("parent_id IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_executions_idempotency_key",
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
         )
         batch_op.drop_index(
             "ix_executions_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
