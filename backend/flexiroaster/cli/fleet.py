@@ -99,9 +99,10 @@ def scheduler(
     log_format: FormatOption = None,
     as_json: ReadyOption = False,
 ) -> None:
-    """Start a process that only watches the time: retries, waits, timeouts, deadlines, and what dead workers left.
+    """Start a process that only watches the time: schedules, retries, waits, deadlines, and what dead workers left.
 
-    Every server and worker does so too; it is for who wants it done where no stage computes. Several do no harm.
+    Every server does so too, and every worker but for schedules; it is for who wants it done where no stage
+    computes. Several do no harm.
     """
     from flexiroaster.roles import SCHEDULER
 
