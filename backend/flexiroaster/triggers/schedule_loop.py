@@ -30,7 +30,7 @@ CHANGES = frozenset(
 
 
 class ScheduleLoop:
-    """`start` once; `stop` may be called twice, and waits for the instant that is being dealt with."""
+    """`start` once; `stop` may be called twice, and waits for the look that is under way."""
 
     def __init__(self, triggers: Triggers, bus: Bus) -> None:
         self._triggers = triggers
