@@ -51,6 +51,19 @@ def test_a_trigger_is_paused_and_resumed(still: ServerApp) -> None:
     assert resumed["next_at"] is not None
 
 
+def test_the_triggers_of_a_draft_count_once_it_is_published(still: ServerApp) -> None:
+    make(still, "a", OFTEN)
+    changed = {"id": "a", "name": "A", "triggers": [NIGHTLY], "stages": [{"id": "s0", "type": "noop"}]}
+    draft = still.client.post("/api/pipelines/a/versions", json=changed).raise_for_status().json()
+
+    def ids() -> list[str]:
+        return [trigger["id"] for trigger in still.client.get("/api/pipelines/a/triggers").json()]
+
+    assert ids() == ["often"]
+    still.client.post(f"/api/pipelines/a/versions/{draft['version']}/publish").raise_for_status()
+    assert ids() == ["nightly"]
+
+
 def test_what_became_of_instants_is_listed(server: ServerApp) -> None:
     fired = threading.Event()
 
