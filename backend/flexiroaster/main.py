@@ -43,6 +43,7 @@ from flexiroaster.services.drafts import Drafts
 from flexiroaster.services.ends import Ends
 from flexiroaster.services.logs import Logs
 from flexiroaster.services.metrics import Metrics
+from flexiroaster.services.shared_answers import SharedAnswers
 from flexiroaster.services.stage_tables import StageTables
 from flexiroaster.services.workers import Workers
 from flexiroaster.sign_in import make_accounts
@@ -157,7 +158,7 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
         artifacts=Artifacts(engine.database, engine.artifacts),
         stage_tables=StageTables(engine.database, engine.artifacts, settings.data_dirs),
         logs=logs,
-        metrics=Metrics(engine.database),
+        metrics=Metrics(engine.database, answers=SharedAnswers(link)),
         ai=ai,
         assistance=make_assistance(settings, secret, engine, ai, logs),
         stage_types=engine.registry.types,

@@ -104,13 +104,28 @@ class RedisLink:
 
     def evaluate(self, script: str, keys: Sequence[str], arguments: Sequence[str | float]) -> Any:
         """What a Lua script answers, which nothing comes between; None where `trouble` says why."""
+        names = [f"{self._prefix}:{key}" for key in keys]
+        return self._ask(lambda: self._client.eval(script, len(names), *names, *arguments))
+
+    def keep(self, name: str, text: str, seconds: float) -> None:
+        """For all servers, for so long; nowhere where `trouble` says why."""
+        sealed = self._seal(f"{name}\n{text}") + text
+        self._ask(lambda: self._client.set(f"{self._prefix}:kept:{name}", sealed, px=round(seconds * 1000)))
+
+    def kept(self, name: str) -> str | None:
+        """What one of the servers keeps under this name; None also while Redis is away."""
+        sealed = self._ask(lambda: self._client.get(f"{self._prefix}:kept:{name}")) or ""
+        seal, text = sealed[:SEAL_CHARACTERS], sealed[SEAL_CHARACTERS:]
+        return text if hmac.compare_digest(seal.encode(), self._seal(f"{name}\n{text}").encode()) else None
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """None where `trouble` says why."""
         if not self._up:
             return None
         from redis.exceptions import ResponseError
 
         try:
-            names = [f"{self._prefix}:{key}" for key in keys]
-            answer = self._client.eval(script, len(names), *names, *arguments)
+            answer = question()
         except ResponseError as failure:  # it is there, and has no memory left for example
             if self._refusal is None:
                 log.warning("redis.refused", error=_first_line(failure))

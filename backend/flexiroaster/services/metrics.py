@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from flexiroaster.engine.plan import DEFAULT_POOL
+from flexiroaster.services.shared_answers import NOT_SHARED, SharedAnswers
 from flexiroaster.services.unserved import GRACE, reason
 from flexiroaster.store import gates, load, workers
 from flexiroaster.store import metrics as store
@@ -90,11 +91,26 @@ class RangeHistory:
 
 
 class Metrics:
-    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    """`answers`: what is asked again and again by every dashboard, several servers compute once for all of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        answers: SharedAnswers = NOT_SHARED,
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._answers = answers
 
     def current(self) -> Current:
+        return self._answers.of("metrics", Current, self._current)
+
+    def history(self, wanted: Range) -> RangeHistory:
+        """Buckets begin at whole multiples of their width in UTC; the last one holds this moment."""
+        return self._answers.of(f"history:{wanted}", RangeHistory, lambda: self._history(wanted))
+
+    def _current(self) -> Current:
         now = self._clock()
         start = (now - 2 * DAY).replace(microsecond=0)
         with self._database.read() as connection:
@@ -134,8 +150,7 @@ class Metrics:
         with self._database.read() as connection:
             return store.open_counts(connection)
 
-    def history(self, wanted: Range) -> RangeHistory:
-        """Buckets begin at whole multiples of their width in UTC; the last one holds this moment."""
+    def _history(self, wanted: Range) -> RangeHistory:
         width, count = BUCKETS[wanted]
         now = self._clock()
         seconds = int(width.total_seconds())

@@ -168,3 +168,23 @@ def test_script_answers_or_says_that_redis_is_away(redis_server: RedisServer, en
     redis_server.kill()
     assert here.link.evaluate(script, ["a"], ["9"]) is None
     assert "does not answer" in str(here.link.trouble)
+
+
+def test_what_one_keeps_another_has_for_a_while(ends: Callable[..., End], redis_server: RedisServer) -> None:
+    one, other, foreign = ends(redis_server.url), ends(redis_server.url), ends(redis_server.url, "db", b"x" * 32)
+    connected(one, other)
+    foreign.send("I am here")
+    assert other.link.kept("numbers") is None
+    one.link.keep("numbers", "[1]", 60)
+    assert (one.link.kept("numbers"), other.link.kept("numbers")) == ("[1]", "[1]")
+    assert foreign.link.kept("numbers") is None  # it has another key, and cannot know that this is true
+    assert other.link.kept("others") is None
+    one.link.keep("soon", "gone", 0.001)
+    while other.link.kept("soon") is not None:
+        pass
+
+
+def test_nothing_is_kept_while_redis_is_away(ends: Callable[..., End], redis_server: RedisServer) -> None:
+    one = ends("redis://127.0.0.1:1")
+    one.link.keep("numbers", "[1]", 60)
+    assert one.link.kept("numbers") is None
