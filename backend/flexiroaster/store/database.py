@@ -215,9 +215,9 @@ class Writer:
 
     def close(self) -> None:
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            connection, self._connection, self._raw = self._connection, None, None
+            if connection is not None:
+                connection.close()
 
     def _sync(self, group: list[Waiter]) -> None:
         try:
@@ -276,7 +276,7 @@ class Writer:
             self._drop_connection()
 
     def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._raw = self._connection, None, None
         if connection is not None:
             connection.invalidate()
             connection.close()

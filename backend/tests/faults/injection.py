@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from weakref import WeakSet
 
 import psycopg
 import sqlalchemy as sa
@@ -149,8 +150,20 @@ def _sqlite_connection(faults: Faults) -> type[sqlite3.Connection]:
             return faults.around(self.connection, sql, lambda: super(Cursor, self).executemany(sql, parameters))
 
     class Connection(sqlite3.Connection):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+            self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
         def cursor(self, factory: Any = Cursor) -> Any:
-            return super().cursor(factory)
+            cursor = super().cursor(factory)
+            self._cursors.add(cursor)
+            return cursor
+
+        def close(self) -> None:
+            """Also with a statement under way: otherwise SQLite keeps the file open, and its locks."""
+            for cursor in self._cursors:
+                cursor.close()
+            super().close()
 
         def execute(self, sql: str, parameters: Any = ()) -> Any:
             return self.cursor().execute(sql, parameters)
