@@ -73,7 +73,7 @@ class Server:
     engine: Engine
     services: Services
     collector: Collector
-    schedules: ScheduleLoop | None
+    schedules: ScheduleLoop
     learner: Learner | None = None
     stopped: bool = False
 
@@ -84,8 +84,7 @@ class Server:
             keep_code_apart(self.settings)
         recovered = self.engine.embedded.start()
         self.collector.start()
-        if self.schedules is not None:
-            self.schedules.start()
+        self.schedules.start()
         if self.learner is not None:
             self.learner.start()
         log.info("server.started", version=self.facts.version, instance=self.facts.instance, recovered=recovered)
@@ -98,8 +97,7 @@ class Server:
         if self.stopped:
             return
         self.stopped = True
-        if self.schedules is not None:
-            self.schedules.stop()
+        self.schedules.stop()
         self.take_no_more_work()
         self.services.assistance.stop()
         self.services.drain.wait()
@@ -175,7 +173,7 @@ def _server(settings: Settings, folder: DataFolder, role: Role) -> Server:
     )
     collector = make_collector(settings, engine.database, engine.artifacts)
     learner = make_learner(settings, role, engine.bus, services.ai, secret)
-    schedules = ScheduleLoop(engine.embedded.triggers, engine.bus) if role.fires_triggers else None
+    schedules = ScheduleLoop(engine.embedded.triggers, engine.bus)
     return Server(settings, folder, engine, services, collector, schedules, learner)
 
 

@@ -35,11 +35,6 @@ class Role:
     def runs_stages(self) -> bool:
         return self.pools != ()
 
-    @property
-    def fires_triggers(self) -> bool:
-        """Any number may: see `services.triggers`."""
-        return self.kind != "worker"
-
     def check(self, settings: Settings) -> None:
         """Raises `ConfigurationError` where the database is one that a process has alone."""
         if settings.embedded and self.kind != "server":

@@ -107,7 +107,7 @@ def make_hand(settings: Settings, role: Role) -> Hand:
         secret = _secret(settings)
         engine, drain = make_drained_engine(settings, role, folder, secret, make_link(settings, secret))
         collector = None if role.runs_stages else make_collector(settings, engine.database, engine.artifacts)
-        schedules = ScheduleLoop(engine.embedded.triggers, engine.bus) if role.fires_triggers else None
+        schedules = None if role.runs_stages else ScheduleLoop(engine.embedded.triggers, engine.bus)
         return Hand(settings, role, folder, engine, drain, collector, schedules)
 
 
