@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, Field
@@ -11,8 +11,9 @@ from flexiroaster.api.deps import GuardedRoute
 from flexiroaster.api.parameters import NEXT_CURSOR, NO_NUL, Cursor, Limit, PipelineId, Use, announce_next
 from flexiroaster.api.pipelines import Enabler, Reader
 from flexiroaster.api.responses import errors
+from flexiroaster.api.schemas import ExecutionState
 from flexiroaster.services.triggers import TriggerEntry
-from flexiroaster.store.triggers import FiringRow
+from flexiroaster.store.triggers import FiringEntry
 
 router = APIRouter(prefix="/api", tags=["Triggers"], route_class=GuardedRoute)
 
@@ -27,6 +28,8 @@ class FiringBody(BaseModel):
         "ran then that could have started it, or it was paused"
     )
     execution_id: str | None = Field(description="what it started")
+    execution_number: int | None = Field(description="null also where the execution is no longer kept", examples=[7])
+    execution_status: ExecutionState | None = Field(description="as it is now")
     count: int = Field(description="instants that were missed together, this being the last of them", examples=[1])
     reason: str | None = Field(description="why nothing was started")
     at: AwareDatetime = Field(description="when it was dealt with", examples=[INSTANT])
@@ -144,11 +147,13 @@ def _body(entry: TriggerEntry) -> TriggerBody:
     )
 
 
-def _firing(row: FiringRow) -> FiringBody:
+def _firing(row: FiringEntry) -> FiringBody:
     return FiringBody(
         instant=row.instant,
         state=row.state,
         execution_id=row.execution_id,
+        execution_number=row.execution_number,
+        execution_status=cast("Any", row.execution_status),
         count=row.count,
         reason=row.reason,
         at=row.at,

@@ -74,7 +74,7 @@ def history(
     if as_json:
         print_json(found)
         return
-    rows = [(moment(one["instant"]), one["state"], one["execution_id"] or "", one["reason"] or "") for one in found]
+    rows = [(moment(one["instant"]), one["state"], _execution(one), one["reason"] or "") for one in found]
     print_table(("instant", "state", "execution", "why"), rows, nothing="It has not come yet.")
 
 
@@ -104,6 +104,16 @@ def _set(pipeline: str, trigger: str, verb: str, as_json: bool, folder: FolderOp
     else:
         then = f"comes next at {moment(now['next_at'])}" if now["next_at"] else f"starts nothing: {now['reason']}"
         typer.echo(f"Trigger {now['id']} of {now['pipeline_id']} {then}.")
+
+
+def _execution(firing: dict[str, Any]) -> str:
+    from flexiroaster.cli.words import plain
+
+    if firing["execution_id"] is None:
+        return ""
+    if firing["execution_number"] is None:
+        return "no longer kept"
+    return f"#{firing['execution_number']} {plain(firing['execution_status'])}"
 
 
 def _rhythm(trigger: dict[str, Any]) -> str:

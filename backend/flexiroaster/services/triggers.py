@@ -28,7 +28,7 @@ from flexiroaster.services.starting import Checked, Starting, Wanted
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store import triggers as store
 from flexiroaster.store.database import Database, StoreUnavailable, Transaction
-from flexiroaster.store.triggers import FiringRow, TriggerRow
+from flexiroaster.store.triggers import FiringEntry, FiringRow, TriggerRow
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class TriggerEntry:
 
     row: TriggerRow
     upcoming: list[datetime]
-    last: FiringRow | None
+    last: FiringEntry | None
     reason: str | None
 
 
@@ -157,14 +157,13 @@ class Triggers:
                 return False
             # It was dealt with before where a clock was put back, or a schedule changed to and fro.
             if firing is not None and store.record(tx.sa, firing):
-                if checked is not None:
-                    self._starting.insert(tx, tally, checked)
-                tx.after_commit(partial(self._tell, firing))
+                number = None if checked is None else self._starting.insert(tx, tally, checked).number
+                tx.after_commit(partial(self._tell, firing, number))
             return True
 
         return self._changes.write(operation, tally, durable=True)
 
-    def _tell(self, firing: FiringRow) -> None:
+    def _tell(self, firing: FiringRow, number: int | None) -> None:
         if firing.state in ("refused", "missed"):
             log.warning(
                 f"trigger.{firing.state}",
@@ -181,6 +180,7 @@ class Triggers:
             instant=firing.instant.isoformat(),
             state=firing.state,
             execution_id=firing.execution_id,
+            number=number,
             reason=firing.reason,
         )
         self._changes.bus.publish([told])
@@ -207,7 +207,7 @@ class Triggers:
         page = cut(rows, limit, lambda row: [row.due_at.isoformat(), row.pipeline_id, row.id])
         return Page(self._entries(page.items), page.next_cursor)
 
-    def firings(self, pipeline_id: str, id: str, *, limit: int, cursor: str | None = None) -> Page[FiringRow]:
+    def firings(self, pipeline_id: str, id: str, *, limit: int, cursor: str | None = None) -> Page[FiringEntry]:
         """The latest instant first; also of a trigger that is gone. Raises NotFound where nothing is known of it."""
         before = decode_moment(decode(cursor, [str])[0], cursor) if cursor else None
         with self._database.read() as connection:
@@ -278,7 +278,7 @@ class Triggers:
             return moment(connection, self._changes.clock)
 
 
-def _entry(row: TriggerRow, last: FiringRow | None) -> TriggerEntry:
+def _entry(row: TriggerRow, last: FiringEntry | None) -> TriggerEntry:
     reason = None
     if row.paused_at is not None:
         reason = f"paused{_by(row.paused_by)}"

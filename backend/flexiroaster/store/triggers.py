@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from flexiroaster.store.tables import firings, pipelines, triggers
+from flexiroaster.store.tables import executions, firings, pipelines, triggers
 
 FiringState = Literal["started", "skipped", "refused", "missed"]
 
@@ -42,9 +42,20 @@ class FiringRow:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FiringEntry(FiringRow):
+    """With what its execution is now: None where it started none, or that is no longer kept."""
+
+    execution_number: int | None = None
+    execution_status: str | None = None
+
+
 _rows = sa.select(
     *triggers.c, pipelines.c.name.label("pipeline_name"), pipelines.c.enabled.label("pipeline_enabled")
 ).join(pipelines, pipelines.c.id == triggers.c.pipeline_id)
+_firings = sa.select(
+    *firings.c, executions.c.number.label("execution_number"), executions.c.status.label("execution_status")
+).outerjoin(executions, executions.c.id == firings.c.execution_id)
 _comes = (triggers.c.paused_at.is_(None), pipelines.c.enabled)
 
 
@@ -123,16 +134,16 @@ def record(connection: sa.Connection, row: FiringRow) -> bool:
 
 def firings_of(
     connection: sa.Connection, pipeline_id: str, trigger_id: str, *, before: datetime | None, limit: int
-) -> list[FiringRow]:
+) -> list[FiringEntry]:
     """The latest instant first."""
-    query = sa.select(firings).where(firings.c.pipeline_id == pipeline_id, firings.c.trigger_id == trigger_id)
+    query = _firings.where(firings.c.pipeline_id == pipeline_id, firings.c.trigger_id == trigger_id)
     if before is not None:
         query = query.where(firings.c.instant < before)
     rows = connection.execute(query.order_by(firings.c.instant.desc()).limit(limit)).mappings()
-    return [FiringRow(**row) for row in rows]
+    return [FiringEntry(**row) for row in rows]
 
 
-def latest(connection: sa.Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], FiringRow]:
+def latest(connection: sa.Connection, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], FiringEntry]:
     """By pipeline and trigger, what became of the last instant."""
     own = firings.c
     newest = (
@@ -141,13 +152,13 @@ def latest(connection: sa.Connection, keys: Collection[tuple[str, str]]) -> dict
         .group_by(own.pipeline_id, own.trigger_id)
         .subquery()
     )
-    query = sa.select(firings).join(
+    query = _firings.join(
         newest,
         (own.pipeline_id == newest.c.pipeline_id)
         & (own.trigger_id == newest.c.trigger_id)
         & (own.instant == newest.c.instant),
     )
-    found = [FiringRow(**row) for row in connection.execute(query).mappings()]
+    found = [FiringEntry(**row) for row in connection.execute(query).mappings()]
     return {(row.pipeline_id, row.trigger_id): row for row in found}
 
 

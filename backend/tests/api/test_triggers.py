@@ -74,9 +74,11 @@ def test_what_became_of_instants_is_listed(server: ServerApp) -> None:
     server.server.engine.bus.subscribe(listen)
     make(server, "a", {**OFTEN, "every": "1s", "catchup": "all"})
     assert fired.wait(PATIENCE_SECONDS)
-    found = server.client.get("/api/pipelines/a/triggers/often/firings").json()
+    server.ended(server.client.get("/api/pipelines/a/triggers/often/firings").json()[-1]["execution_id"])
+    found = server.client.get("/api/pipelines/a/triggers/often/firings").json()[::-1]
     execution = server.client.get(f"/api/executions/{found[0]['execution_id']}").raise_for_status().json()
     assert (execution["trigger"], execution["actor"]) == ("schedule", "often")
+    assert (found[0]["execution_number"], found[0]["execution_status"]) == (execution["number"], "success")
     assert (found[0]["state"], found[0]["count"], found[0]["reason"]) == ("started", 1, None)
     assert server.client.get("/api/pipelines/a/triggers").json()[0]["last"]["state"] == "started"
 

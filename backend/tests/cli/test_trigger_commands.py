@@ -39,7 +39,8 @@ def test_a_trigger_is_listed_paused_and_resumed(server: ServerProcess) -> None:
     assert line.split("\t")[4].startswith("started ")
     status, text = run(server, "trigger", "history", "ticker", "fast", "--json", "-n", "1")
     assert (status, [one["state"] for one in json.loads(text)]) == (0, ["started"])
-    assert run(server, "trigger", "history", "ticker", "fast")[1].splitlines()[1].split("\t")[1] == "started"
+    first = run(server, "trigger", "history", "ticker", "fast")[1].splitlines()[-1].split("\t")
+    assert first[1:] == ["started", "#1 success", ""]
     status, text = run(server, "trigger", "resume", "ticker", "fast")
     assert (status, text.split(" at ")[0]) == (0, "Trigger fast of ticker comes next")
     assert run(server, "trigger", "list", "--json", "-n", "1")[0] == 0

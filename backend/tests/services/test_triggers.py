@@ -23,7 +23,7 @@ from flexiroaster.stages.registry import default_registry
 from flexiroaster.store import triggers as store
 from flexiroaster.store.database import Database
 from flexiroaster.store.json import dumps
-from flexiroaster.store.tables import executions, firings
+from flexiroaster.store.tables import executions
 from flexiroaster.store.triggers import TriggerRow
 from tests.runtime.engine import TestEngine, running
 
@@ -101,7 +101,7 @@ def test_an_instant_starts_one_execution(shop: Shop) -> None:
     assert shop.executions()[0]["outputs"] == {"by": "schedule hourly"}
     assert shop.firings() == [(instant, "started", 1)]
     event = shop.engine.wait_for("trigger_fired")
-    assert event.payload["execution_id"] == execution["id"]
+    assert (event.payload["execution_id"], event.payload["number"]) == (execution["id"], 1)
     shop.triggers.fire_due()
     assert len(shop.executions()) == 1
 
@@ -349,12 +349,33 @@ def test_instants_are_started_once_however_many_look(database: Database, tmp_pat
 
 
 def test_firings_name_their_executions(shop: Shop) -> None:
-    shop.make(hourly(catchup="all"))
+    shop.make(hourly(catchup="all"), hourly(id="never", when="${{ false }}"))
     shop.come(3)
+    shop.come(1, "never")
+    while len(shop.firings()) < 3:
+        shop.triggers.fire_due()
+    for row in shop.executions():
+        shop.engine.wait_end(row["id"])
+    found = shop.triggers.firings("shop", "hourly", limit=5).items
+    assert [(one.execution_id, one.execution_number, one.execution_status) for one in found] == [
+        (row["id"], row["number"], "success") for row in reversed(shop.executions())
+    ]
+    (never,) = shop.triggers.firings("shop", "never", limit=5).items
+    assert (never.execution_id, never.execution_number, never.execution_status) == (None, None, None)
+    entries = {entry.row.id: entry.last for entry in shop.triggers.of_pipeline("shop")}
+    assert entries == {"hourly": found[0], "never": never}
+
+
+def test_an_execution_that_is_no_longer_kept_has_no_number(shop: Shop) -> None:
+    shop.make(hourly())
+    shop.come(1)
     shop.triggers.fire_due()
-    with shop.database.read() as connection:
-        named = set(connection.scalars(sa.select(firings.c.execution_id)))
-    assert named == {row["id"] for row in shop.executions()}
+    id = shop.executions()[0]["id"]
+    shop.engine.wait_end(id)
+    shop.engine.embedded.journal.flush()
+    shop.database.write(lambda tx: tx.sa.execute(sa.delete(executions).where(executions.c.id == id)))
+    (one,) = shop.triggers.firings("shop", "hourly", limit=5).items
+    assert (one.state, one.execution_id, one.execution_number, one.execution_status) == ("started", id, None, None)
 
 
 def test_lists_are_paged(shop: Shop) -> None:

@@ -18,7 +18,12 @@ import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
 
 const FIRINGS = 'GET /api/pipelines/:id/triggers/:trigger/firings'
-const started = firing({ instant: '2026-03-04T01:15:00Z', execution_id: 'e12' })
+const started = firing({
+  instant: '2026-03-04T01:15:00Z',
+  execution_id: 'e12',
+  execution_number: 12,
+  execution_status: 'running',
+})
 const soon = new Date(Date.now() + 3_000_000).toISOString()
 const later = new Date(Date.now() + 9_000_000).toISOString()
 
@@ -80,6 +85,8 @@ describe('on the page of a pipeline', () => {
                 firing({
                   instant: '2026-03-03T01:15:00Z',
                   execution_id: 'e2',
+                  execution_number: null,
+                  execution_status: null,
                   at: '2026-03-03T03:15:00Z',
                 }),
                 firing({
@@ -105,7 +112,9 @@ describe('on the page of a pipeline', () => {
     expect(location()).toBe('/pipelines/orders?tab=triggers&trigger=nightly')
     const history = within(await nightly.findByRole('table', { name: 'History of nightly' }))
     expect(history.getByRole('row', { name: /Started.*#12.*Failed/ })).toBeVisible()
-    expect(history.getByRole('row', { name: /Started.*made up for, 2 h 00 m late/ })).toBeVisible()
+    expect(
+      history.getByRole('row', { name: /Started.*no longer kept.*made up for, 2 h 00 m late/ }),
+    ).toBeVisible()
     expect(history.getByRole('row', { name: /Refused.*day is needed\./ })).toBeVisible()
     expect(history.getByRole('row', { name: /Skipped.*when is false/ })).toBeVisible()
     await user.click(nightly.getByRole('button', { name: 'Show more' }))
@@ -220,13 +229,24 @@ describe('on the page of a pipeline', () => {
         instant,
         state: 'started',
         execution_id: 'e13',
+        number: 13,
       }),
     )
     const history = within(await card.findByRole('table', { name: 'History of nightly' }))
-    expect(history.getAllByRole('link', { name: 'Execution' })[0]).toHaveAttribute(
+    expect(history.getAllByRole('link', { name: '#13' })[0]).toHaveAttribute(
       'href',
       '/executions/e13',
     )
+    act(() =>
+      theSocket().play('execution_failed', {
+        seq: 4,
+        at: '2026-03-05T01:16:00Z',
+        pipeline_id: 'orders',
+        execution_id: 'e13',
+      }),
+    )
+    expect(await history.findByRole('row', { name: /Started.*#13.*Failed/ })).toBeVisible()
+    expect(card.getAllByText('Failed').length).toBeGreaterThan(1)
     expect(asked).toBe(1)
     paused = true
     act(() =>

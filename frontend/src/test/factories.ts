@@ -297,6 +297,8 @@ export function firing(values: Partial<Schemas['FiringBody']> = {}): Schemas['Fi
     instant: '2026-03-04T01:15:00Z',
     state: 'started',
     execution_id: 'e1',
+    execution_number: 7,
+    execution_status: 'success',
     count: 1,
     reason: null,
     at: '2026-03-04T01:15:00.200Z',

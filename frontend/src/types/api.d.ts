@@ -3175,6 +3175,17 @@ export interface components {
              */
             execution_id: string | null;
             /**
+             * Execution Number
+             * @description null also where the execution is no longer kept
+             * @example 7
+             */
+            execution_number: number | null;
+            /**
+             * Execution Status
+             * @description as it is now
+             */
+            execution_status: ("queued" | "running" | "paused" | "cancelling" | "success" | "failed" | "cancelled" | "timed_out") | null;
+            /**
              * Count
              * @description instants that were missed together, this being the last of them
              * @example 1

@@ -6,6 +6,7 @@ import {
   nextRuns,
   secondsLate,
   withFiring,
+  withStatuses,
 } from '@/features/triggers/model'
 import { firing, liveEvent, trigger } from '@/test/factories'
 
@@ -89,6 +90,17 @@ describe('applyTriggerEvents', () => {
     expect(after.stale).toBe(true)
   })
 
+  it('follows the execution of the last instant', () => {
+    const last = firing({ execution_status: 'running' })
+    const { triggers, stale } = applyTriggerEvents(
+      [trigger({ last })],
+      [liveEvent('execution_completed')],
+      5,
+    )
+    expect(triggers[0]?.last).toEqual({ ...last, execution_status: 'success' })
+    expect(stale).toBe(false)
+  })
+
   it('leaves alone what it does not hold', () => {
     const elsewhere = { ...fired, pipeline_id: 'other' }
     const untold = liveEvent('execution_started', { details: { trigger: 'nightly' } })
@@ -107,6 +119,8 @@ describe('the history', () => {
       state: 'refused',
       execution_id: null,
       count: 1,
+      execution_number: null,
+      execution_status: null,
       reason: 'day is needed.',
       at: fired.at,
     })
@@ -119,6 +133,15 @@ describe('the history', () => {
     expect(withFiring(before, next)).toEqual([next, ...before])
     expect(withFiring([next], firing({ instant: '2026-03-05T01:15:00Z' }))).toEqual([next])
     expect(withFiring([], next)).toEqual([next])
+  })
+
+  it('follows the executions that were started', () => {
+    const before = [firing({ execution_id: 'e2' }), firing()]
+    const [other, ended] = withStatuses(before, liveEvent('execution_cancelled'))
+    expect(other).toBe(before[0])
+    expect(ended?.execution_status).toBe('cancelled')
+    expect(withStatuses(before, liveEvent('execution_failed', { execution_id: 'e3' }))).toBe(before)
+    expect(withStatuses(before, liveEvent('stage_started'))).toBe(before)
   })
 
   it('says what was made up for', () => {

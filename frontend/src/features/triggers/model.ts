@@ -1,7 +1,7 @@
 import type { Firing, Trigger } from '@/features/triggers/api'
 import { describeCron } from '@/features/triggers/cron'
 import type { Reading } from '@/features/triggers/moments'
-import type { LiveEvent } from '@/lib/live-events'
+import { executionStatusAfter, type LiveEvent } from '@/lib/live-events'
 
 /** "Mon to Fri at 02:15, Europe/Paris"; null for a cron text that has no plain sentence. */
 export function describeSchedule({ cron, every, timezone }: Trigger): string | null {
@@ -98,7 +98,11 @@ export function applyTriggerEvents(
   return { triggers: next, stale }
 }
 
-function isAbout({ type, pipeline_id, details }: LiveEvent, trigger: Trigger): boolean {
+function isAbout(
+  { type, pipeline_id, details, execution_id }: LiveEvent,
+  trigger: Trigger,
+): boolean {
+  if (trigger.last?.execution_id && trigger.last.execution_id === execution_id) return true
   const isIts = pipeline_id === trigger.pipeline_id && details.trigger === trigger.id
   return isIts && (type === 'trigger_fired' || type === 'trigger_changed')
 }
@@ -115,7 +119,7 @@ function patched(trigger: Trigger, event: LiveEvent): Trigger {
       : { ...trigger, paused_at: null, paused_by: null }
   }
   const last = firingOf(event)
-  if (!last) return trigger
+  if (!last) return { ...trigger, last: trigger.last && withStatus(trigger.last, event) }
   const upcoming = trigger.upcoming.filter((moment) => isAfter(moment, last.instant))
   // The one that comes after them is not known: the last that was is shown until it is.
   return { ...trigger, last, upcoming, next_at: upcoming[0] ?? trigger.next_at }
@@ -127,14 +131,29 @@ function pausedBy(who: string | null): string {
   return who ? `paused by ${who}` : 'paused'
 }
 
+/** With the state that its execution has after the event. */
+function withStatus(firing: Firing, event: LiveEvent): Firing {
+  const status = firing.execution_id === event.execution_id ? executionStatusAfter(event) : null
+  return status === null ? firing : { ...firing, execution_status: status }
+}
+
+/** The same list where none of them started the event's execution. */
+export function withStatuses(history: Firing[], event: LiveEvent): Firing[] {
+  if (!event.execution_id) return history
+  const changed = history.map((firing) => withStatus(firing, event))
+  return changed.every((firing, at) => firing === history[at]) ? history : changed
+}
+
 /** What became of an instant; null where the event is not about one. */
 export function firingOf(event: LiveEvent): Firing | null {
-  const { instant, state, reason = null } = event.details
+  const { instant, state, reason = null, number = null } = event.details
   if (event.type !== 'trigger_fired' || !instant || !state) return null
   return {
     instant,
     state,
     execution_id: event.execution_id || null,
+    execution_number: number,
+    execution_status: null,
     count: 1,
     reason,
     at: event.at,

@@ -1,15 +1,27 @@
-import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query'
+import {
+  type InfiniteData,
+  type QueryClient,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query'
 import {
   FIRINGS_PAGE,
+  type Firing,
   firingsQuery,
   pipelineTriggersQuery,
   triggerKeys,
   triggersQuery,
 } from '@/features/triggers/api'
-import { applyTriggerEvents, firingOf, nextRuns, withFiring } from '@/features/triggers/model'
+import {
+  applyTriggerEvents,
+  firingOf,
+  nextRuns,
+  withFiring,
+  withStatuses,
+} from '@/features/triggers/model'
 import { useLiveRefresh } from '@/hooks/use-live-refresh'
 import { useLiveRoom } from '@/hooks/use-live-room'
-import { isAboutPipeline, type LiveEvent } from '@/lib/live-events'
+import { executionStatusAfter, isAboutPipeline, type LiveEvent } from '@/lib/live-events'
 
 const REFRESH_MS = 1000
 /** How many of the instants to come are shown. */
@@ -36,10 +48,15 @@ export function useLivePipelineTriggers(pipelineId: string): void {
   useLiveRoom(room, {
     onEvents: (events) => {
       patchTriggers(client, queryKey, events, UPCOMING)
-      for (const event of events) patchHistory(client, event)
+      for (const event of events) {
+        patchStatuses(client, event)
+        patchHistory(client, event)
+      }
     },
   })
 }
+
+type Firings = InfiniteData<{ items: Firing[] }>
 
 type TriggersKey =
   | typeof triggersQuery.queryKey
@@ -56,6 +73,17 @@ function patchTriggers(
   const { triggers, stale } = applyTriggerEvents(known, events, upcoming)
   if (triggers !== known) client.setQueryData(queryKey, triggers)
   if (stale) void client.invalidateQueries({ queryKey })
+}
+
+/** How the executions go that the shown instants have started. */
+function patchStatuses(client: QueryClient, event: LiveEvent): void {
+  if (executionStatusAfter(event) === null) return
+  const queryKey = triggerKeys.history(event.pipeline_id)
+  client.setQueriesData<Firings>({ queryKey }, (known) => {
+    const pages = known?.pages.map((page) => ({ page, items: withStatuses(page.items, event) }))
+    if (!pages?.some(({ page, items }) => items !== page.items)) return known
+    return known && { ...known, pages: pages.map(({ page, items }) => ({ ...page, items })) }
+  })
 }
 
 function patchHistory(client: QueryClient, event: LiveEvent): void {

@@ -61,12 +61,12 @@ export function FiringHistory({ trigger, runs }: FiringHistoryProps) {
                   <FiringState state={firing.state} />
                   {firing.execution_id && (
                     <div className="mt-1.5 tablet:hidden">
-                      <StartedExecution id={firing.execution_id} runs={runs} />
+                      <StartedExecution firing={firing} runs={runs} />
                     </div>
                   )}
                 </Td>
                 <Td className="max-tablet:hidden">
-                  {firing.execution_id && <StartedExecution id={firing.execution_id} runs={runs} />}
+                  <StartedExecution firing={firing} runs={runs} />
                 </Td>
                 <Td className="wrap-text w-[50%] text-small text-muted-foreground max-tablet:hidden">
                   <FiringReason firing={firing} />

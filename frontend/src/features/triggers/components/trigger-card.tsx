@@ -137,7 +137,7 @@ function Last({ trigger, runs, now }: Pick<TriggerCardProps, 'trigger' | 'runs' 
   return (
     <span className="flex flex-wrap items-center gap-x-2 gap-y-1">
       <FiringState state={last.state} />
-      {last.execution_id && <StartedExecution id={last.execution_id} runs={runs} />}
+      <StartedExecution firing={last} runs={runs} />
       <time
         dateTime={last.instant}
         title={formatExactly(last.instant, readingOf(trigger))}
