@@ -62,7 +62,7 @@ def test_these_are_wrong(foreach: dict[str, Any], code: str) -> None:
 
 def test_item_and_index_are_known_in_the_stage_alone() -> None:
     config = {"x": "${{ region }} ${{ item }} ${{ index }}"}
-    each = {"id": "a", "type": "any", "foreach": {"items": [1], "as": "region"}, "config": config}
+    each = {"id": "a", "type": "any", "foreach": {"items": ["eu"], "as": "region"}, "config": config}
     when = {"when": "${{ region != '' && index > 1 }}"}
     assert codes(check(document({**each, **when}), check_support=False, stage_types=_any())) == []
     other = {"id": "b", "type": "any", "config": config}

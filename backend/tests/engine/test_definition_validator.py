@@ -205,7 +205,7 @@ READ = "  - {id: read, type: input}\n"
         ),
         (
             "triggers: [{id: t, type: schedule, every: 1h, when: '${{ 1 }}'}]\n" + HEAD + READ,
-            "not_a_condition", "triggers[0].when", 1, 53, None,
+            "not_a_condition", "triggers[0].when", 1, 53, "${{ 1 > 0 }}",
         ),
         (
             "triggers: [{id: t, type: schedule, every: 1h, when: '${{ execution.id == trigger.id }}'}]\n" + HEAD + READ,

@@ -12,10 +12,11 @@ from flexiroaster.engine.definition.graph_checks import Graph
 from flexiroaster.engine.definition.nodes import Path
 from flexiroaster.engine.definition.stage_view import StageView
 from flexiroaster.engine.definition.support import NOT_YET, refuse
+from flexiroaster.engine.definition.type_checks import TypeChecks
 from flexiroaster.engine.expressions import Expression, ExpressionError, whole_expression
 from flexiroaster.engine.expressions.analysis import Reference
 from flexiroaster.engine.expressions.template import pieces, templated_texts
-from flexiroaster.engine.quoting import QUOTE_LIMIT, listed, on_one_line, quoted, shortened
+from flexiroaster.engine.quoting import QUOTE_LIMIT, listed, quoted, shortened
 
 _STARTING = frozenset({"vars", "execution", "trigger"})
 """What there is before the inputs are known."""
@@ -46,6 +47,7 @@ class ExpressionChecks:
         self.check_support = check_support
         inputs = document.get("inputs")
         self.inputs: Mapping[str, Any] = inputs if isinstance(inputs, dict) else {}
+        self.types = TypeChecks(self.inputs, findings)
 
     def run(self) -> None:
         for path, value, place in self._places():
@@ -55,9 +57,12 @@ class ExpressionChecks:
                 self._check_text(text, (*path, *below), place)
         for view in self.graph.views:
             for keys in _BOOLEAN_KEYS:
-                self._check_conditions(view.raw, view.path, keys)
+                self._check_conditions(view, view.raw, view.path, keys)
+            self._check_cases(view)
+            self._check_items(view)
         for path, trigger in self._triggers():
-            self._check_conditions(trigger, path, ("when",))
+            self._check_conditions(None, trigger, path, ("when",))
+            self._check_given(trigger, path)
         self._check_literals()
 
     def _places(self) -> Iterator[tuple[Path, Any, _Place]]:
@@ -102,6 +107,7 @@ class ExpressionChecks:
             return
         for reference in expression.analysis.references:
             self._check_reference(reference, source, path, place)
+        self.types.check(source, path, place.stage)
 
     def _check_reference(self, reference: Reference, source: str, path: Path, place: _Place) -> None:
         if reference.root == "secrets" and self.check_support and "namespace.secrets" in NOT_YET:
@@ -201,19 +207,14 @@ class ExpressionChecks:
         other = self.graph.positions.get((view.group, name))
         return other is not None and self.graph.is_upstream(self.graph.views[other], view.id)
 
-    def _check_conditions(self, value: Any, path: Path, keys: Path) -> None:
+    def _check_conditions(self, view: StageView | None, value: Any, path: Path, keys: Path) -> None:
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
         if isinstance(value, str):
-            self._check_condition(value, (*path, *keys))
+            self._check_condition(value, (*path, *keys), view)
 
-    def _check_condition(self, text: str, path: Path) -> None:
-        try:
-            source = whole_expression(text)
-            expression = Expression.compile(source.strip()) if source is not None else None
-        except ExpressionError:
-            return
-        if expression is None:
+    def _check_condition(self, text: str, path: Path, view: StageView | None) -> None:
+        if not self._is_expression(text):
             self.findings.add(
                 "not_an_expression",
                 f"`{path[-1]}` is one expression, written ${{{{ … }}}}.",
@@ -221,31 +222,34 @@ class ExpressionChecks:
                 found=text,
                 suggestion=None if "${{" in text else f"{path[-1]}: ${{{{ {text.strip()} }}}}",
             )
-        elif (kind := self._kind_of(expression)) is not None and kind != "boolean":
-            self._not_boolean(expression, kind, path)
+        elif (source := _readable(text)) is not None:
+            self.types.check_condition(source, path, view)
 
-    def _kind_of(self, expression: Expression) -> str | None:
-        """The JSON type of the value where it can be known: a constant, or an input as it is."""
-        reference = expression.path
-        if reference is not None and reference.root == "inputs" and len(reference.path) == 1:
-            schema = self.inputs.get(str(reference.path[0]))
-            kind = schema.get("type") if isinstance(schema, dict) else None
-            return kind if isinstance(kind, str) else None
-        if expression.analysis.references or expression.analysis.calls or expression.analysis.macros:
-            return None
+    def _is_expression(self, text: str) -> bool:
+        """Also one that cannot be read, of which another problem tells."""
         try:
-            return _JSON_TYPES.get(type(expression.evaluate({})))
+            return whole_expression(text) is not None
         except ExpressionError:
-            return None
+            return True
 
-    def _not_boolean(self, expression: Expression, kind: str, path: Path) -> None:
-        self.findings.add(
-            "not_a_condition",
-            f"`{path[-1]}` must be true or false, but `{on_one_line(expression.source)}` is a {kind}: compare it.",
-            path,
-            found=expression.source,
-            suggestion=f"${{{{ {expression.source} != '' }}}}" if kind == "string" else None,
-        )
+    def _check_cases(self, view: StageView) -> None:
+        cases = view.config.get("cases") if view.type == "switch" else None
+        for index, case in enumerate(cases if isinstance(cases, list) else []):
+            when = case.get("when") if isinstance(case, dict) else None
+            if isinstance(when, str) and (source := _readable(when)) is not None:
+                self.types.check_condition(source, (*view.path, "config", "cases", index, "when"), view)
+
+    def _check_items(self, view: StageView) -> None:
+        foreach = view.raw.get("foreach")
+        items = foreach.get("items") if isinstance(foreach, dict) else None
+        if isinstance(items, str) and (source := _readable(items)) is not None:
+            self.types.check_items(source, (*view.path, "foreach", "items"))
+
+    def _check_given(self, trigger: Mapping[str, Any], path: Path) -> None:
+        given = trigger.get("inputs")
+        for name, value in (given if isinstance(given, dict) else {}).items():
+            if isinstance(value, str) and "${{" in value:
+                self.types.check_given(name, value, (*path, "inputs", name))
 
     def _check_literals(self) -> None:
         """Texts that are shown as they are: an expression there would never be evaluated."""
@@ -285,12 +289,10 @@ class ExpressionChecks:
         )
 
 
-_JSON_TYPES: dict[type, str] = {
-    str: "string",
-    int: "number",
-    float: "number",
-    list: "list",
-    dict: "mapping",
-    type(None): "null",
-    bool: "boolean",
-}
+def _readable(text: str) -> str | None:
+    """The expression that a text is, as a whole."""
+    try:
+        source = whole_expression(text)
+        return Expression.compile(source.strip()).source if source is not None else None
+    except ExpressionError:
+        return None
