@@ -110,6 +110,13 @@ export const routes: RouteObject[] = [
                 }),
               },
               {
+                path: 'maintenance',
+                lazy: async () => ({
+                  Component: (await import('@/pages/settings/maintenance-section'))
+                    .MaintenanceSection,
+                }),
+              },
+              {
                 path: 'workers',
                 lazy: async () => ({
                   Component: (await import('@/pages/settings/workers-section')).WorkersSection,

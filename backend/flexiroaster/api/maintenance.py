@@ -66,6 +66,17 @@ def plan_maintenance(
     )
 
 
+@router.post(
+    "/{window_id}/end",
+    operation_id="endMaintenance",
+    summary="End a time of maintenance now",
+    responses=errors(404, 409),
+)
+def end_maintenance(window_id: WindowId, user: Judge, use: Use) -> WindowBody:
+    """What ran in it until now stays left out, and what runs from now on counts."""
+    return _body(use.ai.maintenance.end(window_id, user.email))
+
+
 @router.delete(
     "/{window_id}", operation_id="deleteMaintenance", summary="Delete a time of maintenance", responses=errors(404)
 )

@@ -36,8 +36,8 @@ def clean(
     """Remove old executions and log lines, and files that nothing refers to. Servers do so by themselves.
 
     Works beside a running server or without one. By default as FLEXIROASTER_RETENTION_DAYS and
-    FLEXIROASTER_LOG_RETENTION_DAYS say; insights and suggestions are kept as executions are. Pipelines stay, and so do
-    executions whose results younger ones use.
+    FLEXIROASTER_LOG_RETENTION_DAYS say; insights, suggestions and times of maintenance are kept as executions are.
+    Pipelines stay, and so do executions whose results younger ones use.
     """
     from flexiroaster.config import Settings
     from flexiroaster.log_output import configure_logs
@@ -135,6 +135,8 @@ def _lines(found: dict[str, Any], *, dry_run: bool) -> Iterator[str]:
         yield f"{would} {counted(found['findings'], 'insight or suggestion', 'insights and suggestions')}."
     if found["firings"]:
         yield f"{would} what became of {counted(found['firings'], 'instant of a trigger', 'instants of triggers')}."
+    if found["windows"]:
+        yield f"{would} {counted(found['windows'], 'time of maintenance', 'times of maintenance')}."
     if found["needed"]:
         yield f"{counted(found['needed'], 'execution')} as old: what they made is still used by younger ones."
     files = counted(found["leftover_files"], "file")

@@ -72,6 +72,19 @@ def plan(
         typer.echo(f"Maintenance {made['id']} is planned.")
 
 
+@app.command("end")
+def end(
+    window: Annotated[str, typer.Argument(metavar="MAINTENANCE", help="Its id, as `maintenance list` shows it.")],
+    folder: FolderOption = None,
+) -> None:
+    """End a time of maintenance now, before its time: what runs from now on counts."""
+    from flexiroaster.cli.words import moment
+
+    with connected(folder) as server:
+        ended = server.post(f"/api/ai/maintenance/{segment(window)}/end")
+    typer.echo(f"Maintenance {ended['id']} ended at {moment(ended['ends_at'])}.")
+
+
 @app.command("delete")
 def delete(
     window: Annotated[str, typer.Argument(metavar="MAINTENANCE", help="Its id, as `maintenance list` shows it.")],

@@ -96,6 +96,7 @@ class Collector:
                 log_lines=removed.lines,
                 findings=removed.findings,
                 firings=removed.firings,
+                windows=removed.windows,
                 file_bytes_freed=freed,
             )
 

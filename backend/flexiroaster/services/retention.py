@@ -17,8 +17,8 @@ import structlog
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.errors import ArtifactsUnavailable
+from flexiroaster.store import maintenance, triggers
 from flexiroaster.store import retention as store
-from flexiroaster.store import triggers
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.retention import OldRow, Stored
 
@@ -55,10 +55,12 @@ class Removed:
     """Insights and suggestions."""
     firings: int = 0
     """Of triggers."""
+    windows: int = 0
+    """Times of maintenance."""
 
     @property
     def nothing(self) -> bool:
-        return not (self.executions or self.lines or self.findings or self.firings)
+        return not (self.executions or self.lines or self.findings or self.firings or self.windows)
 
 
 class Retention:
@@ -96,6 +98,7 @@ class Retention:
             self._executions(pause, dry=dry),
             findings=self._aged(store.count_findings, store.remove_findings, pause, dry=dry),
             firings=self._aged(triggers.count_firings, triggers.remove_firings, pause, dry=dry),
+            windows=self._aged(maintenance.count_over, maintenance.remove_over, pause, dry=dry),
             lines=self._lines(pause, dry=dry),
         )
 
@@ -134,7 +137,7 @@ class Retention:
             except (ArtifactsUnavailable, OSError) as failure:  # they are found as left over later
                 log.warning("retention.files_left", execution=execution_id, error=str(failure))
 
-    # ── what was learned, and what became of triggers ───────────────────────────────────────────────────────────
+    # ── what was learned, what became of triggers, times of maintenance ─────────────────────────────────────────
 
     def _aged(self, count: Count, remove: Count, pause: Pause, *, dry: bool) -> int:
         """What goes when executions of its age do: they are what it rests on, or has started."""

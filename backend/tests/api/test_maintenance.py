@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -41,6 +42,27 @@ def test_what_is_no_time_of_maintenance_is_refused(server: ServerApp, changes: d
     answer = server.client.post(PATH, json=TIME | changes)
     assert answer.status_code == status, answer.text
     assert server.client.get(PATH).json() == []
+
+
+def test_one_that_lasts_is_ended_and_no_other(server: ServerApp) -> None:
+    now = datetime.now(UTC)
+
+    def planned(begins: int, ends: int) -> str:
+        times = {"begins_at": now + timedelta(hours=begins), "ends_at": now + timedelta(hours=ends)}
+        body = {name: moment.isoformat() for name, moment in times.items()}
+        return str(server.client.post(PATH, json=body).json()["id"])
+
+    lasting, coming, over = planned(-1, 5), planned(1, 2), planned(-2, -1)
+    ended = server.client.post(f"{PATH}/{lasting}/end")
+    assert ended.status_code == 200
+    assert now <= datetime.fromisoformat(ended.json()["ends_at"]) <= datetime.now(UTC)
+    assert ended.json() in server.client.get(PATH).json()
+    for id, why in ((lasting, "is over already"), (over, "is over already"), (coming, "has not begun: delete it")):
+        refused = server.client.post(f"{PATH}/{id}/end")
+        assert (refused.status_code, refused.json()["detail"]) == (409, f"This maintenance {why}.")
+    assert server.client.post(f"{PATH}/nothing/end").status_code == 404
+    viewer = {"authorization": "Bearer viewer"}
+    assert server.client.post(f"{PATH}/{coming}/end", headers=viewer).status_code == 403
 
 
 def test_who_judges_insights_plans_maintenance(server: ServerApp) -> None:

@@ -129,5 +129,11 @@ def test_maintenance_is_planned_listed_and_deleted(server: ServerProcess) -> Non
     id = json.loads(text)["id"]
     assert run(server, "maintenance", "list")[1].splitlines()[1].split("\t")[:2] == [id, "report"]
     assert run(server, "maintenance", "plan", end, begin)[0] == 2
+    assert run(server, "maintenance", "end", id)[0] == 1
     assert run(server, "maintenance", "delete", id) == (0, f"Maintenance {id} deleted\n")
     assert run(server, "maintenance", "delete", id)[0] == 1
+    status, text = run(server, "maintenance", "plan", begin, "2990-03-08T02:00:00", "--json")
+    id = json.loads(text)["id"]
+    status, text = run(server, "maintenance", "end", id)
+    assert (status, text.startswith(f"Maintenance {id} ended at ")) == (0, True)
+    run(server, "maintenance", "delete", id)

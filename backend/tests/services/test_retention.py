@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flexiroaster.engine.errors import ArtifactsUnavailable, NotFound
+from flexiroaster.services.ai.maintenance import Maintenance
 from flexiroaster.services.doctor import DatabaseDoctor
 from flexiroaster.services.leftovers import LeftoverFiles
 from flexiroaster.services.reruns import Asked
@@ -514,3 +515,14 @@ def test_a_chore_is_taken_by_one(database: Database) -> None:
         return database.write(lambda tx: store.take_chore(tx.sa, "sweep", at, at + timedelta(hours=1)))
 
     assert [take(minutes) for minutes in (0, 0, 59, 60, 61)] == [True, False, False, True, False]
+
+
+def test_times_of_maintenance_go_when_they_have_been_over_for_as_long(engine: TestEngine) -> None:
+    windows, now = Maintenance(engine.database), datetime.now(UTC)
+    windows.plan(now - 5 * DAY, now - DAY, None)
+    lasting = windows.plan(now - 5 * DAY, now + 5 * DAY, None, reason="The warehouse is moved.")
+    assert retention(engine, days=36_000, keep=None).look().windows == 0
+    assert retention(engine, days=28).apply() == Removed()
+    assert retention(engine, days=30).look() == Removed(windows=1)
+    assert retention(engine, days=30).apply() == Removed(windows=1)
+    assert [window.id for window in windows.all()] == [lasting.id]

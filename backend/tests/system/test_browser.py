@@ -207,6 +207,13 @@ def test_a_schedule_is_watched_paused_and_resumed(tmp_path: Path) -> None:
         play("schedules.mjs", tmp_path, SERVER=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
 
 
+@pytest.mark.browser
+def test_maintenance_is_planned_ended_and_deleted(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, options=("--no-examples",)) as server, server.client() as client:
+        client.post("/api/pipelines", json=SCHEDULED[-1]).raise_for_status()
+        play("maintenance.mjs", tmp_path, SERVER=server.url, EMAIL=EMAIL, PASSWORD=PASSWORD)
+
+
 LONG = {
     "id": "long",
     "name": "Long work",

@@ -376,6 +376,20 @@ export function queueDepth(values: Partial<Schemas['QueueBody']> = {}): Schemas[
   }
 }
 
+export function maintenanceWindow(
+  values: Partial<Schemas['WindowBody']> = {},
+): Schemas['WindowBody'] {
+  return {
+    id: 'w1',
+    begins_at: START,
+    ends_at: at(3600),
+    pipeline_id: null,
+    reason: '',
+    by: 'ada@example.com',
+    ...values,
+  }
+}
+
 export function pool(values: Partial<Schemas['PoolBody']> = {}): Schemas['PoolBody'] {
   return {
     name: 'cpu_heavy',

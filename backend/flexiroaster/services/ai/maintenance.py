@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -19,8 +21,9 @@ MOST = 1_000
 
 
 class Maintenance:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
+        self._clock = clock
 
     def all(self) -> list[WindowRow]:
         """The latest first."""
@@ -52,6 +55,20 @@ class Maintenance:
         self._database.write(lambda tx: store.add(tx.sa, row), durable=True)
         log.info("maintenance.planned", id=row.id, pipeline=pipeline_id, by=by)
         return row
+
+    def end(self, id: str, by: str | None) -> WindowRow:
+        """Now, before its time. Raises NotFound, and Conflict for one that has not begun or is over."""
+        now = self._clock()
+        ended = self._database.write(lambda tx: store.end(tx.sa, id, now), durable=True)
+        with self._database.read() as connection:
+            row = store.find(connection, id)
+        if row is None:
+            raise NotFound("maintenance", id)
+        if not ended:
+            stands = "has not begun: delete it" if row.begins_at >= now else "is over already"
+            raise Conflict(f"This maintenance {stands}.", "not_running")
+        log.info("maintenance.ended", id=id, by=by)
+        return replace(row, ends_at=now)
 
     def delete(self, id: str, by: str | None) -> None:
         """Raises NotFound."""

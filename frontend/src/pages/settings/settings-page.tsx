@@ -5,6 +5,7 @@ import { cn } from '@/lib/cn'
 const SECTIONS = [
   { to: '/settings/pools', label: 'Pools' },
   { to: '/settings/learning', label: 'Learning' },
+  { to: '/settings/maintenance', label: 'Maintenance' },
   { to: '/settings/workers', label: 'Workers' },
   { to: '/settings/server', label: 'Server' },
 ]
