@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, cast
 
-from fastapi import APIRouter, Path, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from fastapi import APIRouter, Body, Depends, Path, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from flexiroaster.api.deps import GuardedRoute
+from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import NEXT_CURSOR, NO_NUL, Cursor, Limit, PipelineId, Use, announce_next
 from flexiroaster.api.pipelines import Enabler, Reader
 from flexiroaster.api.responses import errors
 from flexiroaster.api.schemas import ExecutionState
+from flexiroaster.auth.identity import Caller
+from flexiroaster.engine.pipeline import MOST_PRIORITY
+from flexiroaster.services.firing import Span
 from flexiroaster.services.triggers import TriggerEntry
 from flexiroaster.store.triggers import FiringEntry
 
 router = APIRouter(prefix="/api", tags=["Triggers"], route_class=GuardedRoute)
 
 TriggerId = Annotated[str, Path(max_length=200, pattern=NO_NUL, description="The trigger's id.", examples=["nightly"])]
+MomentText = Annotated[str, StringConstraints(max_length=40, pattern=NO_NUL)]
 INSTANT = "2026-03-05T01:15:00Z"
 
 
@@ -53,6 +57,35 @@ class TriggerBody(BaseModel):
     paused_by: str | None = Field(examples=["ada@example.com"])
     pipeline_enabled: bool = Field(description="false: the pipeline is paused, and so are its triggers")
     reason: str | None = Field(description="why it starts nothing now", examples=["paused by ada@example.com"])
+
+
+class BackfillRequest(BaseModel):
+    """`from` and `to` are moments as text, both included. Without an offset they are of the trigger's time zone; a day
+    alone is all of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    from_: MomentText = Field(alias="from", examples=["2026-03-01"])
+    to: MomentText = Field(examples=["2026-03-05T06:00"])
+    order: Literal["earliest_first", "latest_first"] = "earliest_first"
+    priority: int = Field(
+        0, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description="a negative one lets other executions go first"
+    )
+    dry_run: bool = Field(False, description="only count")
+
+
+class BackfillBody(BaseModel):
+    instants: int = Field(description="of the trigger in this span, without those to come", examples=[31])
+    first: AwareDatetime | None = Field(examples=[INSTANT])
+    last: AwareDatetime | None = Field(examples=[INSTANT])
+    known: int = Field(description="an execution was started for them before: they are left alone", examples=[3])
+    started: int = Field(examples=[28])
+    skipped: int = Field(description="its condition was false")
+    refused: int = Field(description="the execution could not be accepted; the next backfill tries them again")
+    left: int = Field(description="neither started nor looked at yet: ask again")
+    note: str | None = Field(description="how the pipeline's concurrency treats so many executions")
+    reason: str | None = Field(description="why instants were refused or left; of the first one")
 
 
 @router.get(
@@ -122,6 +155,38 @@ def pause_trigger(pipeline_id: PipelineId, trigger_id: TriggerId, user: Enabler,
 def resume_trigger(pipeline_id: PipelineId, trigger_id: TriggerId, user: Enabler, use: Use) -> TriggerBody:
     """It goes on with its next instant; with `catchup: all` it makes up for the pause. Asking again does no harm."""
     return _body(use.triggers.resume(pipeline_id, trigger_id, user.email))
+
+
+@router.post(
+    "/pipelines/{pipeline_id}/triggers/{trigger_id}/backfill",
+    operation_id="backfillTrigger",
+    summary="Start what a trigger has missed in a span of time",
+    responses=errors(404),
+)
+def backfill_trigger(
+    pipeline_id: PipelineId,
+    trigger_id: TriggerId,
+    user: Annotated[Caller, Depends(permit("executions:run"))],
+    use: Use,
+    wanted: Annotated[BackfillRequest, Body(examples=[{"from": "2026-03-01", "to": "2026-03-05", "dry_run": True}])],
+) -> BackfillBody:
+    """One execution for each instant of the trigger that none was started for: missed, refused, skipped, or from before
+    there was a trigger; 1,000 instants in one call at most. Asking again does no harm, also after a crash on the way.
+    """
+    span = Span(wanted.from_, wanted.to, wanted.order == "latest_first", wanted.priority)
+    done = use.triggers.backfill(pipeline_id, trigger_id, span, by=user.email, dry_run=wanted.dry_run)
+    return BackfillBody(
+        instants=done.instants,
+        first=done.first,
+        last=done.last,
+        known=done.known,
+        started=done.started,
+        skipped=done.skipped,
+        refused=done.refused,
+        left=done.left,
+        note=done.note,
+        reason=done.reason,
+    )
 
 
 def _body(entry: TriggerEntry) -> TriggerBody:

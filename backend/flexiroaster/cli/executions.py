@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flexiroaster.cli.client import Client, connected, segment
+from flexiroaster.cli.confirmation import go_on
 from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
 from flexiroaster.cli.server_executions import conclude, execution_id, inputs_of
@@ -67,7 +68,7 @@ def retry(
             return
         path = f"/api/executions/{segment(execution)}"
         plan = server.get(f"{path}/retry")
-        if not _go_on(f"{plan['message']}: {', '.join(plan['to_run'][:20])}", plan, yes, dry_run, as_json):
+        if not go_on(f"{plan['message']}: {', '.join(plan['to_run'][:20])}", plan, yes, dry_run, as_json):
             return
         done = server.post(f"{path}/retry", {"use_cache": cache})
         conclude(server, execution, done, as_json, wait=wait)
@@ -105,7 +106,7 @@ def rerun(
         path = f"/api/executions/{segment(execution)}/rerun"
         asked = {"from_stage": from_stage, "only_stage": only_stage, "version": version}
         plan = server.get(path, **asked)
-        if not _go_on(_said(plan), plan, yes, dry_run, as_json):
+        if not go_on(_said(plan), plan, yes, dry_run, as_json):
             return
         pipeline = f"/api/pipelines/{segment(plan['pipeline_id'])}"
         given = typed_inputs(inputs or [], inputs_of(server, pipeline, plan["version"]) if inputs else {})
@@ -238,7 +239,7 @@ def _back(ago: timedelta) -> str:
 def _treat_many(server: Client, action: str, wanted: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> None:
     path = f"/api/executions/{action}"
     found = server.post(path, {**wanted, "dry_run": True})
-    if not _go_on(f"{counted(found['matched'], 'execution')} to {action}", found, yes, dry_run, as_json):
+    if not go_on(f"{counted(found['matched'], 'execution')} to {action}", found, yes, dry_run, as_json):
         return
     items: list[dict[str, Any]] = []
     cursor = None
@@ -257,23 +258,6 @@ def _treat_many(server: Client, action: str, wanted: dict[str, Any], yes: bool, 
         typer.echo(f"{len(items) - len(refused):,} of {len(items):,} done")
     if refused:
         raise typer.Exit(1)
-
-
-def _go_on(said: str, plan: dict[str, Any], yes: bool, dry_run: bool, as_json: bool) -> bool:
-    """Say what would be done, and ask where that is wanted and possible."""
-    import sys
-
-    if dry_run and as_json:
-        print_json(plan)
-    elif not as_json:
-        typer.echo(said)
-    if dry_run:
-        return False
-    if yes:
-        return True
-    if as_json or not sys.stdin.isatty():
-        raise typer.BadParameter("Nobody can be asked here: say --yes to do it, or --dry-run to look.")
-    return typer.confirm("Go on?")
 
 
 def _said(plan: dict[str, Any]) -> str:

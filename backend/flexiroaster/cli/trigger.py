@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flexiroaster.cli.client import connected, segment
+from flexiroaster.cli.confirmation import go_on
 from flexiroaster.cli.help_text import WholeSentences
 from flexiroaster.cli.json_output import print_json
 from flexiroaster.cli.options import FolderOption, JsonOption
@@ -92,6 +93,68 @@ def resume(
 ) -> None:
     """Let a paused trigger go on with its next instant."""
     _set(pipeline, trigger, "resume", as_json, folder)
+
+
+@app.command("backfill")
+def backfill(
+    pipeline: PipelineArgument,
+    trigger: TriggerArgument,
+    first: Annotated[
+        str,
+        typer.Option("--from", metavar="MOMENT", help="2026-03-01, or 2026-03-01T06:00 in the trigger's zone."),
+    ],
+    last: Annotated[str, typer.Option("--to", metavar="MOMENT", help="The last one, which is included.")],
+    latest_first: Annotated[bool, typer.Option("--latest-first", help="Start with the last instant.")] = False,
+    priority: Annotated[int, typer.Option("--priority", help="A negative one lets other executions go first.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    as_json: JsonOption = False,
+    folder: FolderOption = None,
+) -> None:
+    """Start an execution for each instant of a trigger in a span of time that none was started for.
+
+    What was started before is left alone: asking again starts only what is still missing.
+    """
+    wanted = {
+        "from": first,
+        "to": last,
+        "order": "latest_first" if latest_first else "earliest_first",
+        "priority": priority,
+    }
+    with connected(folder) as server:
+        path = f"/api/pipelines/{segment(pipeline)}/triggers/{segment(trigger)}/backfill"
+        plan = server.post(path, {**wanted, "dry_run": True})
+        nothing_to_do = plan["left"] == 0
+        if not go_on(_plan(plan), plan, yes or nothing_to_do, dry_run, as_json):
+            return
+        done = server.post(path, wanted)
+    if as_json:
+        print_json(done)
+    else:
+        typer.echo(_done(done))
+    if done["refused"] or done["left"]:
+        raise typer.Exit(1)
+
+
+def _plan(plan: dict[str, Any]) -> str:
+    from flexiroaster.cli.words import moment
+    from flexiroaster.engine.plurals import counted
+
+    if not plan["instants"]:
+        return "No instant of the trigger lies between them."
+    ends = f"{moment(plan['first'])} to {moment(plan['last'])}"
+    before = f", {plan['known']:,} of them started before" if plan["known"] else ""
+    note = f"\n{plan['note']}" if plan["note"] else ""
+    return f"{counted(plan['instants'], 'instant')}{before}: {ends}{note}"
+
+
+def _done(done: dict[str, Any]) -> str:
+    counts = [f"{done[name]:,} {word}" for name, word in _COUNTS.items() if done[name] or name == "started"]
+    reason = f": {done['reason']}" if done["reason"] else ""
+    return f"{', '.join(counts)}{reason}"
+
+
+_COUNTS = {"started": "started", "known": "started before", "skipped": "skipped", "refused": "refused", "left": "left"}
 
 
 def _set(pipeline: str, trigger: str, verb: str, as_json: bool, folder: FolderOption) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
@@ -96,6 +96,10 @@ class Schedule:
         """The validator refuses what never comes."""
         return next(self.after(moment))
 
+    def between(self, first: datetime, last: datetime) -> Iterator[datetime]:
+        """With both of them, the earliest first."""
+        return takewhile(lambda instant: instant <= last, self.after(first - timedelta(microseconds=1)))
+
     def passed(self, first: datetime, now: datetime) -> list[datetime]:
         """The instant `first` and those that came after it until now, the latest first and `MOST_LOOKED_AT` at most."""
         return list(takewhile(lambda instant: instant >= first, islice(self.until(now), MOST_LOOKED_AT)))
@@ -109,6 +113,18 @@ class Schedule:
         missed = late[len(made_up) :]
         came_to_nothing = Missed(missed[-1], missed[0], len(missed)) if missed else None
         return Due([*made_up[::-1], *on_time[::-1]], came_to_nothing)
+
+    def without(self, dealt_with: Collection[datetime], last: datetime, count: int) -> list[Missed]:
+        """What remains of `count` missed instants, of which `last` is the last, in stretches.
+
+        All of it where it is no instant of this schedule, which was another one then.
+        """
+        instants = list(islice(self.until(last), count))
+        if instants[0] != last:
+            return [Missed(last, last, count)]
+        stretches = groupby(instants, key=lambda instant: instant in dealt_with)
+        left = [list(stretch) for gone, stretch in stretches if not gone]
+        return [Missed(stretch[-1], stretch[0], len(stretch)) for stretch in left]
 
     def _makes_up_for(self, others: bool) -> int:
         """Of so many that are late, where there are `others` that are not."""

@@ -42,6 +42,9 @@ def go_on(connection: sa.Connection, row: TriggerRow, now: datetime, reason: str
     store.change(connection, row.pipeline_id, row.id, due_at=schedule.next(now))
     passed = schedule.passed(row.due_at, now)
     if passed:
+        started = store.started(connection, row.pipeline_id, row.id, passed[-1], passed[0])
+        passed = [instant for instant in passed if instant not in started]
+    if passed:
         missed = FiringRow(row.pipeline_id, row.id, passed[0], "missed", now, count=len(passed), reason=reason)
         store.record(connection, missed)
 

@@ -6,39 +6,36 @@ trigger on to the next, so that a crash leaves exactly what is still to be done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import structlog
 
-from flexiroaster.engine.errors import FlexiRoasterError, InvalidInputs, NotFound
+from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType, of_pipeline
-from flexiroaster.engine.expressions import ExpressionError, Template
-from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.schedule import MOST_LOOKED_AT, ON_TIME, Missed
 from flexiroaster.services.arming import go_on, moment, schedule_of
 from flexiroaster.services.changes import Changes, Tally
+from flexiroaster.services.firing import Decision, Firing, Span
 from flexiroaster.services.paging import Page, cut, decode, decode_moment
-from flexiroaster.services.scope import SCHEDULE, trigger_names
-from flexiroaster.services.starting import Checked, Starting, Wanted
+from flexiroaster.services.starting import Starting
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store import triggers as store
 from flexiroaster.store.database import Database, StoreUnavailable, Transaction
 from flexiroaster.store.triggers import FiringEntry, FiringRow, TriggerRow
+
+if TYPE_CHECKING:
+    from flexiroaster.services.backfill import Backfilled
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 """Triggers that one look deals with, and about as many instants: they take turns, and a stop waits for no more."""
 UPCOMING = 5
-
-
-class Refused(Exception):
-    """Nothing can be started; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +52,7 @@ class Triggers:
     def __init__(self, changes: Changes, starting: Starting) -> None:
         self._changes = changes
         self._starting = starting
+        self._firing = Firing(changes, starting)
         self._database: Database = changes.database
         self._seen: datetime | None = None
         """When the last look was."""
@@ -103,7 +101,7 @@ class Triggers:
         due = schedule.due(row.due_at, now)
         first, *others = *due.instants, schedule.next(now)
         if first != row.due_at:
-            missed = None if due.missed is None else _missed(row, due.missed, now)
+            missed = None if due.missed is None else Decision(_missed(row, due.missed, now), None)
             if not self._settle(row, missed, first):
                 return
         for instant, then in islice(zip(due.instants, others, strict=True), at_most):
@@ -113,42 +111,15 @@ class Triggers:
 
     def _start(self, row: TriggerRow, then: datetime, now: datetime) -> bool:
         """Start an execution for the instant, or record why there is none. False: another server has."""
-        firing = FiringRow(row.pipeline_id, row.id, row.due_at, "started", now)
+        decision = self._firing.decide(row, row.due_at, now)
         try:
-            checked = self._checked(row)
-            if checked is None:
-                return self._settle(row, replace(firing, state="skipped", reason="`when` is false"), then)
-            return self._settle(row, replace(firing, execution_id=checked.id), then, checked)
+            return self._settle(row, decision, then)
         except StoreUnavailable:
             raise
         except Exception as failure:  # whatever it is: this instant is over, and the others must not suffer
-            if not isinstance(failure, FlexiRoasterError | ExpressionError | Refused):
-                log.exception(
-                    "trigger.failed", pipeline=row.pipeline_id, trigger=row.id, instant=row.due_at.isoformat()
-                )
-            return self._settle(row, replace(firing, state="refused", reason=_sentence(failure)), then)
+            return self._settle(row, self._firing.refused(decision.firing, failure), then)
 
-    def _checked(self, row: TriggerRow) -> Checked | None:
-        """What is to be started; None where its condition does not hold."""
-        trigger = row.document
-        visible = {
-            "vars": {},
-            "execution": {"logical_date": row.due_at},
-            "trigger": trigger_names(SCHEDULE, row.id),
-        }
-        if (condition := trigger.get("when")) is not None:
-            holds = Template.parse(condition).render(visible)
-            if not isinstance(holds, bool):
-                raise Refused(f"`when` is {holds!r}, neither true nor false: {condition}")
-            if not holds:
-                return None
-        inputs: Mapping[str, Any] = Template.parse(trigger.get("inputs", {})).render(visible)
-        wanted = Wanted(row.pipeline_id, inputs, trigger=SCHEDULE, actor=row.id, logical_date=row.due_at)
-        return self._starting.check(wanted)
-
-    def _settle(
-        self, row: TriggerRow, firing: FiringRow | None, then: datetime, checked: Checked | None = None
-    ) -> bool:
+    def _settle(self, row: TriggerRow, decision: Decision | None, then: datetime) -> bool:
         """Record what becomes of an instant, and start what is to be started: once, in one transaction."""
         tally = Tally()
 
@@ -156,34 +127,11 @@ class Triggers:
             if not store.take(tx.sa, row, then):
                 return False
             # It was dealt with before where a clock was put back, or a schedule changed to and fro.
-            if firing is not None and store.record(tx.sa, firing):
-                number = None if checked is None else self._starting.insert(tx, tally, checked).number
-                tx.after_commit(partial(self._tell, firing, number))
+            if decision is not None and store.record(tx.sa, decision.firing):
+                self._firing.carry_out(tx, tally, decision)
             return True
 
         return self._changes.write(operation, tally, durable=True)
-
-    def _tell(self, firing: FiringRow, number: int | None) -> None:
-        if firing.state in ("refused", "missed"):
-            log.warning(
-                f"trigger.{firing.state}",
-                pipeline=firing.pipeline_id,
-                trigger=firing.trigger_id,
-                instant=firing.instant.isoformat(),
-                reason=firing.reason,
-            )
-        told = of_pipeline(
-            EventType.TRIGGER_FIRED,
-            firing.pipeline_id,
-            firing.at,
-            trigger=firing.trigger_id,
-            instant=firing.instant.isoformat(),
-            state=firing.state,
-            execution_id=firing.execution_id,
-            number=number,
-            reason=firing.reason,
-        )
-        self._changes.bus.publish([told])
 
     # Looking
 
@@ -220,6 +168,16 @@ class Triggers:
         with self._database.read() as connection:
             latest = store.latest(connection, [(row.pipeline_id, row.id) for row in rows]) if rows else {}
         return [_entry(row, latest.get((row.pipeline_id, row.id))) for row in rows]
+
+    # Making up for what passed
+
+    def backfill(
+        self, pipeline_id: str, id: str, span: Span, *, by: str | None = None, dry_run: bool = False
+    ) -> Backfilled:
+        """Start what was not started in a span of time. Safe to call again. Raises NotFound and InvalidRequest."""
+        from flexiroaster.services.backfill import Backfill  # an idle server needs nothing of it
+
+        return Backfill(self._changes, self._starting, self._firing).run(pipeline_id, id, span, by=by, dry_run=dry_run)
 
     # Pausing
 
@@ -294,21 +252,10 @@ def _upcoming(row: TriggerRow) -> Iterator[datetime]:
 
 def _missed(row: TriggerRow, missed: Missed, now: datetime) -> FiringRow:
     catchup = row.document.get("catchup", "latest")
-    many = "or more " if missed.count == MOST_LOOKED_AT else ""
-    reason = (
-        f"No server came to {counted(missed.count, 'instant')} {many}within a minute, and `catchup` is {catchup}"
-        if missed.count > 1
-        else f"No server came to it within a minute, and `catchup` is {catchup}"
-    )
+    more = ", and there were more before" if missed.count == MOST_LOOKED_AT else ""
+    reason = f"No server came within a minute, and `catchup` is {catchup}{more}"
     return FiringRow(row.pipeline_id, row.id, missed.last, "missed", now, count=missed.count, reason=reason)
 
 
 def _by(who: str | None) -> str:
     return f" by {who}" if who else ""
-
-
-def _sentence(failure: Exception) -> str:
-    if isinstance(failure, InvalidInputs):
-        return "; ".join(problem.message for problem in failure.problems)
-    text = str(failure)
-    return text if isinstance(failure, FlexiRoasterError | ExpressionError | Refused) else f"Internal error: {text}"

@@ -132,11 +132,53 @@ def record(connection: sa.Connection, row: FiringRow) -> bool:
     return True
 
 
+def hold(connection: sa.Connection, pipeline_id: str, id: str) -> bool:
+    """Nobody else deals with its instants until the commit. False where there is no such trigger any more."""
+    mine = (triggers.c.pipeline_id == pipeline_id) & (triggers.c.id == id)
+    return connection.execute(sa.update(triggers).where(mine).values(due_at=triggers.c.due_at)).rowcount == 1
+
+
+def started(
+    connection: sa.Connection, pipeline_id: str, trigger_id: str, first: datetime, last: datetime
+) -> set[datetime]:
+    """Of the instants between them, both included, those that executions were started for."""
+    query = sa.select(firings.c.instant).where(
+        _firings_of(pipeline_id, trigger_id), firings.c.instant.between(first, last), firings.c.state == "started"
+    )
+    return set(connection.scalars(query))
+
+
+def missed_together(
+    connection: sa.Connection, pipeline_id: str, trigger_id: str, first: datetime, last: datetime
+) -> list[FiringRow]:
+    """The rows that tell of several missed instants, of which some may lie between these two."""
+    several = (_firings_of(pipeline_id, trigger_id), firings.c.state == "missed", firings.c.count > 1)
+    ends_after = sa.select(sa.func.min(firings.c.instant)).where(*several, firings.c.instant > last)
+    through = connection.scalar(ends_after) or last
+    query = sa.select(firings).where(*several, firings.c.instant.between(first, through))
+    return [FiringRow(**row) for row in connection.execute(query).mappings()]
+
+
+def replace(connection: sa.Connection, row: FiringRow) -> None:
+    """What became of its instant before is forgotten. For who holds the trigger."""
+    forget(connection, row)
+    connection.execute(sa.insert(firings).values(**asdict(row)))
+
+
+def forget(connection: sa.Connection, row: FiringRow) -> None:
+    same = _firings_of(row.pipeline_id, row.trigger_id) & (firings.c.instant == row.instant)
+    connection.execute(sa.delete(firings).where(same))
+
+
+def _firings_of(pipeline_id: str, trigger_id: str) -> sa.ColumnElement[bool]:
+    return (firings.c.pipeline_id == pipeline_id) & (firings.c.trigger_id == trigger_id)
+
+
 def firings_of(
     connection: sa.Connection, pipeline_id: str, trigger_id: str, *, before: datetime | None, limit: int
 ) -> list[FiringEntry]:
     """The latest instant first."""
-    query = _firings.where(firings.c.pipeline_id == pipeline_id, firings.c.trigger_id == trigger_id)
+    query = _firings.where(_firings_of(pipeline_id, trigger_id))
     if before is not None:
         query = query.where(firings.c.instant < before)
     rows = connection.execute(query.order_by(firings.c.instant.desc()).limit(limit)).mappings()

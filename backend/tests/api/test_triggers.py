@@ -83,6 +83,50 @@ def test_what_became_of_instants_is_listed(server: ServerApp) -> None:
     assert server.client.get("/api/pipelines/a/triggers").json()[0]["last"]["state"] == "started"
 
 
+def test_a_span_is_backfilled(still: ServerApp) -> None:
+    make(still, "a", NIGHTLY)
+    path, week = "/api/pipelines/a/triggers/nightly/backfill", {"from": "2026-03-02", "to": "2026-03-08"}
+    plan = still.client.post(path, json={**week, "dry_run": True}).raise_for_status().json()
+    assert (plan["instants"], plan["known"], plan["started"], plan["left"]) == (5, 0, 0, 5)
+    assert (plan["first"], plan["last"]) == ("2026-03-02T01:15:00Z", "2026-03-06T01:15:00Z")
+    assert plan["note"].startswith("The pipeline limits nothing")
+    done = still.client.post(path, json={**week, "order": "latest_first"}).raise_for_status().json()
+    assert done == {**plan, "started": 5, "left": 0}
+    found = still.client.get("/api/pipelines/a/triggers/nightly/firings").json()
+    assert [(one["execution_number"], one["execution_status"]) for one in found] == [
+        (number, "queued") for number in range(1, 6)
+    ]
+    again = still.client.post(path, json=week).raise_for_status().json()
+    assert (again["known"], again["started"]) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "said"),
+    [
+        ({"from": "2026-03-02", "to": "yesterday"}, 422, "`to`: 'yesterday' is not a moment"),
+        ({"from": "2020-03-02", "to": "2026-03-02"}, 422, "More than 1,000 instants lie between"),
+        ({"to": "2026-03-02"}, 422, "from"),
+    ],
+)
+def test_spans_that_are_refused(still: ServerApp, wanted: dict[str, str], status: int, said: str) -> None:
+    make(still, "a", NIGHTLY)
+    answer = still.client.post("/api/pipelines/a/triggers/nightly/backfill", json=wanted)
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+def test_who_may_run_a_pipeline_may_backfill_it(still: ServerApp) -> None:
+    make(still, "a", NIGHTLY)
+    asked = {"from": "2026-03-02", "to": "2026-03-02"}
+    codes = [
+        still.client.post(
+            "/api/pipelines/a/triggers/nightly/backfill", json=asked, headers={"authorization": f"Bearer {role}"}
+        ).status_code
+        for role in ("viewer", "operator")
+    ]
+    assert codes == [403, 200]
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -90,11 +134,13 @@ def test_what_became_of_instants_is_listed(server: ServerApp) -> None:
         ("get", "/api/pipelines/a/triggers/none/firings"),
         ("post", "/api/pipelines/a/triggers/none/pause"),
         ("post", "/api/pipelines/none/triggers/often/resume"),
+        ("post", "/api/pipelines/a/triggers/none/backfill"),
     ],
 )
 def test_what_is_not_there(still: ServerApp, method: str, path: str) -> None:
     make(still, "a", OFTEN)
-    answer = getattr(still.client, method)(path)
+    span = {"json": {"from": "2026-03-02", "to": "2026-03-02"}} if path.endswith("backfill") else {}
+    answer = getattr(still.client, method)(path, **span)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 

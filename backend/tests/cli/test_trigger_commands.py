@@ -46,6 +46,30 @@ def test_a_trigger_is_listed_paused_and_resumed(server: ServerProcess) -> None:
     assert run(server, "trigger", "list", "--json", "-n", "1")[0] == 0
 
 
+def test_what_passed_before_there_was_a_trigger_is_started(server: ServerProcess) -> None:
+    nightly = {"id": "nightly", "type": "schedule", "cron": "15 2 * * *", "timezone": "Europe/Paris"}
+    stages = [{"id": "one", "type": "noop"}]
+    with server.client() as client:
+        pipeline = {"id": "orders", "name": "Orders", "triggers": [nightly], "stages": stages}
+        client.post("/api/pipelines", json=pipeline).raise_for_status()
+    words = ("trigger", "backfill", "orders", "nightly", "--from", "2026-03-02", "--to")
+    status, text = run(server, *words, "2026-03-04", "--dry-run")
+    assert (status, text.split(":")[0], text.splitlines()[1][:28]) == (0, "3 instants", "The pipeline limits nothing:")
+    assert "Nobody can be asked here" in run(server, *words, "2026-03-04", "--json")[1]
+    assert run(server, *words, "2026-03-04", "--yes", "--latest-first")[1].splitlines()[-1] == "3 started"
+    status, text = run(server, *words, "2026-03-05", "--yes")
+    assert (status, text.splitlines()[0].split(":")[0], text.splitlines()[-1]) == (
+        0,
+        "4 instants, 3 of them started before",
+        "1 started, 3 started before",
+    )
+    status, text = run(server, *words, "2026-03-05", "--yes", "--json")
+    assert (status, json.loads(text)["known"]) == (0, 4)
+    assert run(server, *words, "2026-03-02")[1].splitlines()[-1] == "0 started, 1 started before"
+    status, text = run(server, *words, "2026-03-01", "--yes")
+    assert (status, "`from` (2026-03-02) is later than `to` (2026-03-01)" in text) == (2, True)
+
+
 @pytest.mark.parametrize("words", [("pause", "ticker", "none"), ("history", "none", "none"), ("list", "none")])
 def test_what_is_not_there(server: ServerProcess, words: tuple[str, ...]) -> None:
     status, text = run(server, "trigger", *words)

@@ -1,10 +1,11 @@
-import { act, screen, waitFor, within } from '@testing-library/react'
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react'
 import { HttpResponse, http } from 'msw'
 import { describe, expect, it } from 'vitest'
 import { answer, refuse } from '@/test/api'
 import { expectAccessible } from '@/test/axe'
 import {
   at,
+  backfill,
   executionDetail,
   executionSummary,
   firing,
@@ -18,6 +19,7 @@ import { renderApp } from '@/test/render'
 import { server } from '@/test/server'
 
 const FIRINGS = 'GET /api/pipelines/:id/triggers/:trigger/firings'
+const BACKFILL = 'POST /api/pipelines/:id/triggers/:trigger/backfill'
 const started = firing({
   instant: '2026-03-04T01:15:00Z',
   execution_id: 'e12',
@@ -161,6 +163,76 @@ describe('on the page of a pipeline', () => {
     expect(screen.getByText('The next 5')).toBeVisible()
   })
 
+  it('starts what lies in a span of time', async () => {
+    const asked: unknown[] = []
+    const note = '`concurrency` lets 2 executions run at once; the others wait.'
+    answerPipeline([trigger()])
+    server.use(
+      answer(FIRINGS, []),
+      answer(BACKFILL, async (request) => {
+        const wanted = await request.json()
+        asked.push(wanted)
+        return wanted.dry_run
+          ? backfill({ known: 2, left: 3, note })
+          : backfill({ known: 2, left: 0, started: 3 })
+      }),
+    )
+    const { user } = renderApp('/pipelines/orders?tab=triggers')
+    await user.click(await screen.findByRole('button', { name: 'Backfill nightly' }))
+    const dialog = within(await screen.findByRole('dialog', { name: 'Backfill nightly' }))
+    fireEvent.change(await dialog.findByLabelText('From'), {
+      target: { value: '2026-03-02T00:00' },
+    })
+    fireEvent.change(dialog.getByLabelText('To'), { target: { value: '2026-03-06T12:00' } })
+    expect(await dialog.findByText('5 instants')).toBeVisible()
+    expect(dialog.getByText(/2 of them were started before, and are left alone\./)).toBeVisible()
+    expect(dialog.getByText(/lets 2 executions run at once; the others wait/)).toBeVisible()
+    await expectAccessible()
+    await user.click(dialog.getByRole('button', { name: 'Latest first' }))
+    await user.click(dialog.getByRole('checkbox', { name: 'Other executions go first' }))
+    await user.click(await dialog.findByRole('button', { name: 'Start 3 executions' }))
+    expect(await screen.findByText('3 executions are started.')).toBeVisible()
+    expect(screen.queryByRole('dialog')).toBeNull()
+    const span = { from: '2026-03-02T00:00', to: '2026-03-06T12:00', order: 'latest_first' }
+    expect(asked).toContainEqual({ ...span, priority: -10, dry_run: false })
+  })
+
+  it('says what a backfill has left, and why', async () => {
+    answerPipeline([trigger()])
+    server.use(
+      answer(FIRINGS, []),
+      answer(BACKFILL, async (request) =>
+        (await request.json()).dry_run
+          ? backfill()
+          : backfill({ started: 1, skipped: 1, refused: 1, left: 2, reason: 'The queue is full.' }),
+      ),
+    )
+    const { user } = renderApp('/pipelines/orders?tab=triggers')
+    await user.click(await screen.findByRole('button', { name: 'Backfill nightly' }))
+    await user.click(await screen.findByRole('button', { name: 'Start 5 executions' }))
+    expect(
+      await screen.findByText(
+        '1 execution is started, 1 skipped because of its condition, 1 refused, 2 not started yet. The queue is full.',
+      ),
+    ).toBeVisible()
+    await expectAccessible()
+  })
+
+  it('says what is wrong with a span, and that it is empty', async () => {
+    answerPipeline([trigger()])
+    server.use(answer(FIRINGS, []), refuse(BACKFILL, 422, { detail: 'Choose a shorter span.' }))
+    const { user } = renderApp('/pipelines/orders?tab=triggers')
+    await user.click(await screen.findByRole('button', { name: 'Backfill nightly' }))
+    expect(await screen.findByText('Choose a shorter span.')).toBeVisible()
+    expect(screen.getByRole('button', { name: 'Start' })).toBeDisabled()
+    server.use(answer(BACKFILL, backfill({ instants: 0, first: null, last: null, left: 0 })))
+    fireEvent.change(screen.getByLabelText('To'), { target: { value: '2026-03-06T12:00' } })
+    expect(await screen.findByText('No instant of the trigger lies between them.')).toBeVisible()
+    expect(screen.getByRole('button', { name: 'Start' })).toBeDisabled()
+    fireEvent.change(screen.getByLabelText('From'), { target: { value: '' } })
+    expect(await screen.findByText('Choose both moments.')).toBeVisible()
+  })
+
   it('lets nobody pause who may not, and says where the pipeline itself is paused', async () => {
     answerPipeline([
       trigger({
@@ -174,7 +246,7 @@ describe('on the page of a pipeline', () => {
     renderApp('/pipelines/orders?tab=triggers', { role: 'viewer' })
     expect(await screen.findByText('Its pipeline is paused.')).toBeVisible()
     expect(await screen.findByText('None of its instants has come yet.')).toBeVisible()
-    expect(screen.queryByRole('button', { name: /^(Pause|Resume)/ })).toBeNull()
+    expect(screen.queryByRole('button', { name: /^(Pause|Resume|Backfill)/ })).toBeNull()
   })
 
   it('says how to get one where there is none', async () => {

@@ -54,6 +54,7 @@ type Answers = {
   'GET /api/pipelines/:id/triggers/:trigger/firings': Schemas['FiringBody'][]
   'POST /api/pipelines/:id/triggers/:trigger/pause': Schemas['TriggerBody']
   'POST /api/pipelines/:id/triggers/:trigger/resume': Schemas['TriggerBody']
+  'POST /api/pipelines/:id/triggers/:trigger/backfill': Schemas['BackfillBody']
   'GET /api/metrics': Schemas['MetricsBody']
   'GET /api/metrics/history': Schemas['MetricsHistory']
 }

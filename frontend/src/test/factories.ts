@@ -306,6 +306,22 @@ export function firing(values: Partial<Schemas['FiringBody']> = {}): Schemas['Fi
   }
 }
 
+export function backfill(values: Partial<Schemas['BackfillBody']> = {}): Schemas['BackfillBody'] {
+  return {
+    instants: 5,
+    first: '2026-03-02T01:15:00Z',
+    last: '2026-03-06T01:15:00Z',
+    known: 0,
+    started: 0,
+    skipped: 0,
+    refused: 0,
+    left: 5,
+    note: null,
+    reason: null,
+    ...values,
+  }
+}
+
 export function approval(values: Partial<Schemas['ApprovalBody']> = {}): Schemas['ApprovalBody'] {
   return {
     execution_id: 'e1',

@@ -344,6 +344,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/pipelines/{pipeline_id}/triggers/{trigger_id}/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start what a trigger has missed in a span of time
+         * @description One execution for each instant of the trigger that none was started for: missed, refused, skipped, or from before
+         *     there was a trigger; 1,000 instants in one call at most. Asking again does no harm, also after a crash on the way.
+         */
+        post: operations["backfillTrigger"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/executions": {
         parameters: {
             query?: never;
@@ -2116,6 +2137,97 @@ export interface components {
              */
             duration_seconds: number | null;
             error: components["schemas"]["StageErrorBody"] | null;
+        };
+        /** BackfillBody */
+        BackfillBody: {
+            /**
+             * Instants
+             * @description of the trigger in this span, without those to come
+             * @example 31
+             */
+            instants: number;
+            /**
+             * First
+             * @example 2026-03-05T01:15:00Z
+             */
+            first: string | null;
+            /**
+             * Last
+             * @example 2026-03-05T01:15:00Z
+             */
+            last: string | null;
+            /**
+             * Known
+             * @description an execution was started for them before: they are left alone
+             * @example 3
+             */
+            known: number;
+            /**
+             * Started
+             * @example 28
+             */
+            started: number;
+            /**
+             * Skipped
+             * @description its condition was false
+             */
+            skipped: number;
+            /**
+             * Refused
+             * @description the execution could not be accepted; the next backfill tries them again
+             */
+            refused: number;
+            /**
+             * Left
+             * @description neither started nor looked at yet: ask again
+             */
+            left: number;
+            /**
+             * Note
+             * @description how the pipeline's concurrency treats so many executions
+             * @example Allow one row in a hundred to be wrong
+             */
+            note: string | null;
+            /**
+             * Reason
+             * @description why instants were refused or left; of the first one
+             */
+            reason: string | null;
+        };
+        /**
+         * BackfillRequest
+         * @description `from` and `to` are moments as text, both included. Without an offset they are of the trigger's time zone; a day
+         *     alone is all of it.
+         */
+        BackfillRequest: {
+            /**
+             * From
+             * @example 2026-03-01
+             */
+            from: string;
+            /**
+             * To
+             * @example 2026-03-05T06:00
+             */
+            to: string;
+            /**
+             * Order
+             * @default earliest_first
+             * @enum {string}
+             */
+            order: "earliest_first" | "latest_first";
+            /**
+             * Priority
+             * @description a negative one lets other executions go first
+             * @default 0
+             */
+            priority: number;
+            /**
+             * Dry Run
+             * @description only count
+             * @default false
+             */
+            dry_run: boolean;
         };
         /** Body_login */
         Body_login: {
@@ -9441,6 +9553,188 @@ export interface operations {
                      * @example {
                      *       "detail": "There is no pipeline 'ordres'.",
                      *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Something in the request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "query.limit: Input should be greater than or equal to 1.",
+                     *       "code": "invalid_request",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too many requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Too many requests: try again in 12 seconds.",
+                     *       "code": "too_many_requests",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The database does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The database does not answer at this moment: try again in 5 seconds.",
+                     *       "code": "database_unavailable",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+        };
+    };
+    backfillTrigger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The pipeline. */
+                pipeline_id: string;
+                /** @description The trigger's id. */
+                trigger_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillBody"];
+                };
+            };
+            /** @description The address cannot be used */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The address holds the character NUL: leave it out.",
+                     *       "code": "invalid_text",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Not signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Sign in first.",
+                     *       "code": "unauthenticated",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description The role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "Your role viewer does not allow executions:run: it needs operator. Ask an administrator for that role.",
+                     *       "code": "forbidden",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "There is no pipeline 'ordres'.",
+                     *       "code": "not_found",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The body is larger than 2 MB: send less at once.",
+                     *       "code": "too_large",
+                     *       "request_id": "5f0c2a9e",
+                     *       "problems": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorResponse"];
+                };
+            };
+            /** @description Wrong content type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "detail": "The Content-Type is 'text/plain': send application/json or application/yaml.",
+                     *       "code": "unsupported_media_type",
                      *       "request_id": "5f0c2a9e",
                      *       "problems": []
                      *     }

@@ -1,5 +1,6 @@
 import {
   infiniteQueryOptions,
+  keepPreviousData,
   queryOptions,
   useMutation,
   useQueryClient,
@@ -10,11 +11,16 @@ import { toast } from '@/store/toasts'
 
 export type Trigger = Schemas['TriggerBody']
 export type Firing = Schemas['FiringBody']
+export type Backfill = Schemas['BackfillBody']
+/** Moments as `<input type="datetime-local">` has them: on the clocks of the trigger's zone. */
+export type Span = Pick<Schemas['BackfillRequest'], 'from' | 'to' | 'order' | 'priority'>
 
 export const triggerKeys = {
   all: ['triggers'] as const,
   overview: () => [...triggerKeys.all, 'overview'] as const,
   of: (pipelineId: string) => [...triggerKeys.all, 'of', pipelineId] as const,
+  plan: (trigger: Trigger, span: Span) =>
+    [...triggerKeys.all, 'plan', trigger.pipeline_id, trigger.id, span.from, span.to] as const,
   history: (pipelineId: string) => [...triggerKeys.all, 'firings', pipelineId] as const,
   firings: (pipelineId: string, trigger: string) =>
     [...triggerKeys.history(pipelineId), trigger] as const,
@@ -57,6 +63,37 @@ export function firingsQuery(pipelineId: string, trigger: string) {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.nextCursor ?? undefined,
   })
+}
+
+/** What a backfill would start. */
+export function backfillPlanQuery(trigger: Trigger, span: Span) {
+  return queryOptions({
+    queryKey: triggerKeys.plan(trigger, span),
+    queryFn: () => askForBackfill(trigger, { ...span, dry_run: true }),
+    placeholderData: keepPreviousData,
+    // What is missing changes by itself.
+    gcTime: 0,
+  })
+}
+
+export function useBackfill(trigger: Trigger) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: (span: Span) => askForBackfill(trigger, { ...span, dry_run: false }),
+    onSettled: () => client.invalidateQueries({ queryKey: triggerKeys.all }),
+  })
+}
+
+function askForBackfill(
+  { pipeline_id, id }: Trigger,
+  body: Schemas['BackfillRequest'],
+): Promise<Backfill> {
+  return unwrap(
+    api.POST('/api/pipelines/{pipeline_id}/triggers/{trigger_id}/backfill', {
+      params: { path: { pipeline_id, trigger_id: id } },
+      body,
+    }),
+  )
 }
 
 /** Paused, it starts nothing by itself; its pipeline can still be run by hand. */

@@ -3,6 +3,7 @@ import {
   applyTriggerEvents,
   describeSchedule,
   firingOf,
+  isMadeUpFor,
   nextRuns,
   secondsLate,
   withFiring,
@@ -88,6 +89,16 @@ describe('applyTriggerEvents', () => {
     const after = applyTriggerEvents(paused.triggers, [resumed], 5)
     expect(after.triggers[0]).toMatchObject({ paused_at: null, paused_by: null })
     expect(after.stale).toBe(true)
+  })
+
+  it('keeps what it knows where an instant of before is made up for', () => {
+    const [last] = [firing({ instant: '2026-03-04T01:15:00Z' })]
+    const before = [trigger({ last })]
+    const details = { ...fired.details, instant: '2026-03-01T01:15:00+00:00' }
+    const backfilled = { ...fired, details }
+    expect(applyTriggerEvents(before, [backfilled], 5).triggers).toEqual(before)
+    expect(isMadeUpFor(backfilled)).toBe(true)
+    expect(isMadeUpFor(fired)).toBe(false)
   })
 
   it('follows the execution of the last instant', () => {

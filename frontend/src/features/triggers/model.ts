@@ -1,6 +1,7 @@
-import type { Firing, Trigger } from '@/features/triggers/api'
+import type { Backfill, Firing, Trigger } from '@/features/triggers/api'
 import { describeCron } from '@/features/triggers/cron'
 import type { Reading } from '@/features/triggers/moments'
+import { formatCount, plural } from '@/lib/format'
 import { executionStatusAfter, type LiveEvent } from '@/lib/live-events'
 
 /** "Mon to Fri at 02:15, Europe/Paris"; null for a cron text that has no plain sentence. */
@@ -119,6 +120,7 @@ function patched(trigger: Trigger, event: LiveEvent): Trigger {
       : { ...trigger, paused_at: null, paused_by: null }
   }
   const last = firingOf(event)
+  if (last && trigger.last && !isAfter(last.instant, trigger.last.instant)) return trigger
   if (!last) return { ...trigger, last: trigger.last && withStatus(trigger.last, event) }
   const upcoming = trigger.upcoming.filter((moment) => isAfter(moment, last.instant))
   // The one that comes after them is not known: the last that was is shown until it is.
@@ -166,6 +168,21 @@ export function withFiring(history: Firing[], firing: Firing): Firing[] {
   return newest && !isAfter(firing.instant, newest.instant) ? history : [firing, ...history]
 }
 
+/** What has become of a backfill; `whole` when nothing of it is left to be done. */
+export function describeBackfill(done: Backfill): { words: string; whole: boolean } {
+  const parts = [
+    done.skipped > 0 && `${formatCount(done.skipped)} skipped because of its condition`,
+    done.refused > 0 && `${formatCount(done.refused)} refused`,
+    done.left > 0 && `${formatCount(done.left)} not started yet`,
+  ].filter((part) => part !== false)
+  const started = `${plural(done.started, 'execution is', 'executions are')} started`
+  const reason = done.reason === null ? '' : ` ${done.reason}`
+  return {
+    words: `${[started, ...parts].join(', ')}.${reason}`,
+    whole: done.refused === 0 && done.left === 0,
+  }
+}
+
 function isAfter(moment: string, other: string): boolean {
   return Date.parse(moment) > Date.parse(other)
 }
@@ -177,4 +194,10 @@ const ON_TIME_SECONDS = 60
 export function secondsLate({ instant, at }: Firing): number | null {
   const seconds = (Date.parse(at) - Date.parse(instant)) / 1000
   return seconds > ON_TIME_SECONDS ? seconds : null
+}
+
+/** The event tells of an instant that passed before: many may do so at once. */
+export function isMadeUpFor(event: LiveEvent): boolean {
+  const firing = firingOf(event)
+  return firing !== null && secondsLate(firing) !== null
 }

@@ -5,6 +5,7 @@ import {
   formatNext,
   formatUntil,
   OWN_ZONE,
+  onClocks,
 } from '@/features/triggers/moments'
 import { at, START } from '@/test/factories'
 
@@ -66,4 +67,13 @@ describe('on a day in March', () => {
     const there = formatExactly('2026-03-05T01:15:00Z', inZone('Mars/Olympus'))
     expect(there).toMatch(/^Thu 5 Mar, 01:15 UTC/)
   })
+})
+
+it.each([
+  ['2026-03-05T01:15:30Z', 'Europe/Paris', '2026-03-05T02:15'],
+  ['2026-03-05T23:15:00Z', 'UTC', '2026-03-05T23:15'],
+  ['2026-07-05T23:00:00Z', 'Europe/Paris', '2026-07-06T01:00'],
+  ['2026-03-05T13:30:00Z', 'Australia/Lord_Howe', '2026-03-06T00:30'],
+])('reads %s on the clocks of %s as %s', (moment, zone, text) => {
+  expect(onClocks(Date.parse(moment), zone)).toBe(text)
 })

@@ -55,6 +55,13 @@ function formatTime(moment: string, { timezone, seconds }: Reading): string {
   return seconds ? time : time.replace(/:00$/, '')
 }
 
+/** "2026-03-05T02:15": for `<input type="datetime-local">`, on the clocks of the zone. */
+export function onClocks(moment: number, timezone: string): string {
+  const shown = clocksOf(timezone).fields.formatToParts(new Date(moment))
+  const part = (type: string) => shown.find((each) => each.type === type)?.value ?? ''
+  return `${part('year')}-${part('month')}-${part('day')}T${part('hour')}:${part('minute')}`
+}
+
 /** The moment in the trigger's zone and, where the clocks differ, in the reader's. */
 export function formatExactly(moment: string, reading: Reading): string {
   const there = formatInZone(moment, reading)
@@ -71,6 +78,7 @@ type Clocks = {
   date: Intl.DateTimeFormat
   time: Intl.DateTimeFormat
   year: Intl.DateTimeFormat
+  fields: Intl.DateTimeFormat
 }
 
 const known = new Map<string, Clocks>()
@@ -91,6 +99,13 @@ function newClocks(zone: string): Clocks {
       date: format({ weekday: 'short', day: 'numeric', month: 'short' }),
       time: format({ hour: '2-digit', minute: '2-digit', second: '2-digit' }),
       year: format({ year: 'numeric' }),
+      fields: format({
+        year: 'numeric',
+        month: '2-digit',
+        day: '2-digit',
+        hour: '2-digit',
+        minute: '2-digit',
+      }),
     }
   } catch (error) {
     if (error instanceof RangeError && zone !== 'UTC') return newClocks('UTC')

@@ -15,6 +15,7 @@ import {
 import {
   applyTriggerEvents,
   firingOf,
+  isMadeUpFor,
   nextRuns,
   withFiring,
   withStatuses,
@@ -44,7 +45,9 @@ export function useLivePipelineTriggers(pipelineId: string): void {
   const client = useQueryClient()
   const room = `pipeline:${pipelineId}` as const
   const { queryKey } = pipelineTriggersQuery(pipelineId)
-  useLiveRefresh(room, [queryKey, triggerKeys.history(pipelineId)], REFRESH_MS, isAboutPipeline)
+  const keys = [queryKey, triggerKeys.history(pipelineId)]
+  // What is made up for belongs somewhere in the middle.
+  useLiveRefresh(room, keys, REFRESH_MS, (event) => isAboutPipeline(event) || isMadeUpFor(event))
   useLiveRoom(room, {
     onEvents: (events) => {
       patchTriggers(client, queryKey, events, UPCOMING)

@@ -3,6 +3,7 @@ import { Icon } from '@/components/icon'
 import { Button } from '@/components/ui/button'
 import { Card, CardHeader } from '@/components/ui/card'
 import { type Trigger, usePauseTrigger } from '@/features/triggers/api'
+import { BackfillButton } from '@/features/triggers/components/backfill-button'
 import { FiringHistory } from '@/features/triggers/components/firing-history'
 import { FiringReason } from '@/features/triggers/components/firing-reason'
 import { FiringState } from '@/features/triggers/components/firing-state'
@@ -30,7 +31,12 @@ export function TriggerCard({ trigger, runs, now, open, onOpen }: TriggerCardPro
     <Card aria-label={`Trigger ${trigger.id}`} className="overflow-hidden">
       <CardHeader
         title={<span className="mono">{trigger.id}</span>}
-        end={<Pause trigger={trigger} />}
+        end={
+          <>
+            <BackfillButton trigger={trigger} />
+            <Pause trigger={trigger} />
+          </>
+        }
       >
         {words && <span>{words}</span>}
         <code className="mono rounded-sm border border-border px-1.5 text-small text-secondary-foreground">
