@@ -5,11 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.data.confinement import Confinement
@@ -49,15 +48,13 @@ LINK_LASTS = timedelta(minutes=5)
 """For a download to begin, on a slow line too: it may take longer than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
+class Elsewhere(NamedTuple):
     """The file can be fetched from where it is kept, by whoever has this URL, for `LINK_LASTS`."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(NamedTuple):
     """`size` is the length in bytes of what `chunks` gives."""
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -38,8 +38,7 @@ class Item:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Treated:
+class Treated(NamedTuple):
     """`code` is that of the error, None where it was done; `message` says what was done, or why not."""
 
     row: PickedRow
@@ -47,8 +46,7 @@ class Treated:
     code: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """`matched` executions fit the filter from here on, `left` of them are not treated yet: go on at `next_cursor`."""
 
     matched: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -23,8 +22,7 @@ from flexiroaster.store.stage_cache import CachedRow
 _SORTED = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRule:
+class CacheRule(NamedTuple):
     """What a version says of caching a stage. `does` is what else than the key decides about its result."""
 
     key: Template
@@ -45,8 +43,7 @@ class CacheRule:
         return Entry(hashlib.sha256(text).hexdigest(), self.ttl)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Under which key a result is looked for, and kept for how long."""
 
     key: str

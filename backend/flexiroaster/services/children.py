@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -35,8 +35,7 @@ LOOK_AGAIN = timedelta(minutes=1)
 TRIGGER = "parent"
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """An execution to be started with the record of an attempt; `checked` None: this earlier one goes on instead."""
 
     execution_id: str

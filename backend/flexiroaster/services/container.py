@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from flexiroaster.services.accounts import Accounts
 from flexiroaster.services.admission import Admission
@@ -31,8 +31,7 @@ from flexiroaster.stages.base import StageType
 from flexiroaster.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a server says of itself. `instance` is chosen anew by every process."""
 
     version: str
@@ -41,8 +40,7 @@ class Facts:
     data_dirs: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(NamedTuple):
     accounts: Accounts
     pipelines: Pipelines
     drafts: Drafts

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
@@ -14,8 +13,7 @@ from flexiroaster.engine.plurals import counted
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DrainState:
+class DrainState(NamedTuple):
     state: Literal["working", "draining", "drained"]
     running: int
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -37,8 +36,7 @@ log = structlog.get_logger(__name__)
 Lose = Callable[[Transaction, Draft], object]
 
 
-@dataclass(frozen=True, slots=True)
-class Retried:
+class Retried(NamedTuple):
     """Stage ids whose results are kept, and those that run again."""
 
     reused: list[str]

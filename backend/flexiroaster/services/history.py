@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -73,16 +73,14 @@ class StageOutline:
     phase: Phase = Phase.MAIN
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionEntry:
+class ExecutionEntry(NamedTuple):
     """An execution in a list; `counts` are its stage runs by state."""
 
     row: ExecutionRow
     counts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class StageRunEntry:
+class StageRunEntry(NamedTuple):
     row: StageRunRow
     outline: StageOutline
     usual_seconds: float | None
@@ -91,16 +89,14 @@ class StageRunEntry:
     """Of a foreach stage: its items by state."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemEntry:
+class ItemEntry(NamedTuple):
     """An item of a foreach stage; `value` is what it is for, cut to a line or two."""
 
     row: ItemRow
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionPicture:
+class ExecutionPicture(NamedTuple):
     row: FullExecutionRow
     counts: Mapping[str, int]
     stages: list[StageRunEntry]
@@ -110,8 +106,7 @@ class ExecutionPicture:
     children: list[LinkRow]
 
 
-@dataclass(frozen=True, slots=True)
-class StageRunPicture:
+class StageRunPicture(NamedTuple):
     entry: StageRunEntry
     attempts: list[AttemptRow]
     result: Any

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Foreach
@@ -13,8 +12,7 @@ INDEX = "index"
 """Names that an expression of an item can use, besides the one that `as` gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Iteration:
+class Iteration(NamedTuple):
     """`when_per_item`: its condition looks at the item, so it is asked for each. `instant`: each takes microseconds."""
 
     items: Template

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -58,8 +59,7 @@ class Leftovers:
         return len(self.nobodys) >= STRANGERS and len(self.nobodys) > self.known
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(NamedTuple):
     """`doubtful`: so many executions were unknown that their files were left."""
 
     files: int = 0

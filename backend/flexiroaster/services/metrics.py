@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flexiroaster.engine.plan import DEFAULT_POOL
 from flexiroaster.services.shared_answers import NOT_SHARED, SharedAnswers
@@ -30,8 +30,7 @@ JUDGED = ("success", "failed", "timed_out")
 ACTIVE = ("running", "paused", "cancelling")
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(NamedTuple):
     """`success_rate` is 0 to 100; None where nothing has ended."""
 
     executions: int
@@ -40,8 +39,7 @@ class Numbers:
     avg_duration: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
+class Current(NamedTuple):
     """`last` are the executions created in the last 24 hours, `previous` those of the 24 hours before."""
 
     total_pipelines: int
@@ -53,8 +51,7 @@ class Current:
     p95_duration: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """`started` counts the executions created in it; the others say how those ended."""
 
     at: datetime
@@ -83,8 +80,7 @@ class QueueDepth:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RangeHistory:
+class RangeHistory(NamedTuple):
     range: Range
     bucket_seconds: int
     buckets: list[Bucket]

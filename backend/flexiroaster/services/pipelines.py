@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import orjson
 import sqlalchemy as sa
@@ -50,16 +50,14 @@ Kept = TypeVar("Kept", PipelineRow, Head)
 WRITE_CODE = "pipelines:write_code"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A definition as it was sent."""
 
     text: str
     format: Literal["yaml", "json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(NamedTuple):
     email: str
     role: str
 

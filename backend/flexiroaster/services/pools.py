@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -26,8 +26,7 @@ MOST_SLOTS = 100_000
 _name = re.compile(POOL_PATTERN)
 
 
-@dataclass(frozen=True, slots=True)
-class PoolEntry:
+class PoolEntry(NamedTuple):
     """`pipelines`: how many name it in their newest version. `workers`: how many processes take its stages; where none
     does and some wait, `reason` says so.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -29,8 +29,7 @@ LATEST = "latest"
 """Instead of an execution's id: the newest of the pipeline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """From which stage on, or which stage alone; neither runs everything again. `version` None is the newest."""
 
     from_stage: str | None = None
@@ -46,8 +45,7 @@ class Asked:
         return self.only_stage is not None
 
 
-@dataclass(frozen=True, slots=True)
-class RerunPlan:
+class RerunPlan(NamedTuple):
     """What a re-run would do, or does: stage ids in the order of the definition.
 
     `whys` says why stages before the one asked for run again too; `notes` what else is to be known.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.engine import planner
 from flexiroaster.engine.draft import Draft
@@ -21,8 +21,7 @@ from flexiroaster.store.json import dumps
 MOST_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """`went_on` are the stages that waited for it, with their foreach index."""
 
     execution_id: str

@@ -33,8 +33,7 @@ from flexiroaster.store.progress import NewExecution, Parent
 from flexiroaster.store.tables import pipelines
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """`replayed`: the idempotency key had started it before."""
 
     execution_id: str

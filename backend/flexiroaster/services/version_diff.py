@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.engine import definition
 from flexiroaster.store.pipelines import VersionText
@@ -15,16 +14,14 @@ MOST_LINES = 20_000
 STAGE_LISTS = ("stages", "on_failure", "on_success", "finally")
 
 
-@dataclass(frozen=True, slots=True)
-class StageChange:
+class StageChange(NamedTuple):
     """`keys` are dotted: `config.path`, `retry.max_attempts`."""
 
     stage: str
     keys: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionDiff:
+class VersionDiff(NamedTuple):
     """`settings` are the dotted keys that changed outside of stages."""
 
     pipeline_id: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
@@ -26,8 +25,7 @@ SHOWN = 50
 _IDLE = Load(0, [])
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerEntry:
+class WorkerEntry(NamedTuple):
     """`held` are the first of the `running`; `is_here`: this process."""
 
     row: WorkerRow

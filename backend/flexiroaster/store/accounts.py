@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from flexiroaster.store.tables import one_time_links, refresh_tokens, users
 
 
-@dataclass(frozen=True, slots=True)
-class UserRow:
+class UserRow(NamedTuple):
     id: str
     email: str
     password_hash: str
@@ -22,8 +21,7 @@ class UserRow:
     last_login_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshRow:
+class RefreshRow(NamedTuple):
     id: str
     user_id: str
     family: str
@@ -32,8 +30,8 @@ class RefreshRow:
     revoked_at: datetime | None
 
 
-_USER = sa.select(*(users.c[name] for name in UserRow.__dataclass_fields__))
-_REFRESH = sa.select(*(refresh_tokens.c[name] for name in RefreshRow.__dataclass_fields__))
+_USER = sa.select(*(users.c[name] for name in UserRow._fields))
+_REFRESH = sa.select(*(refresh_tokens.c[name] for name in RefreshRow._fields))
 
 
 def any_user(connection: sa.Connection) -> bool:
@@ -42,16 +40,16 @@ def any_user(connection: sa.Connection) -> bool:
 
 def user_by_id(connection: sa.Connection, user_id: str) -> UserRow | None:
     row = connection.execute(_USER.where(users.c.id == user_id)).first()
-    return None if row is None else UserRow(*row)
+    return None if row is None else UserRow._make(row)
 
 
 def user_by_email(connection: sa.Connection, email: str) -> UserRow | None:
     row = connection.execute(_USER.where(users.c.email == email)).first()
-    return None if row is None else UserRow(*row)
+    return None if row is None else UserRow._make(row)
 
 
 def all_users(connection: sa.Connection) -> list[UserRow]:
-    return [UserRow(*row) for row in connection.execute(_USER.order_by(users.c.email))]
+    return [UserRow._make(row) for row in connection.execute(_USER.order_by(users.c.email))]
 
 
 def user_of_session(connection: sa.Connection, user_id: str, family: str) -> UserRow | None:
@@ -62,7 +60,7 @@ def user_of_session(connection: sa.Connection, user_id: str, family: str) -> Use
         refresh_tokens.c.revoked_at.is_(None),
     )
     row = connection.execute(_USER.where(users.c.id == user_id, alive)).first()
-    return None if row is None else UserRow(*row)
+    return None if row is None else UserRow._make(row)
 
 
 def insert_user(
@@ -107,7 +105,7 @@ def insert_refresh(
 
 def refresh_by_digest(connection: sa.Connection, digest: str) -> RefreshRow | None:
     row = connection.execute(_REFRESH.where(refresh_tokens.c.digest == digest)).first()
-    return None if row is None else RefreshRow(*row)
+    return None if row is None else RefreshRow._make(row)
 
 
 def use_refresh(connection: sa.Connection, refresh_id: str, now: datetime) -> bool:

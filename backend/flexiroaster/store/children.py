@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -16,8 +16,7 @@ from flexiroaster.engine.state import StageStatus
 from flexiroaster.store.tables import attempts, events, executions, stage_runs
 
 
-@dataclass(frozen=True, slots=True)
-class ChildRow:
+class ChildRow(NamedTuple):
     id: str
     pipeline_id: str
     version: int
@@ -28,8 +27,7 @@ class ChildRow:
     ended_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class EndedRow:
+class EndedRow(NamedTuple):
     """What a parent wants to know of a child that has ended."""
 
     number: int
@@ -63,7 +61,7 @@ _of_same_run = (
 def newest(connection: sa.Connection, parent_id: str, key: Key) -> ChildRow | None:
     """The last execution that a stage run has started."""
     query = (
-        sa.select(*(executions.c[name] for name in ChildRow.__dataclass_fields__))
+        sa.select(*(executions.c[name] for name in ChildRow._fields))
         .where(
             executions.c.parent_id == parent_id,
             executions.c.parent_position == key.position,
@@ -91,7 +89,7 @@ def succeeded_since(connection: sa.Connection, parent_id: str, key: Key, moment:
 
 def ended(connection: sa.Connection, execution_id: str) -> EndedRow | None:
     """None while it goes on, and where there is no such execution."""
-    query = sa.select(*(executions.c[name] for name in EndedRow.__dataclass_fields__)).where(
+    query = sa.select(*(executions.c[name] for name in EndedRow._fields)).where(
         executions.c.id == execution_id, executions.c.ended_at.is_not(None)
     )
     row = connection.execute(query).mappings().first()

@@ -5,9 +5,8 @@ are not among them: their stage stands for them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,8 +14,7 @@ from flexiroaster.store.executions import stages_only
 from flexiroaster.store.tables import artifacts, attempts, executions, pipelines, results, stage_runs
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionSeen:
+class ExecutionSeen(NamedTuple):
     """`ended_at` None: it still runs."""
 
     id: str
@@ -37,8 +35,7 @@ class ExecutionSeen:
     labels: Any
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptSeen:
+class AttemptSeen(NamedTuple):
     """`rows` and `bytes` are what the stage handed on; `last` says whether it is the newest attempt of its stage."""
 
     execution_id: str
@@ -215,8 +212,7 @@ def _earlier(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class ItemSeen:
+class ItemSeen(NamedTuple):
     """An item of a foreach stage that took a slot of a pool."""
 
     execution_id: str
@@ -255,8 +251,7 @@ def items_in_pools(connection: sa.Connection, ids: Sequence[str], limit: int) ->
     return [ItemSeen(**row) for row in connection.execute(query).mappings()]
 
 
-@dataclass(frozen=True, slots=True)
-class ResultSeen:
+class ResultSeen(NamedTuple):
     """What a stage handed on. `value` says nothing where the result was too large to be kept with it."""
 
     execution_id: str

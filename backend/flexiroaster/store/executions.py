@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -66,8 +66,7 @@ class FullExecutionRow(ExecutionRow):
     timeout_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class EndRow:
+class EndRow(NamedTuple):
     """How an execution ended."""
 
     status: str
@@ -93,8 +92,7 @@ class ExecutionFilter:
     parent_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PickedRow:
+class PickedRow(NamedTuple):
     """An execution that something is to be done with."""
 
     id: str
@@ -129,8 +127,7 @@ class StageRunRow:
     missed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
+class AttemptRow(NamedTuple):
     attempt: int
     status: str
     worker: str | None
@@ -139,8 +136,7 @@ class AttemptRow:
     error: Any
 
 
-@dataclass(frozen=True, slots=True)
-class ResultRow:
+class ResultRow(NamedTuple):
     """`artifact_id` where the value was too large to be kept inline."""
 
     value: Any
@@ -234,7 +230,7 @@ def pick(
     connection: sa.Connection, wanted: ExecutionFilter, *, after: tuple[datetime, str] | None = None, limit: int
 ) -> list[PickedRow]:
     """The oldest first; `after` is `created_at` and `id` of the last one already treated."""
-    columns = (executions.c[name] for name in PickedRow.__slots__)
+    columns = (executions.c[name] for name in PickedRow._fields)
     query = _matching(sa.select(*columns), wanted, after).order_by(executions.c.created_at, executions.c.id)
     return [PickedRow(**row) for row in connection.execute(query.limit(limit)).mappings()]
 
@@ -263,7 +259,7 @@ def find(connection: sa.Connection, id: str) -> FullExecutionRow | None:
     return None if row is None else FullExecutionRow(**row)
 
 
-_end = sa.select(*(executions.c[name] for name in EndRow.__slots__), executions.c.id).where(
+_end = sa.select(*(executions.c[name] for name in EndRow._fields), executions.c.id).where(
     executions.c.id == sa.bindparam("execution_id")
 )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,8 +13,7 @@ from flexiroaster.store.tables import insight_pipelines, insight_verdicts, insig
 InsightState = Literal["open", "acknowledged", "over"]
 
 
-@dataclass(frozen=True, slots=True)
-class InsightRow:
+class InsightRow(NamedTuple):
     """`until` None: it lasts. `verdict` is the newest one of anybody."""
 
     id: str
@@ -44,8 +42,7 @@ class InsightRow:
         return "open" if self.until is None else "over"
 
 
-@dataclass(frozen=True, slots=True)
-class InsightFilter:
+class InsightFilter(NamedTuple):
     """None, and an empty sequence, take every value."""
 
     states: Sequence[str] = ()
@@ -53,8 +50,7 @@ class InsightFilter:
     pipeline_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictRow:
+class VerdictRow(NamedTuple):
     rule: str
     subject: str
     verdict: Literal["useful", "noise"]

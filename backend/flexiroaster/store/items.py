@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,8 +26,7 @@ COMPLETE = 0
 """The index under which the number of items is kept once all of them are rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewItems:
+class NewItems(NamedTuple):
     """Items that follow each other: `values` are JSON texts, the first has the index `first`."""
 
     execution_id: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,8 +12,7 @@ from flexiroaster.store.tables import ai_models, ai_state
 ModelState = Literal["champion", "retired"]
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRow:
+class ModelRow(NamedTuple):
     id: str
     kind: str
     status: ModelState
@@ -25,8 +23,7 @@ class ModelRow:
     card: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class WorkRow:
+class WorkRow(NamedTuple):
     """What was done last, and when."""
 
     value: dict[str, Any]
@@ -56,7 +53,7 @@ def promote(connection: sa.Connection, row: ModelRow) -> None:
         .where(ai_models.c.kind == row.kind, ai_models.c.status == "champion", ai_models.c.id != row.id)
         .values(status="retired")
     )
-    values = {name: getattr(row, name) for name in ModelRow.__slots__} | {"status": "champion"}
+    values = {name: getattr(row, name) for name in ModelRow._fields} | {"status": "champion"}
     if find(connection, row.id) is None:
         connection.execute(ai_models.insert().values(values))
     else:

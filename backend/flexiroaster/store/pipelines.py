@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,8 +24,7 @@ MEASURED = 100
 VersionState = Literal["published", "draft", "discarded"]
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineRow:
+class PipelineRow(NamedTuple):
     id: str
     name: str
     description: str
@@ -73,8 +72,7 @@ class VersionText(VersionRow):
     source_format: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """An execution as the small bars and the statistics need it."""
 
     pipeline_id: str
@@ -87,8 +85,7 @@ class RunRow:
     idle_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What a writer must know of a pipeline before it adds a version. `newest` counts drafts and deleted times too."""
 
     version: int
@@ -99,8 +96,7 @@ class Head:
     deleted_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewVersion:
+class NewVersion(NamedTuple):
     name: str
     description: str
     labels: dict[str, str]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from flexiroaster.store.tables import ai_forecasts, ai_predictions, executions
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionRow:
+class PredictionRow(NamedTuple):
     """`body` is what is shown; `outlook` is what was left of the execution when something of it last ended."""
 
     execution_id: str
@@ -49,7 +48,7 @@ class ForecastRow:
     body: dict[str, Any]
 
 
-_columns = [ai_predictions.c[name] for name in PredictionRow.__slots__]
+_columns = [ai_predictions.c[name] for name in PredictionRow._fields]
 
 
 def of_executions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, PredictionRow]:

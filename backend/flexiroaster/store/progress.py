@@ -40,8 +40,7 @@ class OutputsTooLarge(Exception):
     """What an execution answers is larger than is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(NamedTuple):
     """The stage run that started an execution; `depth` counts the executions above it."""
 
     execution_id: str
@@ -52,8 +51,7 @@ class Parent:
 NO_PARENT = (None, None, None, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class NewExecution:
+class NewExecution(NamedTuple):
     """What an execution is started with; its state comes from the draft."""
 
     id: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from flexiroaster.store.tables import ai_projects, pipelines
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectRow:
+class ProjectRow(NamedTuple):
     name: str
     learning: bool
     assistant: bool
@@ -32,7 +31,7 @@ def find(connection: sa.Connection, name: str) -> ProjectRow | None:
 
 def put(connection: sa.Connection, row: ProjectRow) -> None:
     connection.execute(ai_projects.delete().where(ai_projects.c.name == row.name))
-    connection.execute(ai_projects.insert().values({name: getattr(row, name) for name in ProjectRow.__slots__}))
+    connection.execute(ai_projects.insert().values({name: getattr(row, name) for name in ProjectRow._fields}))
 
 
 def label_counts(connection: sa.Connection, label: str) -> dict[str | None, int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,8 +17,7 @@ NEEDED_KINDS = ("table", "result", "file")
 """Artifacts that a result may refer to; reports and refused rows are for people."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow:
+class SourceRow(NamedTuple):
     id: str
     pipeline_id: str
     version: int
@@ -30,8 +28,7 @@ class SourceRow:
     logical_date: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SourceStage:
+class SourceStage(NamedTuple):
     """`artifact_id` is that of a result too large to be kept inline."""
 
     stage: str
@@ -46,8 +43,7 @@ class SourceStage:
     artifact_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactKey:
+class ArtifactKey(NamedTuple):
     execution_id: str
     stage: str
     name: str
@@ -56,7 +52,7 @@ class ArtifactKey:
 
 def source(connection: sa.Connection, execution_id: str) -> SourceRow | None:
     table = executions.c
-    query = sa.select(*(table[name] for name in SourceRow.__slots__)).where(table.id == execution_id)
+    query = sa.select(*(table[name] for name in SourceRow._fields)).where(table.id == execution_id)
     row = connection.execute(query).mappings().first()
     return None if row is None else SourceRow(**row)
 

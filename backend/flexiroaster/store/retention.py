@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,8 +26,7 @@ CACHE_GRACE = timedelta(hours=1)
 NEVER_DONE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class OldRow:
+class OldRow(NamedTuple):
     """An execution that ended long ago. `events` says how much hangs on it."""
 
     id: str
@@ -35,8 +34,7 @@ class OldRow:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """What the artifacts of some executions come to."""
 
     files: int

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,8 +13,7 @@ from flexiroaster.store.reruns import NEEDED_KINDS
 from flexiroaster.store.tables import artifacts, executions, results, stage_cache, stage_runs
 
 
-@dataclass(frozen=True, slots=True)
-class CachedRow:
+class CachedRow(NamedTuple):
     """A result that may be taken. `artifact_id` is that of one too large to be kept inline."""
 
     execution_id: str

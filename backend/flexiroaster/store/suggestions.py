@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -16,8 +15,7 @@ DECIDED = ("draft", "applied", "undone", "dismissed")
 """The states that a person brought about."""
 
 
-@dataclass(frozen=True, slots=True)
-class SuggestionRow:
+class SuggestionRow(NamedTuple):
     """`edits` are empty for advice that no definition can follow by itself."""
 
     id: str
@@ -45,8 +43,7 @@ class SuggestionRow:
     version_undone: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SuggestionFilter:
+class SuggestionFilter(NamedTuple):
     """None, and an empty sequence, take every value."""
 
     states: Sequence[str] = ()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -32,8 +32,7 @@ class Me:
     shares: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerRow:
+class WorkerRow(NamedTuple):
     """`pools`: whose stages it runs, "default" standing for no pool; None for those of all. `last_poll_at`: when it
     last looked for work with success.
     """
@@ -152,8 +151,7 @@ def forget_lost(connection: sa.Connection, before: datetime) -> None:
     connection.execute(sa.delete(workers).where(workers.c.lost_at < before))
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(NamedTuple):
     """How many workers take stages at this moment: those of all pools, and those of each pool alone, "default" standing
     for no pool.
     """
@@ -173,8 +171,7 @@ def cover(connection: sa.Connection) -> Cover:
     return Cover(served.count(None), Counter(pool for pools in served for pool in pools or ()))
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(NamedTuple):
     """Says who is alive, by what the database knew at `now`.
 
     Who never registered, or has left, holds nothing; nor does who had the data folder that is ours now.
@@ -214,4 +211,4 @@ def judge(connection: sa.Connection, me: str, folder: str | None) -> Judge:
 
 
 def _row(row: sa.RowMapping) -> WorkerRow:
-    return WorkerRow(**{name: row[name] for name in WorkerRow.__dataclass_fields__})
+    return WorkerRow(**{name: row[name] for name in WorkerRow._fields})

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import structlog
@@ -49,8 +49,7 @@ NOT_SET_UP = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """`note` says why nothing can be asked; host and model are there where the server is set up with them."""
 
     host: str | None
@@ -58,8 +57,7 @@ class Standing:
     note: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """What would leave, to the letter. `hidden` counts the values that were taken out of it."""
 
     host: str
@@ -68,8 +66,7 @@ class Sent:
     hidden: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     host: str
     model: str
     seconds: float
@@ -89,8 +86,7 @@ class Draft:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """`definition` is the text to be changed; without one, that of the pipeline; without both it is a new one."""
 
     text: str

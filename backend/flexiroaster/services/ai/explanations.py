@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flexiroaster.engine.errors import Conflict, NotFound
 from flexiroaster.services.ai.switch import Switch
@@ -38,8 +38,7 @@ class SeenBefore:
     last_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """Whether another try of the stage that failed is likely to succeed."""
 
     probability: float
@@ -49,8 +48,7 @@ class Retry:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """`causes` are empty where `note` says why; the most probable one comes first, `unknown` may be among them."""
 
     execution_id: str

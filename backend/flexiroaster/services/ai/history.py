@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -55,8 +55,7 @@ class StageSketch:
     """Seconds before the second attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class VersionSketch:
+class VersionSketch(NamedTuple):
     stages: Mapping[str, StageSketch]
     document: Mapping[str, Any]
 
@@ -66,8 +65,7 @@ class VersionSketch:
         return next((stage.connector for stage in self.stages.values() if stage.connector), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(NamedTuple):
     """An execution and the attempts of its stages, in the order of their starts."""
 
     seen: ExecutionSeen

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,8 +27,7 @@ class Unknown(Exception):
     """Nothing tells whether it is the same as another."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Recorded:
+class _Recorded(NamedTuple):
     results: Mapping[str, Mapping[str, store.ResultSeen]]
     profiles: Mapping[str, tuple[Any, int | None, Any]]
     data: Mapping[str, Any]

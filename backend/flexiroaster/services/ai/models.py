@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.bus.port import Bus
 from flexiroaster.engine.errors import NotFound
@@ -22,8 +21,7 @@ KEPT = 5
 """Models of each kind that can be looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How it stands with learning. `note` is a sentence where something is missing."""
 
     on: bool

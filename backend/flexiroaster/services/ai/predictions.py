@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.bus.port import Bus
 from flexiroaster.engine.events import Event, EventType
@@ -16,8 +15,7 @@ from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.predictions import ForecastRow, NewPrediction, PredictionRow
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """What is shown of a prediction. `body` is empty while there is none; `note` says why."""
 
     made_at: datetime | None

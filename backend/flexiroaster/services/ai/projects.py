@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import structlog
 
@@ -21,8 +21,7 @@ KEPT_SECONDS = 1.0
 """For so long it is remembered where learning is off: it is asked for every pipeline of a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """Nobody switched it where `changed_at` is None."""
 
     name: str

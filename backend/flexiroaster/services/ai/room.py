@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from flexiroaster.bus.port import Bus
 from flexiroaster.services.ai.explanations import Explanations
@@ -20,8 +20,7 @@ from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.store.database import Database
 
 
-@dataclass(frozen=True, slots=True)
-class AiServices:
+class AiServices(NamedTuple):
     switch: Switch
     projects: Projects
     predictions: Predictions

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from flexiroaster.ai.insights.budget import Verdict
 from flexiroaster.ai.insights.find import find
@@ -53,8 +53,7 @@ class Findings:
     """What more executions may show."""
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+class Training(NamedTuple):
     """`note` says why nothing was learned, if so."""
 
     entries: list[Entry]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import orjson
 import structlog
@@ -51,8 +51,7 @@ CURE = "Undo it and apply it again."
 FAIL_LESS = frozenset({"fewer_failures", "fewer_retries"})
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an applied suggestion has brought. `note` instead of numbers while too few executions ended since."""
 
     after: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LABEL = "ai"
 OFF = "off"
@@ -21,8 +21,7 @@ def project_of(labels: Mapping[str, str] | None) -> str:
     return str((labels or {}).get(PROJECT_LABEL, "")).strip() or DEFAULT_PROJECT
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(NamedTuple):
     """`on` is the server's setting, `learns` says it of a project; the label `ai: off` keeps a pipeline out."""
 
     on: bool = True
