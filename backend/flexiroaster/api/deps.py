@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from flexiroaster.api.bodies import accepted_media, check_body
+from flexiroaster.api.late_route import LateRoute
 from flexiroaster.auth.errors import Unauthenticated
 from flexiroaster.auth.identity import Caller
 from flexiroaster.auth.permissions import LOWEST_ROLE, is_open, require
@@ -79,7 +80,7 @@ current_user = permit("account:read")
 """For routes about the caller alone: every role may."""
 
 
-class GuardedRoute(APIRoute):
+class GuardedRoute(LateRoute):
     """Asks for permission before anything of the request is read, so that 401 and 403 come before 404, 415 and 422;
     then checks the body. FastAPI itself parses a body before it calls the first dependency.
     """
