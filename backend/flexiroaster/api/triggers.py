@@ -14,6 +14,7 @@ from flexiroaster.api.responses import errors
 from flexiroaster.api.schemas import ExecutionState
 from flexiroaster.auth.identity import Caller
 from flexiroaster.engine.pipeline import MOST_PRIORITY
+from flexiroaster.services.arming import schedule_of
 from flexiroaster.services.firing import Span
 from flexiroaster.services.triggers import TriggerEntry
 from flexiroaster.store.triggers import FiringEntry
@@ -48,10 +49,12 @@ class TriggerBody(BaseModel):
     every: str | None = Field(description="an interval, counted from 1970-01-01T00:00Z", examples=["15m"])
     timezone: str = Field(examples=["Europe/Paris"])
     catchup: Literal["none", "latest", "all"] = Field(description="what becomes of instants that were missed")
+    start: AwareDatetime | None = Field(description="no instant comes before it", examples=[INSTANT])
+    end: AwareDatetime | None = Field(description="none comes after it", examples=["2026-12-31T22:59:59.999999Z"])
     inputs: dict[str, Any]
     when: str | None = Field(description="an expression: nothing is started where it is false")
-    next_at: AwareDatetime | None = Field(description="None while it is paused", examples=[INSTANT])
-    upcoming: list[AwareDatetime] = Field(description="the next instants, none while it is paused")
+    next_at: AwareDatetime | None = Field(description="None while it is paused, and after its end", examples=[INSTANT])
+    upcoming: list[AwareDatetime] = Field(description="the next instants, none while it is paused or after its end")
     last: FiringBody | None = Field(description="what became of the last instant")
     paused_at: AwareDatetime | None
     paused_by: str | None = Field(examples=["ada@example.com"])
@@ -191,6 +194,7 @@ def backfill_trigger(
 
 def _body(entry: TriggerEntry) -> TriggerBody:
     row, wanted = entry.row, entry.row.document
+    schedule = schedule_of(wanted)
     return TriggerBody(
         pipeline_id=row.pipeline_id,
         pipeline_name=row.pipeline_name,
@@ -198,8 +202,10 @@ def _body(entry: TriggerEntry) -> TriggerBody:
         type="schedule",
         cron=wanted.get("cron"),
         every=wanted.get("every"),
-        timezone=wanted.get("timezone", "UTC"),
-        catchup=wanted.get("catchup", "latest"),
+        timezone=schedule.timezone,
+        catchup=schedule.catchup,
+        start=schedule.start,
+        end=schedule.end,
         inputs=wanted.get("inputs", {}),
         when=wanted.get("when"),
         next_at=entry.upcoming[0] if entry.upcoming else None,

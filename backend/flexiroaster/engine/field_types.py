@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from flexiroaster.engine.duration import DURATION_PATTERN, InvalidDuration, format_duration, parse_duration
+from flexiroaster.engine.moments import MOMENT_PATTERN, InvalidMoment, parse_moment
 from flexiroaster.engine.quoting import quoted
 
 STAGE_ID_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
@@ -48,6 +49,23 @@ _as_text = PlainSerializer(format_duration, return_type=str)
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), _as_text, WithJsonSchema(_DURATION_SCHEMA)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(_positive_duration), _as_text, WithJsonSchema(_DURATION_SCHEMA)]
+
+
+def _moment_text(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            parse_moment(value, "UTC")
+        except InvalidMoment as refused:
+            raise PydanticCustomError("invalid_moment", "{reason}", {"reason": str(refused)}) from refused
+    return value
+
+
+MomentText = Annotated[
+    str,
+    BeforeValidator(_moment_text),
+    WithJsonSchema({"type": "string", "pattern": MOMENT_PATTERN, "examples": ["2026-03-05", "2026-03-05T06:00"]}),
+]
+"""Without an offset it depends on a time zone, which another key names."""
 
 
 class FormatJsonSchema(GenerateJsonSchema):

@@ -19,6 +19,7 @@ from flexiroaster.engine.field_types import (
     Expression,
     InputName,
     Items,
+    MomentText,
     Name,
     PipelineId,
     PoolName,
@@ -219,6 +220,8 @@ class ScheduleTrigger(TriggerBase):
     every: PositiveDuration | None = None
     timezone: Word = "UTC"
     catchup: Literal["none", "latest", "all"] = "latest"
+    start: MomentText | None = Field(None, description="No instant comes before it.")
+    end: MomentText | None = Field(None, description="No instant comes after it; a day alone is included.")
 
 
 class WebhookTrigger(TriggerBase):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, islice, takewhile
+from functools import partial
+from itertools import count, groupby, islice, takewhile
+from operator import ge, le
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from flexiroaster.engine.moments import parse_moment
 from flexiroaster.engine.pipeline import ScheduleTrigger
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ MOST_MADE_UP_FOR = 1_000
 MOST_LOOKED_AT = 10_000
 """Instants that have passed; those before them are missed without being counted."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""The next instant of a schedule that has ended: later than all others, in every list of what comes next."""
+TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,8 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Instants are moments in UTC. An interval counts from 1970-01-01T00:00Z, so that every server has the same ones.
+    """Instants are moments in UTC, none before `start` or after `end`. An interval counts from 1970-01-01T00:00Z, so
+    that every server has the same ones.
 
     A daily time comes once on every day: one that the clocks skip comes when they have been put forward, of one that
     they show twice the first counts. What comes in every hour comes in the repeated hour too.
@@ -61,44 +68,40 @@ class Schedule:
     every: timedelta | None
     timezone: str
     catchup: Literal["none", "latest", "all"]
+    start: datetime | None = None
+    end: datetime | None = None
 
     @classmethod
     def of(cls, trigger: ScheduleTrigger) -> Schedule:
-        return cls(trigger.cron, trigger.every, trigger.timezone, trigger.catchup)
+        zone = trigger.timezone
+        start = None if trigger.start is None else parse_moment(trigger.start, zone)
+        end = None if trigger.end is None else parse_moment(trigger.end, zone, last=True)
+        return cls(trigger.cron, trigger.every, zone, trigger.catchup, start, end)
 
     @property
     def rhythm(self) -> str:
-        """The same for schedules that have the same instants."""
+        """The same for schedules that have the same instants, if not the same start and end."""
         return f"{self.cron} {self.timezone}" if self.every is None else f"every {self.every.total_seconds()}s"
 
     def after(self, moment: datetime) -> Iterator[datetime]:
-        """Those later than `moment`, without end."""
-        if self.every is None:
-            yield from self._cron(moment)
-            return
-        passed = (moment - EPOCH) // self.every
-        while True:
-            passed += 1
-            yield EPOCH + passed * self.every
+        """Those later than `moment`."""
+        begin = moment if self.start is None else max(moment, self.start - TICK)
+        instants = self._intervals(begin) if self.every is not None else self._cron(begin)
+        return instants if self.end is None else takewhile(partial(ge, self.end), instants)
 
     def until(self, moment: datetime) -> Iterator[datetime]:
         """Those up to `moment`, the latest first."""
-        if self.every is None:
-            latest = self._cron(moment + SHORTEST, reverse=True)  # which leaves out where it begins
-            yield from (instant for instant in latest if instant <= moment)
-            return
-        passed = (moment - EPOCH) // self.every
-        while True:
-            yield EPOCH + passed * self.every
-            passed -= 1
+        begin = moment if self.end is None else min(moment, self.end)
+        instants = self._intervals(begin, -1) if self.every is not None else self._cron_until(begin)
+        return instants if self.start is None else takewhile(partial(le, self.start), instants)
 
     def next(self, moment: datetime) -> datetime:
-        """The validator refuses what never comes."""
-        return next(self.after(moment))
+        """NEVER where it has ended then."""
+        return next(self.after(moment), NEVER)
 
     def between(self, first: datetime, last: datetime) -> Iterator[datetime]:
         """With both of them, the earliest first."""
-        return takewhile(lambda instant: instant <= last, self.after(first - timedelta(microseconds=1)))
+        return takewhile(lambda instant: instant <= last, self.after(first - TICK))
 
     def passed(self, first: datetime, now: datetime) -> list[datetime]:
         """The instant `first` and those that came after it until now, the latest first and `MOST_LOOKED_AT` at most."""
@@ -120,7 +123,7 @@ class Schedule:
         All of it where it is no instant of this schedule, which was another one then.
         """
         instants = list(islice(self.until(last), count))
-        if instants[0] != last:
+        if not instants or instants[0] != last:
             return [Missed(last, last, count)]
         stretches = groupby(instants, key=lambda instant: instant in dealt_with)
         left = [list(stretch) for gone, stretch in stretches if not gone]
@@ -131,6 +134,16 @@ class Schedule:
         if self.catchup == "all":
             return MOST_MADE_UP_FOR
         return 1 if self.catchup == "latest" and not others else 0
+
+    def _intervals(self, moment: datetime, step: int = 1) -> Iterator[datetime]:
+        """Beginning after `moment`, or backwards with it."""
+        assert self.every is not None, "a schedule has one of both"
+        passed = (moment - EPOCH) // self.every
+        return (EPOCH + number * self.every for number in count(passed + max(step, 0), step))
+
+    def _cron_until(self, moment: datetime) -> Iterator[datetime]:
+        latest = self._cron(moment + SHORTEST, reverse=True)  # which leaves out where it begins
+        return (instant for instant in latest if instant <= moment)
 
     def _cron(self, moment: datetime, *, reverse: bool = False) -> Iterator[datetime]:
         from cronsim import CronSim

@@ -9,14 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from flexiroaster.engine.pipeline import ScheduleTrigger
-from flexiroaster.engine.schedule import Schedule
+from flexiroaster.engine.schedule import TICK, Schedule
 from flexiroaster.store import triggers as store
 from flexiroaster.store import workers
 from flexiroaster.store.triggers import FiringRow, TriggerRow
 
 
 def arm(connection: sa.Connection, pipeline_id: str, document: Mapping[str, Any], now: datetime) -> None:
-    """In the transaction that publishes. One that has the same instants as before goes on where it was."""
+    """In the transaction that publishes. One that comes as before goes on where it was, as far as it still does."""
     wanted = {one["id"]: one for one in document.get("triggers", ()) if one["type"] == "schedule"}
     known = {row.id: row for row in store.of_pipeline(connection, pipeline_id)}
     store.keep_only(connection, pipeline_id, list(wanted))
@@ -25,7 +25,8 @@ def arm(connection: sa.Connection, pipeline_id: str, document: Mapping[str, Any]
         if row is None:
             store.put(connection, pipeline_id, id, trigger, schedule.next(now))
         elif row.document != trigger:
-            due_at = row.due_at if schedule.rhythm == schedule_of(row.document).rhythm else schedule.next(now)
+            goes_on = schedule.rhythm == schedule_of(row.document).rhythm
+            due_at = schedule.next(min(row.due_at - TICK, now) if goes_on else now)
             store.change(connection, pipeline_id, id, document=trigger, due_at=due_at)
 
 

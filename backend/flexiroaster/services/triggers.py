@@ -17,7 +17,7 @@ import structlog
 
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType, of_pipeline
-from flexiroaster.engine.schedule import MOST_LOOKED_AT, ON_TIME, Missed
+from flexiroaster.engine.schedule import MOST_LOOKED_AT, NEVER, ON_TIME, Missed
 from flexiroaster.services.arming import go_on, moment, schedule_of
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.firing import Decision, Firing, Span
@@ -238,7 +238,9 @@ class Triggers:
 
 def _entry(row: TriggerRow, last: FiringEntry | None) -> TriggerEntry:
     reason = None
-    if row.paused_at is not None:
+    if row.due_at == NEVER:
+        reason = f"ended at {row.document['end']}" if "end" in row.document else "never comes again"
+    elif row.paused_at is not None:
         reason = f"paused{_by(row.paused_by)}"
     elif not row.pipeline_enabled:
         reason = "its pipeline is paused"

@@ -30,6 +30,14 @@ def test_triggers_say_when_they_come(still: ServerApp) -> None:
     assert (often["last"], often["paused_at"], often["reason"], often["pipeline_enabled"]) == (None, None, None, True)
 
 
+def test_a_trigger_says_when_it_begins_and_has_ended(still: ServerApp) -> None:
+    make(still, "a", {**NIGHTLY, "start": "2026-03-01", "end": "2026-03-31"}, {**OFTEN, "start": "2026-03-01T06:00"})
+    nightly, often = still.client.get("/api/pipelines/a/triggers").json()
+    assert (nightly["start"], nightly["end"]) == ("2026-02-28T23:00:00Z", "2026-03-31T21:59:59.999999Z")
+    assert (nightly["next_at"], nightly["upcoming"], nightly["reason"]) == (None, [], "ended at 2026-03-31")
+    assert (often["start"], often["end"], often["reason"]) == ("2026-03-01T06:00:00Z", None, None)
+
+
 def test_all_triggers_are_listed_in_pages(still: ServerApp) -> None:
     make(still, "a", NIGHTLY)
     make(still, "b", OFTEN, {**OFTEN, "id": "rarely", "every": "3650d"})

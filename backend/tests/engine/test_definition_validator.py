@@ -192,6 +192,18 @@ READ = "  - {id: read, type: input}\n"
             "invalid_timezone", "triggers[0].timezone", 1, 62, "Europe/Paris",
         ),
         (
+            "triggers: [{id: t, type: schedule, cron: '@daily', start: soon}]\n" + HEAD + READ,
+            "invalid_value", "triggers[0].start", 1, 59, None,
+        ),
+        (
+            "triggers: [{id: t, type: schedule, cron: '@daily', end: 9999-12-31}]\n" + HEAD + READ,
+            "invalid_value", "triggers[0].end", 1, 57, None,
+        ),
+        (
+            "triggers: [{id: t, type: schedule, cron: '@weekly', start: 2026-03-02, end: 2026-03-07}]\n" + HEAD + READ,
+            "invalid_value", "triggers[0].end", 1, 77, None,
+        ),
+        (
             "triggers: [{id: t, type: schedule, cron: '@daily', timezone: right/UTC}]\n" + HEAD + READ,
             "invalid_timezone", "triggers[0].timezone", 1, 62, "Etc/UTC",
         ),

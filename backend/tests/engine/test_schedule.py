@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Literal
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flexiroaster.engine.schedule import MOST_LOOKED_AT, MOST_MADE_UP_FOR, ON_TIME, Schedule
+from flexiroaster.engine.pipeline import ScheduleTrigger
+from flexiroaster.engine.schedule import EPOCH, MOST_LOOKED_AT, MOST_MADE_UP_FOR, NEVER, ON_TIME, Schedule
 
 Catchup = Literal["none", "latest", "all"]
 
@@ -30,7 +32,7 @@ def every(seconds: float, catchup: Catchup = "latest") -> Schedule:
     return Schedule(None, timedelta(seconds=seconds), "UTC", catchup)
 
 
-schedules = st.one_of(
+unbounded = st.one_of(
     st.builds(cron, st.sampled_from(CRONS), st.sampled_from(ZONES)),
     st.builds(every, st.integers(1, 200_000)),
 )
@@ -72,12 +74,47 @@ def test_instants(schedule: Schedule, after: str, instants: list[str]) -> None:
     assert list(islice(schedule.after(at(after)), len(instants))) == [at(instant) for instant in instants]
 
 
+schedules = st.builds(replace, unbounded, start=st.one_of(st.none(), moments))
+
+
 @given(schedules, moments)
 def test_looking_back_finds_what_looking_ahead_does(schedule: Schedule, moment: datetime) -> None:
     ahead = list(islice(schedule.after(moment), 40))
     back = list(takewhile(lambda instant: instant > moment, schedule.until(ahead[-1])))
     assert back == ahead[::-1]
     assert sorted(set(ahead)) == ahead
+
+
+@given(unbounded, moments, moments, moments)
+def test_no_instant_lies_outside_start_and_end(
+    schedule: Schedule, one: datetime, other: datetime, now: datetime
+) -> None:
+    start, end = sorted((one, other))
+    bounded = replace(schedule, start=start, end=end)
+    inside = list(islice(schedule.between(start, end), 60))
+    assert list(islice(bounded.after(start - timedelta(days=900)), 60)) == inside
+    assert list(islice(bounded.between(start, end), 60)) == inside
+    back = list(islice(bounded.until(end + timedelta(days=900)), 60))
+    assert back == list(takewhile(lambda instant: instant >= start, islice(schedule.until(end), 60)))
+    following = bounded.next(now)
+    assert following == NEVER or (max(start, now) <= following <= end and following > now)
+    assert bounded.next(end) == NEVER
+    assert bounded.rhythm == schedule.rhythm
+
+
+def test_start_and_end_are_read_in_the_zone() -> None:
+    trigger = ScheduleTrigger(
+        id="a", type="schedule", cron="@daily", timezone="Europe/Berlin", start="2026-03-29", end="2026-03-30"
+    )
+    schedule = Schedule.of(trigger)
+    assert list(schedule.after(EPOCH)) == [at("2026-03-28T23:00Z"), at("2026-03-29T22:00Z")]
+    assert list(schedule.until(at("2030-01-01T00:00Z"))) == [at("2026-03-29T22:00Z"), at("2026-03-28T23:00Z")]
+
+
+def test_what_was_missed_ends_with_it() -> None:
+    hourly = replace(cron("0 * * * *", "UTC", "all"), end=at("2026-03-02T10:30Z"))
+    due = hourly.due(at("2026-03-02T09:00Z"), at(NOON))
+    assert due.instants == [at("2026-03-02T09:00Z"), at("2026-03-02T10:00Z")]
 
 
 NOON = "2026-03-02T12:00:00+00:00"
@@ -113,7 +150,7 @@ def test_every_instant_is_started_or_missed(
     schedule: Schedule, moment: datetime, passed: int, catchup: Catchup
 ) -> None:
     """And only those that are on time, or made up for, are started; in order."""
-    schedule = Schedule(schedule.cron, schedule.every, schedule.timezone, catchup)
+    schedule = replace(schedule, catchup=catchup)
     instants = list(islice(schedule.after(moment), passed + 1))
     now = instants[-1] + timedelta(seconds=30)
     due = schedule.due(instants[0], now)
@@ -139,3 +176,20 @@ def test_rhythm_says_whether_two_have_the_same_instants() -> None:
     assert every(60).rhythm == every(60, "all").rhythm != every(61).rhythm
     assert cron("0 * * * *").rhythm == cron("0 * * * *", catchup="none").rhythm
     assert cron("0 * * * *").rhythm != cron("0 * * * *", "UTC").rhythm
+
+
+@given(unbounded, moments, st.integers(1, 300), st.sets(st.integers(0, 300)))
+def test_what_remains_missed(schedule: Schedule, moment: datetime, count: int, gone: set[int]) -> None:
+    instants = list(islice(schedule.until(moment), count))
+    dealt_with = {instants[place] for place in gone if place < count}
+    left = schedule.without(dealt_with, instants[0], count)
+    assert sum(one.count for one in left) == count - len(dealt_with)
+    for one in left:
+        stretch = list(islice(schedule.until(one.last), one.count))
+        assert stretch[-1] == one.first
+        assert dealt_with.isdisjoint(stretch)
+
+
+def test_what_another_schedule_has_missed_remains() -> None:
+    (left,) = every(3600).without({at(NOON)}, at("2026-03-02T12:30Z"), 5)
+    assert (left.last, left.count) == (at("2026-03-02T12:30Z"), 5)

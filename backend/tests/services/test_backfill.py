@@ -227,6 +227,12 @@ def test_spans_that_are_none(shop: Shop, first: str, last: str, said: str) -> No
     assert shop.executions() == []
 
 
+def test_no_instant_lies_outside_start_and_end(shop: Shop) -> None:
+    shop.make(hourly(start="2026-03-01", end="2026-03-01T05:00"))
+    done = ask(shop, "2026-02-01", "2026-09-01")
+    assert (done.started, done.first, done.last) == (6, MARCH, MARCH + 5 * HOUR)
+
+
 def test_there_is_no_such_trigger(shop: Shop) -> None:
     shop.make()
     with pytest.raises(NotFound, match="trigger"):

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType
+from flexiroaster.engine.schedule import NEVER
 from flexiroaster.services import triggers
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.services.retention import Retention
@@ -171,6 +172,43 @@ def test_a_new_version_goes_on_where_the_instants_are_the_same(shop: Shop) -> No
     assert shop.row().due_at > datetime.now(UTC) - timedelta(minutes=1)
     shop.change({"id": "other", "type": "schedule", "cron": "@daily"})
     assert [entry.row.id for entry in shop.triggers.of_pipeline("shop")] == ["other"]
+
+
+def test_nothing_comes_before_the_start_or_after_the_end(shop: Shop) -> None:
+    now = datetime.now(UTC)
+    start, end = now + timedelta(days=3), now - timedelta(days=3)
+    shop.make(hourly(start=start.isoformat()), hourly(id="over", end=end.isoformat()))
+    later, over = shop.triggers.of_pipeline("shop")
+    assert start <= later.upcoming[0] < start + HOUR
+    assert (over.upcoming, over.reason, over.row.due_at) == ([], f"ended at {end.isoformat()}", NEVER)
+    assert shop.triggers.fire_due() > timedelta(days=2)
+    assert shop.executions() == []
+    assert [entry.row.id for entry in shop.triggers.page(limit=5).items] == ["hourly", "over"]
+
+
+def test_the_last_instant_ends_it(shop: Shop) -> None:
+    shop.make(hourly())
+    instant = shop.come(1)
+    shop.change(hourly(end=instant.isoformat()))
+    assert shop.row().due_at == instant
+    shop.triggers.fire_due()
+    assert shop.firings() == [(instant, "started", 1)]
+    (entry,) = shop.triggers.of_pipeline("shop")
+    assert (entry.upcoming, entry.reason) == ([], f"ended at {instant.isoformat()}")
+    assert shop.triggers.pause("shop", "hourly").reason == entry.reason
+    assert shop.triggers.resume("shop", "hourly").upcoming == []
+    shop.change(hourly(end=(instant + timedelta(days=9)).isoformat()))
+    (entry,) = shop.triggers.of_pipeline("shop")
+    assert (entry.upcoming[0], entry.reason) == (instant + HOUR, None)
+
+
+def test_an_end_that_has_passed_leaves_nothing_due(shop: Shop) -> None:
+    shop.make(hourly(catchup="all"))
+    last = shop.come(5)
+    shop.change(hourly(catchup="all", start=(last - 3 * HOUR).isoformat(), end=(last - 2 * HOUR).isoformat()))
+    shop.triggers.fire_due()
+    assert [row["logical_date"] for row in shop.executions()] == [last - 3 * HOUR, last - 2 * HOUR]
+    assert shop.row().due_at == NEVER
 
 
 def test_a_deleted_pipeline_starts_nothing(shop: Shop) -> None:

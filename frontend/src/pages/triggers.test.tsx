@@ -249,6 +249,28 @@ describe('on the page of a pipeline', () => {
     expect(screen.queryByRole('button', { name: /^(Pause|Resume|Backfill)/ })).toBeNull()
   })
 
+  it('says when it begins, and that it has ended', async () => {
+    answerPipeline([
+      trigger({ start: '2026-03-01T23:00:00Z' }),
+      trigger({
+        id: 'over',
+        end: '2026-03-03T22:59:59.999999Z',
+        next_at: null,
+        upcoming: [],
+        reason: 'ended at 2026-03-03',
+      }),
+    ])
+    renderApp('/pipelines/orders?tab=triggers')
+    const nightly = within(await screen.findByRole('region', { name: 'Trigger nightly' }))
+    expect(nightly.getByText(/^Mon 2 Mar.*, 00:00 Europe\/Paris/)).toBeVisible()
+    const over = within(screen.getByRole('region', { name: 'Trigger over' }))
+    expect(over.getByText('It has ended at 2026-03-03.')).toBeVisible()
+    expect(over.getByText(/^Tue 3 Mar.*, 23:59:59? Europe\/Paris/)).toBeVisible()
+    expect(over.queryByRole('button', { name: /^(Pause|Resume)/ })).toBeNull()
+    expect(over.getByRole('button', { name: 'Backfill over' })).toBeVisible()
+    await expectAccessible()
+  })
+
   it('says how to get one where there is none', async () => {
     answerPipeline([])
     const { user, location } = renderApp('/pipelines/orders?tab=triggers')

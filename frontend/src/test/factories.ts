@@ -279,6 +279,8 @@ export function trigger(values: Partial<Schemas['TriggerBody']> = {}): Schemas['
     every: null,
     timezone: 'Europe/Paris',
     catchup: 'latest',
+    start: null,
+    end: null,
     inputs: {},
     when: null,
     next_at: upcoming[0] ?? null,

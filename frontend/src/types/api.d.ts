@@ -5896,6 +5896,18 @@ export interface components {
              */
             catchup: "none" | "latest" | "all";
             /**
+             * Start
+             * @description no instant comes before it
+             * @example 2026-03-05T01:15:00Z
+             */
+            start: string | null;
+            /**
+             * End
+             * @description none comes after it
+             * @example 2026-12-31T22:59:59.999999Z
+             */
+            end: string | null;
+            /**
              * Inputs
              * @example {
              *       "day": "2026-03-04"
@@ -5911,13 +5923,13 @@ export interface components {
             when: string | null;
             /**
              * Next At
-             * @description None while it is paused
+             * @description None while it is paused, and after its end
              * @example 2026-03-05T01:15:00Z
              */
             next_at: string | null;
             /**
              * Upcoming
-             * @description the next instants, none while it is paused
+             * @description the next instants, none while it is paused or after its end
              */
             upcoming: string[];
             /** @description what became of the last instant */

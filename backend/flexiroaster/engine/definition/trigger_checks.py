@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
+from pydantic import ValidationError
 
 from flexiroaster.engine.definition.fields import Fields
 from flexiroaster.engine.definition.findings import Findings
@@ -16,8 +17,9 @@ from flexiroaster.engine.duration import InvalidDuration, format_duration, parse
 from flexiroaster.engine.expressions import did_you_mean
 from flexiroaster.engine.expressions.template import templated_texts
 from flexiroaster.engine.field_types import NAME_MAX_LENGTH
+from flexiroaster.engine.pipeline import ScheduleTrigger
 from flexiroaster.engine.quoting import quoted
-from flexiroaster.engine.schedule import CRON_ALIASES, SHORTEST
+from flexiroaster.engine.schedule import CRON_ALIASES, NEVER, SHORTEST, TICK, Schedule
 
 _CRON_FIELDS = "minute hour day-of-month month day-of-week"
 _OF_THE_MACHINE = {"Factory", "localtime", "posixrules"}
@@ -62,6 +64,21 @@ def _check_schedule(trigger: dict[str, Any], path: Path, findings: Findings) -> 
     if problem is not None:
         meant = did_you_mean(str(cron), CRON_ALIASES) if str(cron).startswith("@") else None
         findings.add("invalid_cron", problem, (*path, "cron"), found=cron, suggestion=meant)
+    if problem is None:
+        _check_ends(trigger, path, findings)
+
+
+def _check_ends(trigger: dict[str, Any], path: Path, findings: Findings) -> None:
+    """Of a schedule that is right otherwise: what is wrong with it is found elsewhere."""
+    try:
+        schedule = Schedule.of(ScheduleTrigger.model_validate(trigger))
+    except (ValidationError, ZoneInfoNotFoundError, ValueError, OSError):
+        return
+    if schedule.start is None or schedule.end is None or (schedule.cron is None) == (schedule.every is None):
+        return
+    if schedule.next(schedule.start - TICK) == NEVER:
+        sentence = f"No instant lies between {trigger['start']} and {trigger['end']}: end it later."
+        findings.add("invalid_value", sentence, (*path, "end"), found=trigger["end"])
 
 
 def _check_given(given: dict[str, Any], inputs: dict[str, dict[str, Any]], path: Path, findings: Findings) -> None:

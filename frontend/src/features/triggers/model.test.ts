@@ -42,6 +42,19 @@ describe('nextRuns', () => {
     })
     expect(found.get('neither')).toBeUndefined()
   })
+
+  it('says that all have ended, and rather that one is paused', () => {
+    const ended = trigger({ next_at: null, upcoming: [], reason: 'ended at 2026-03-31' })
+    const paused = trigger({ id: 'paused', next_at: null, reason: 'paused' })
+    const why = 'nightly: ended at 2026-03-31'
+    expect(nextRuns([ended]).get('orders')).toEqual({ state: 'ended', why })
+    for (const both of [
+      [ended, paused],
+      [paused, ended],
+    ]) {
+      expect(nextRuns(both).get('orders')).toMatchObject({ state: 'paused' })
+    }
+  })
 })
 
 const instant = '2026-03-05T01:15:00+00:00'

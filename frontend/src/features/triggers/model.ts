@@ -50,10 +50,15 @@ export const CATCH_UP: Record<Trigger['catchup'], string> = {
   all: 'Every instant that passes while it is paused, or while no server runs, is made up for: the latest 1,000 at most.',
 }
 
+/** Its last instant has passed: it comes no more, whether it is paused or not. */
+export function hasEnded({ next_at, reason }: Trigger): boolean {
+  return next_at === null && reason !== null && reason.startsWith('ended')
+}
+
 /** What a pipeline's schedules come to: null without any. */
 export type NextRun =
   | { state: 'due'; trigger: Trigger; at: string }
-  | { state: 'paused'; why: string }
+  | { state: 'paused' | 'ended'; why: string }
 
 /** The next instant of each pipeline's triggers, or why there is none. */
 export function nextRuns(triggers: readonly Trigger[]): ReadonlyMap<string, NextRun> {
@@ -67,14 +72,14 @@ export function nextRuns(triggers: readonly Trigger[]): ReadonlyMap<string, Next
 }
 
 function nextRun(trigger: Trigger): NextRun {
-  return trigger.next_at === null
-    ? { state: 'paused', why: `${trigger.id}: ${trigger.reason ?? 'paused'}` }
-    : { state: 'due', trigger, at: trigger.next_at }
+  if (trigger.next_at !== null) return { state: 'due', trigger, at: trigger.next_at }
+  const why = `${trigger.id}: ${trigger.reason ?? 'paused'}`
+  return { state: hasEnded(trigger) ? 'ended' : 'paused', why }
 }
 
 function comesBefore(one: NextRun, other: NextRun): boolean {
-  if (one.state === 'paused') return false
-  return other.state === 'paused' || Date.parse(one.at) < Date.parse(other.at)
+  if (one.state !== 'due') return one.state === 'paused' && other.state === 'ended'
+  return other.state !== 'due' || Date.parse(one.at) < Date.parse(other.at)
 }
 
 /**

@@ -10,10 +10,10 @@ import { cn } from '@/lib/cn'
 
 type NextRunProps = { next: Next | undefined; now: number; className?: string }
 
-/** When a pipeline's schedules start it next, or that they are paused; nothing without any. */
+/** When a pipeline's schedules start it next, or that they are paused or have ended; nothing without any. */
 export function NextRun({ next, now, className }: NextRunProps) {
   if (!next) return null
-  if (next.state === 'paused') {
+  if (next.state !== 'due') {
     return (
       <span
         title={next.why}
@@ -22,8 +22,11 @@ export function NextRun({ next, now, className }: NextRunProps) {
           className,
         )}
       >
-        <Icon name="hand" className="size-3.5 self-center" />
-        paused
+        <Icon
+          name={next.state === 'paused' ? 'hand' : 'clock-cross'}
+          className="size-3.5 self-center"
+        />
+        {next.state}
       </span>
     )
   }

@@ -8,7 +8,13 @@ import { FiringHistory } from '@/features/triggers/components/firing-history'
 import { FiringReason } from '@/features/triggers/components/firing-reason'
 import { FiringState } from '@/features/triggers/components/firing-state'
 import { StartedExecution } from '@/features/triggers/components/started-execution'
-import { CATCH_UP, describeSchedule, rawSchedule, readingOf } from '@/features/triggers/model'
+import {
+  CATCH_UP,
+  describeSchedule,
+  hasEnded,
+  rawSchedule,
+  readingOf,
+} from '@/features/triggers/model'
 import { formatExactly, formatInZone, formatUntil } from '@/features/triggers/moments'
 import type { Schemas } from '@/lib/api'
 import { formatAgo, formatMoment } from '@/lib/format'
@@ -44,7 +50,7 @@ export function TriggerCard({ trigger, runs, now, open, onOpen }: TriggerCardPro
         </code>
         {!words && trigger.cron !== null && <span>{trigger.timezone}</span>}
       </CardHeader>
-      <PausedNote trigger={trigger} />
+      {hasEnded(trigger) ? <EndedNote trigger={trigger} /> : <PausedNote trigger={trigger} />}
       <div className="grid grid-cols-[minmax(0,1.5fr)_minmax(0,1fr)] gap-x-8 gap-y-4 px-4 py-3.5 max-tablet:grid-cols-[minmax(0,1fr)]">
         <dl className="flex flex-col gap-2.5">
           {trigger.next_at !== null && (
@@ -58,6 +64,8 @@ export function TriggerCard({ trigger, runs, now, open, onOpen }: TriggerCardPro
           <Row name="Last instant">
             <Last trigger={trigger} runs={runs} now={now} />
           </Row>
+          {trigger.start !== null && <End name="Start" moment={trigger.start} trigger={trigger} />}
+          {trigger.end !== null && <End name="End" moment={trigger.end} trigger={trigger} />}
           <Row name="When missed">{CATCH_UP[trigger.catchup]}</Row>
           {trigger.when !== null && (
             <Row name="Only if">
@@ -100,10 +108,20 @@ function Row({ name, children }: { name: string; children: ReactNode }) {
   )
 }
 
+type EndProps = { name: string; moment: string; trigger: Trigger }
+
+function End({ name, moment, trigger }: EndProps) {
+  return (
+    <Row name={name}>
+      <time dateTime={moment}>{formatExactly(moment, readingOf(trigger))}</time>
+    </Row>
+  )
+}
+
 function Pause({ trigger }: { trigger: Trigger }) {
   const pause = usePauseTrigger(trigger)
   const mayPause = useHasRole('operator')
-  if (!mayPause) return null
+  if (!mayPause || hasEnded(trigger)) return null
   const paused = trigger.paused_at !== null
   const word = paused ? 'Resume' : 'Pause'
   return (
@@ -116,6 +134,18 @@ function Pause({ trigger }: { trigger: Trigger }) {
       <Icon name={paused ? 'executions' : 'pause'} className="size-3.5" />
       {word}
     </Button>
+  )
+}
+
+function EndedNote({ trigger }: { trigger: Trigger }) {
+  return (
+    <p className="flex items-start gap-2 bg-muted px-4 py-2 text-secondary-foreground">
+      <Icon name="clock-cross" className="mt-px" />
+      <span>
+        <b className="font-semibold">It has {trigger.reason}.</b> It starts nothing by itself any
+        more.
+      </span>
+    </p>
   )
 }
 
