@@ -379,6 +379,7 @@ def _execution(row: ExecutionRow, counts: Mapping[str, int], now: datetime) -> d
         "phase": row.phase,
         "ends_as": row.stopping_as if row.ended_at is None else None,
         "paused_at": row.paused_at,
+        "trial": row.trial,
         "rerun_of": row.rerun_of,
         "from_stage": row.from_stage,
         "alone": row.alone,

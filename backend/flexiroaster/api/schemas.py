@@ -255,6 +255,7 @@ class ExecutionSummary(BaseModel):
     rerun_of: str | None = Field(description="the execution that it runs again")
     from_stage: str | None = Field(description="of a re-run: where it began")
     alone: bool = Field(description="of a re-run: whether nothing but that stage ran")
+    trial: bool = Field(False, description="whether it ran a draft: statistics and learning leave it out")
     priority: int = Field(0, description="higher ones go first; a stage's own is added to it")
     retries: int
     parent_id: str | None = Field(None, description="the execution whose stage started it")

@@ -28,7 +28,7 @@ from flexiroaster.services.scope import trigger_names
 from flexiroaster.store import places, progress
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.json import OPTIONS
-from flexiroaster.store.pipelines import is_discarded
+from flexiroaster.store.pipelines import is_discarded, is_draft
 from flexiroaster.store.progress import NewExecution, Parent
 from flexiroaster.store.tables import pipelines
 
@@ -190,6 +190,8 @@ class Starting:
         key = self._key(tx, checked)
         place = self._admission.place(tx, wanted.pipeline_id, checked.version, key, enabled, checked.at)
         self._insert(tx, tally, checked, _row(checked, count), place)
+        if checked.number != newest and is_draft(tx.sa, wanted.pipeline_id, checked.number):
+            progress.mark_trial(tx, checked.id)
         return Started(checked.id, wanted.pipeline_id, count, replayed=False)
 
     def _of_newest(self, tx: Transaction, checked: Checked, newest: int) -> Checked:

@@ -1,5 +1,5 @@
 """Executions and the attempts of their stages, as far as something can be learned from them. Items of foreach stages
-are not among them: their stage stands for them.
+are not among them: their stage stands for them. Nor are trials of drafts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from flexiroaster.store.executions import stages_only
+from flexiroaster.store.expressions import counted
 from flexiroaster.store.tables import artifacts, attempts, executions, pipelines, results, stage_runs
 
 
@@ -87,9 +88,13 @@ def newest(
     pipeline_id: str | None = None,
     created_from: datetime | None = None,
     created_until: datetime | None = None,
+    also: str | None = None,
 ) -> list[ExecutionSeen]:
-    """The newest first; `before` is `created_at` and `id` of the last one already read. Those that still run too."""
-    query = _execution.order_by(*_newest_first).limit(limit)
+    """The newest first; `before` is `created_at` and `id` of the last one already read. Those that still run too, and
+    `also` that one, whatever it is.
+    """
+    wanted = counted if also is None else counted | (executions.c.id == also)
+    query = _execution.where(wanted).order_by(*_newest_first).limit(limit)
     if pipeline_id is not None:
         query = query.where(executions.c.pipeline_id == pipeline_id)
     if created_from is not None:
@@ -105,7 +110,7 @@ def newest(
 
 def named(connection: sa.Connection, ids: Sequence[str]) -> list[ExecutionSeen]:
     """In the order in which they were created."""
-    query = _execution.where(executions.c.id.in_(ids)).order_by(executions.c.created_at, executions.c.id)
+    query = _execution.where(executions.c.id.in_(ids), counted).order_by(executions.c.created_at, executions.c.id)
     return [ExecutionSeen(**row) for row in connection.execute(query).mappings()]
 
 
@@ -113,7 +118,7 @@ def running(connection: sa.Connection, limit: int) -> list[str]:
     """The newest executions that have started and not ended."""
     query = (
         sa.select(executions.c.id)
-        .where(executions.c.ended_at.is_(None), executions.c.started_at.is_not(None))
+        .where(executions.c.ended_at.is_(None), executions.c.started_at.is_not(None), counted)
         .order_by(executions.c.created_at.desc())
         .limit(limit)
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.store.deadlines import WHOLE_EXECUTION
-from flexiroaster.store.expressions import execution_seconds, seconds_between
+from flexiroaster.store.expressions import counted, execution_seconds, seconds_between
 from flexiroaster.store.tables import attempts, deadlines, events, executions, pipelines, results, stage_runs
 
 Query = TypeVar("Query", bound=sa.Select[Any])
@@ -48,6 +48,7 @@ class ExecutionRow:
     rerun_of: str | None
     from_stage: str | None
     alone: bool
+    trial: bool
     priority: int
     retries: int
     parent_id: str | None
@@ -181,6 +182,7 @@ _summary = sa.select(
     executions.c.rerun_of,
     executions.c.from_stage,
     executions.c.alone,
+    executions.c.trial,
     executions.c.priority,
     executions.c.retries,
     executions.c.parent_id,
@@ -394,6 +396,7 @@ def usual_seconds(connection: sa.Connection, pipeline_id: str, before_number: in
             executions.c.pipeline_id == pipeline_id,
             executions.c.number < before_number,
             executions.c.number >= before_number - SEARCHED,
+            counted,
             executions.c.status == "success",
             executions.c.started_at.is_not(None),
         )
@@ -425,6 +428,7 @@ def usual_stage_seconds(
         .join_from(executions, stage_runs, stage_runs.c.execution_id == executions.c.id)
         .where(
             earlier,
+            counted,
             stages_only(connection, earlier),
             stage_runs.c.status == "success",
             stage_runs.c.started_at.is_not(None),
@@ -457,6 +461,7 @@ def recent_stage_seconds(connection: sa.Connection, pipeline_id: str) -> dict[st
         .join_from(executions, stage_runs, stage_runs.c.execution_id == executions.c.id)
         .where(
             recent,
+            counted,
             stages_only(connection, recent),
             stage_runs.c.status == "success",
             stage_runs.c.started_at.is_not(None),

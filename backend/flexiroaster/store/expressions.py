@@ -40,6 +40,10 @@ def execution_seconds() -> ColumnElement[float]:
     return seconds_between(executions.c.started_at, executions.c.ended_at) - executions.c.idle_seconds
 
 
+counted = executions.c.trial.is_(False)
+"""Executions that statistics and learning look at: not those in which somebody tried a draft."""
+
+
 class stage_count(FunctionElement[int]):
     """How many stages a normalised document has."""
 

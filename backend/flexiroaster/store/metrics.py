@@ -1,4 +1,5 @@
-"""Numbers over many executions. An execution belongs to the moment it was created at, however long it took."""
+"""Numbers over many executions. An execution belongs to the moment it was created at, however long it took; trials of
+drafts are counted only while they run."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from flexiroaster.store.expressions import epoch_seconds, execution_seconds
+from flexiroaster.store.expressions import counted, epoch_seconds, execution_seconds
 from flexiroaster.store.tables import executions, pipelines
 
 
@@ -59,7 +60,7 @@ def buckets(connection: sa.Connection, *, since: datetime, until: datetime, size
     bucket = ((epoch_seconds(executions.c.created_at) - start) // seconds).label("bucket")
     query = (
         sa.select(bucket, *_sums)
-        .where(executions.c.created_at >= since, executions.c.created_at < until)
+        .where(executions.c.created_at >= since, executions.c.created_at < until, counted)
         .group_by(bucket, executions.c.status)
         .order_by(bucket)
     )
@@ -79,6 +80,7 @@ def duration_percentile(
         .where(
             executions.c.created_at >= since,
             executions.c.created_at < until,
+            counted,
             executions.c.started_at.is_not(None),
             executions.c.ended_at.is_not(None),
             executions.c.status.in_(statuses),

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from flexiroaster.store.expressions import stage_count
+from flexiroaster.store.expressions import counted, stage_count
 from flexiroaster.store.tables import executions, pipeline_versions, pipelines
 
 BARS = 20
@@ -171,14 +171,15 @@ def find(connection: sa.Connection, id: str) -> PipelineRow | None:
 
 
 def latest_runs(connection: sa.Connection, ids: Sequence[str]) -> list[RunRow]:
-    """Of each pipeline the last `BARS` executions and all back to the last `MEASURED` ended ones, oldest first.
+    """Of each pipeline the last `BARS` executions and all back to the last `MEASURED` ended ones, oldest first, without
+    trials of drafts, of which there may be fewer bars for once.
 
     Both bounds are walks down the index of numbers, so that the cost does not grow with the history.
     """
     ended = executions.alias("ended")
     oldest_measured = (
         sa.select(ended.c.number)
-        .where(ended.c.pipeline_id == pipelines.c.id, ended.c.ended_at.is_not(None))
+        .where(ended.c.pipeline_id == pipelines.c.id, ended.c.ended_at.is_not(None), ended.c.trial.is_(False))
         .order_by(ended.c.number.desc())
         .limit(1)
         .offset(MEASURED - 1)
@@ -200,6 +201,7 @@ def latest_runs(connection: sa.Connection, ids: Sequence[str]) -> list[RunRow]:
         .join_from(pipelines, executions, executions.c.pipeline_id == pipelines.c.id)
         .where(
             pipelines.c.id.in_(ids),
+            counted,
             executions.c.number >= sa.case((measured < oldest_bar, measured), else_=oldest_bar),
         )
         .order_by(executions.c.pipeline_id, executions.c.number)
@@ -244,6 +246,13 @@ def is_discarded(connection: sa.Connection, pipeline_id: str, number: int) -> bo
     own = pipeline_versions.c
     found = sa.select(own.discarded_at).where(own.pipeline_id == pipeline_id, own.version == number)
     return connection.scalar(found) is not None
+
+
+def is_draft(connection: sa.Connection, pipeline_id: str, number: int) -> bool:
+    """Also a discarded one."""
+    own = pipeline_versions.c
+    found = sa.select(own.published_at).where(own.pipeline_id == pipeline_id, own.version == number)
+    return connection.scalar(found) is None
 
 
 def head(connection: sa.Connection, id: str) -> Head | None:

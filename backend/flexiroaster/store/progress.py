@@ -142,6 +142,11 @@ def insert(tx: Transaction, new: NewExecution, draft: Draft) -> None:
     _insert_events(tx, draft, None)
 
 
+def mark_trial(tx: Transaction, id: str) -> None:
+    """Afterwards, not with all that is inserted of an execution: hardly any is one."""
+    tx.sa.execute(executions.update().where(executions.c.id == id).values(trial=True))
+
+
 def save(tx: Transaction, draft: Draft) -> None:
     """Write what a draft changed. Raises StaleState when the present is no longer what the draft was based on.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from flexiroaster.store.expressions import execution_seconds
+from flexiroaster.store.expressions import counted, execution_seconds
 from flexiroaster.store.tables import executions, pipelines, suggestions
 
 DECIDED = ("draft", "applied", "undone", "dismissed")
@@ -132,10 +132,7 @@ def seconds_of(
     *,
     since: datetime | None = None,
 ) -> list[float]:
-    """Of the successful executions of some versions, in order of time, the newest `most`.
-
-    `since` leaves out those that were asked for before, such as the trials of a draft.
-    """
+    """Of the successful executions of some versions, in order of time, the newest `most`, from `since` on."""
     seconds = execution_seconds()
     query = (
         sa.select(seconds)
@@ -143,6 +140,7 @@ def seconds_of(
             executions.c.pipeline_id == pipeline_id,
             executions.c.version.in_(versions),
             executions.c.status == "success",
+            counted,
             executions.c.started_at.is_not(None),
         )
         .order_by(executions.c.number.desc())

@@ -152,6 +152,7 @@ executions = Table(
     Column("rerun_of", String(36)),
     Column("from_stage", String(80)),  # of a re-run: results before it were taken over
     Column("alone", Boolean, nullable=False, server_default=text("false")),  # of a re-run: nothing but that stage ran
+    Column("trial", Boolean, nullable=False, server_default=text("false")),  # of a draft: statistics leave it out
     Column("idempotency_key", String(200)),
     Column("idempotency_digest", String(64)),  # SHA-256 of what was asked for with that key
     Column("concurrency_key", String(200)),  # those of a pipeline with the same one share its places; null: no limit

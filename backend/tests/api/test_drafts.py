@@ -78,6 +78,28 @@ def test_a_draft_runs_where_its_number_is_asked_for(orders: ServerApp) -> None:
     assert version_of(orders, orders.run("orders")) == 1
 
 
+def test_an_execution_of_a_draft_is_a_trial_and_stays_one(orders: ServerApp) -> None:
+    client = orders.client
+    draft(client, source("New", stage="new"))
+
+    def is_trial(execution: str) -> bool:
+        return bool(orders.ended(execution)["trial"])
+
+    trial = orders.run("orders", version=2)
+    again = client.post(f"/api/executions/{trial}/rerun", json={"version": 2}).json()["execution_id"]
+    plain = orders.run("orders")
+    assert [is_trial(one) for one in (trial, again, plain)] == [True, True, False]
+    assert client.get("/api/metrics").json()["executions_24h"] == 1
+    (listed,) = client.get("/api/pipelines").json()
+    assert [run["id"] for run in listed["recent"]] == [plain]
+
+    assert client.post(f"{VERSIONS}/2/publish").status_code == 200
+    published, older = orders.run("orders"), orders.run("orders", version=1)
+    assert [is_trial(one) for one in (published, older, trial)] == [False, False, True]
+    of_both = client.get("/api/executions").json()
+    assert {one["id"] for one in of_both if one["trial"]} == {trial, again}
+
+
 def test_a_discarded_draft_is_not_run_and_its_executions_stay(orders: ServerApp) -> None:
     client = orders.client
     draft(client, source("New", stage="new"))

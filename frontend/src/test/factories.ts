@@ -116,6 +116,7 @@ export function executionSummary(
     rerun_of: null,
     from_stage: null,
     alone: false,
+    trial: false,
     retries: 0,
     priority: 0,
     idle_seconds: 0,

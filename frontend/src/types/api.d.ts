@@ -2928,6 +2928,12 @@ export interface components {
              */
             alone: boolean;
             /**
+             * Trial
+             * @description whether it ran a draft: statistics and learning leave it out
+             * @default false
+             */
+            trial: boolean;
+            /**
              * Priority
              * @description higher ones go first; a stage's own is added to it
              * @default 0
@@ -3206,6 +3212,12 @@ export interface components {
              * @description of a re-run: whether nothing but that stage ran
              */
             alone: boolean;
+            /**
+             * Trial
+             * @description whether it ran a draft: statistics and learning leave it out
+             * @default false
+             */
+            trial: boolean;
             /**
              * Priority
              * @description higher ones go first; a stage's own is added to it

@@ -89,7 +89,7 @@ class Explanations:
 
         assert row.ended_at is not None
         history = RunHistory(self._database, self._switch)
-        own = history.of_pipeline(row.pipeline_id, until=row.created_at, limit=OWN, afterwards=True)
+        own = history.of_pipeline(row.pipeline_id, until=row.created_at, limit=OWN, also=row.id, afterwards=True)
         known = {story.seen.id for story in own}
         around = history.between(row.ended_at - 2 * AROUND, row.ended_at + AROUND, MOST_AROUND, afterwards=True)
         stories = own + [story for story in around if story.seen.id not in known]

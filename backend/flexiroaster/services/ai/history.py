@@ -126,10 +126,12 @@ class RunHistory:
         with self._database.read() as connection:
             return store.running(connection, limit)
 
-    def of_pipeline(self, pipeline_id: str, *, until: datetime, limit: int, afterwards: bool = False) -> list[Story]:
-        """Its newest executions that were created by then."""
+    def of_pipeline(
+        self, pipeline_id: str, *, until: datetime, limit: int, also: str | None = None, afterwards: bool = False
+    ) -> list[Story]:
+        """Its newest executions that were created by then; `also` one that tried a draft."""
         with self._database.read() as connection:
-            seen = store.newest(connection, limit=limit, pipeline_id=pipeline_id, created_until=until)
+            seen = store.newest(connection, limit=limit, pipeline_id=pipeline_id, created_until=until, also=also)
         return self._stories(seen, afterwards=afterwards)
 
     def between(self, since: datetime, until: datetime, limit: int, *, afterwards: bool = False) -> list[Story]:

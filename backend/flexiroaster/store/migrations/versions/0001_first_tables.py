@@ -127,6 +127,7 @@ def upgrade() -> None:
         sa.Column("rerun_of", sa.String(length=36), nullable=True),
         sa.Column("from_stage", sa.String(length=80), nullable=True),
         sa.Column("alone", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("trial", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("idempotency_key", sa.String(length=200), nullable=True),
         sa.Column("idempotency_digest", sa.String(length=64), nullable=True),
         sa.Column("concurrency_key", sa.String(length=200), nullable=True),

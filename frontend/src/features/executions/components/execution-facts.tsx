@@ -70,7 +70,10 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
         </Fact>
       )}
       {execution.actor && !isScheduled(execution) && <Fact name="by">{execution.actor}</Fact>}
-      <Fact name="version">v{execution.version}</Fact>
+      <Fact name="version">
+        v{execution.version}
+        {execution.trial && ', a draft on trial'}
+      </Fact>
       {execution.priority !== 0 && <Fact name="priority">{execution.priority}</Fact>}
       {execution.retries > 0 && <Fact name="retried">{execution.retries}×</Fact>}
       {execution.rerun_of && (
