@@ -59,7 +59,9 @@ def part(instances: list[list[Run]], fold: int, *, inside: bool) -> list[Run]:
 
 
 def read(path: Path, application: str, at: float) -> list[Run]:
-    """The successful tasks of an instance, one run each. Tasks of one name are one stage."""
+    """The successful tasks of an instance, one run each. Tasks of one name are one stage; what they are asked to do
+    tells one from another.
+    """
     with gzip.open(path, "rt") as text:
         workflow = json.load(text)["workflow"]
     sizes = {file["id"]: file["sizeInBytes"] for file in workflow["specification"].get("files", ())}
@@ -70,6 +72,7 @@ def read(path: Path, application: str, at: float) -> list[Run]:
             execution=path.name,
             pipeline=application,
             stage=name_of(task, executed[id]),
+            item=" ".join(map(str, executed[id].get("command", {}).get("arguments", ()))),
             kind=name_of(task, executed[id]),
             started_at=at,
             ended_at=at + executed[id]["runtimeInSeconds"],

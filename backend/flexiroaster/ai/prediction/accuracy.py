@@ -11,8 +11,8 @@ from flexiroaster.ai.prediction.window import Window
 
 COLD = "\0"
 """The key of first runs of a stage: they are off by far more than later ones, and counted among themselves."""
-HANDICAP = 0.5
-"""The line answers unless another candidate errs clearly less; how clearly, falls with the root of the evidence."""
+HANDICAP = 2.5
+"""The line answers unless another candidate errs clearly less; how clearly, falls with the executions that show it."""
 BORROWED = 20
 """Residuals of all stages stand in until a stage has this many of its own."""
 LEAST_RESIDUALS = 5
@@ -31,17 +31,19 @@ class Residual:
 class Errors:
     """Absolute errors of the candidates for one key; forgets by executions, half in 23."""
 
-    __slots__ = ("_execution", "_items", "sums", "weight")
+    __slots__ = ("_execution", "_items", "executions", "sums", "weight")
 
     def __init__(self) -> None:
         self._execution = ""
         self._items = 0
         self.weight = 0.0
+        self.executions = 0.0
         self.sums: dict[str, float] = {}
 
     def add(self, errors: Mapping[str, float], execution: str) -> None:
         """A hundred items of one execution err together: they weigh as much as ten executions of one item."""
         keep = 1.0 if execution == self._execution else 0.97
+        self.executions = self.executions if execution == self._execution else keep * self.executions + 1.0
         self._items = self._items + 1 if execution == self._execution else 1
         self._execution = execution
         weight = math.sqrt(self._items) - math.sqrt(self._items - 1)
@@ -52,7 +54,7 @@ class Errors:
     def best(self, names: Iterable[str], above: Errors | None) -> str:
         """The lowest mean error; the key's own count against what is true for all with the weight of 10 runs."""
 
-        handicap = 1.0 + HANDICAP / math.sqrt(self.weight + 10.0)
+        handicap = 1.0 + HANDICAP / (self.executions + 1.0)
 
         def mean(name: str) -> float:
             usual, weight = 1.0, 0.0
@@ -123,7 +125,10 @@ class Accuracy:
     def errors(self) -> dict[str, dict[str, float]]:
         """Of every candidate, per stage and (under the empty key) of all."""
         kept = self._errors | {"": self.of_all}
-        return {key: {"weight": errors.weight, **errors.sums} for key, errors in kept.items()}
+        return {
+            key: {"weight": errors.weight, "executions": errors.executions, **errors.sums}
+            for key, errors in kept.items()
+        }
 
     def resume(self, residuals: Residuals, errors: Mapping[str, Mapping[str, float]]) -> None:
         """Go on from where a training ended."""
@@ -135,8 +140,8 @@ class Accuracy:
             self._all_residuals.add(Residual(*pair), str(age))
         for key, sums in errors.items():
             found = Errors()
-            found.weight = sums["weight"]
-            found.sums = {name: value for name, value in sums.items() if name != "weight"}
+            found.weight, found.executions = sums["weight"], sums["executions"]
+            found.sums = {name: value for name, value in sums.items() if name not in ("weight", "executions")}
             if key:
                 self._errors[key] = found
             else:

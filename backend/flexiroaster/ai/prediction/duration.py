@@ -102,7 +102,7 @@ class TrainedDurations:
             str(key): {str(name): number(value) for name, value in sums.items()}
             for key, sums in document["errors"].items()
         }
-        if not all("weight" in sums for sums in errors.values()):
+        if not all("weight" in sums and "executions" in sums for sums in errors.values()):
             raise ValueError("The model of durations does not say how much its errors weigh: train it again.")
         return cls(width, middle, upper, residuals, errors, dict(document["card"]))
 
@@ -149,7 +149,7 @@ class Durations:
         values = self._open.take(run)
         if run.status != "success" or run.ended_at is None:
             return
-        self.paces.add(run, None if values is None else values[LINE])
+        self.paces.add(run, values)
         if values is None:
             return
         seconds, key = logarithm(run), key_of(run, values)

@@ -9,9 +9,11 @@ import math
 import re
 from bisect import bisect_left, insort
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from flexiroaster.ai.prediction.alike import Alike
 from flexiroaster.ai.prediction.history import REMEMBERED_EXECUTIONS
 from flexiroaster.ai.prediction.window import Window
 from flexiroaster.ai.runs import Run
@@ -25,6 +27,8 @@ WINDOW = 100
 """Durations that a median is taken of."""
 LEAST_FOR_SLOPE = 10.0
 USUAL_SLOPE = 0.2
+BEYOND_SEEN = math.log(2.0)
+"""A line is believed as far beyond the sizes that were seen as these are apart, and at least so far."""
 STAGE_STRENGTH, NAME_STRENGTH, KIND_STRENGTH = 0.1, 1.0, 0.5
 """As many runs as the level above counts for: a variance within over one between. Durations of one stage differ far
 less among themselves than from those of other stages, so that a single run already says most.
@@ -71,9 +75,17 @@ class Pace:
     """Duration and size; the size is not a number where it is unknown."""
     ordered: list[float] = field(default_factory=list)
     """The durations of the window, rising."""
+    executions: int = 0
     _execution: str = ""
+    _items: int = 0
+    _mean: float = 0.0
+    """Of the execution that ended a run last."""
+    _before: float = 0.0
+    """What `ewma` was before that execution."""
     _level: float | None = None
     """The median of what a line leaves over."""
+    _sizes: tuple[float, float] = (0.0, 0.0)
+    """The smallest and the largest that the line goes to."""
 
     def add(self, seconds: float, size: float | None, execution: str) -> None:
         self.count += 1
@@ -81,13 +93,22 @@ class Pace:
         insort(self.ordered, seconds)
         for gone, _ in self.window.add((seconds, math.nan if size is None else size), execution):
             del self.ordered[bisect_left(self.ordered, gone)]
-        self.ewma += max(1.0 / self.count, 0.15) * (seconds - self.ewma)
+        self._add_recent(seconds, execution)
         if size is not None:
             self.line.add(size, seconds, 1.0 if execution == self._execution else 0.986)
         self._execution = execution
         # The middle of many moves little with one more, and finding it again is most of what a run costs here.
         if self.count < 40 or self.count % 5 == 0:
             self._level = None
+
+    def _add_recent(self, seconds: float, execution: str) -> None:
+        """The runs of one execution count as one: items end in the order of their durations, the slowest last."""
+        if execution != self._execution:
+            self.executions += 1
+            self._items, self._before = 0, self.ewma
+        self._items += 1
+        self._mean += (seconds - self._mean) / self._items
+        self.ewma = self._before + max(1.0 / self.executions, 0.15) * (self._mean - self._before)
 
     def median(self) -> float:
         middle = len(self.ordered) // 2
@@ -99,9 +120,14 @@ class Pace:
         """The usual duration at that size: a line of that slope through the middle of the newest durations."""
         center = self.line.x / self.line.weight
         if self._level is None:
-            left = [seconds - slope * (x - center) for seconds, x in self.window.values() if not math.isnan(x)]
-            self._level = median(left or [self.line.y / self.line.weight])
-        return self._level + slope * (size - center)
+            seen = [(seconds, x) for seconds, x in self.window.values() if not math.isnan(x)]
+            seen = seen or [(self.line.y / self.line.weight, center)]
+            self._level = median(seconds - slope * (x - center) for seconds, x in seen)
+            low, high = min(x for _, x in seen), max(x for _, x in seen)
+            margin = max(BEYOND_SEEN, high - low)
+            self._sizes = low - margin, high + margin
+        smallest, largest = self._sizes
+        return self._level + slope * (min(max(size, smallest), largest) - center)
 
     def spread(self) -> float:
         """Half the distance between the 16th and the 84th percentile: a standard deviation that ignores outliers."""
@@ -136,6 +162,7 @@ LABELS = {
     "seconds_execution_late": "how late this execution is",
     "seconds_siblings_late": "how late other runs of the stage in this execution were",
     "seconds_pipeline_late": "how late the pipeline was lately",
+    "seconds_alike": "how much longer runs with the same item or input took",
 }
 NAMES = tuple(LABELS)
 LINE = NAMES.index("seconds_line")
@@ -143,6 +170,7 @@ RUNS = NAMES.index("seconds_runs")
 MEDIAN = NAMES.index("seconds_median")
 RECENT = NAMES.index("seconds_recent")
 DEVIATION = NAMES.index("seconds_deviation")
+ALIKE = NAMES.index("seconds_alike")
 
 
 class Paces:
@@ -156,6 +184,7 @@ class Paces:
         """The stages of one name in all pipelines."""
         self._late: OrderedDict[str, Late] = OrderedDict()
         self._pipelines: dict[str, float] = {}
+        self._alike = Alike()
 
     def features(self, run: Run) -> list[float]:
         """In the order of `NAMES`; the line falls back to the median where the size is unknown."""
@@ -173,6 +202,8 @@ class Paces:
             middle, line = self._of_namesakes(run, size, kind_slope, middle, kind_line)
         late = self._late.get(run.execution) or Late()
         siblings = late.stages.get(run.stage)
+        alike = self._alike.effect(run)
+        line += alike
         return [
             math.log1p(stage.count),
             middle,
@@ -188,13 +219,16 @@ class Paces:
             late.total / (late.count + 1.0) if late.count else math.nan,
             siblings[1] / (siblings[0] + 0.5) if siblings else math.nan,
             self._pipelines.get(run.pipeline, math.nan),
+            alike,
         ]
 
-    def add(self, run: Run, expected: float | None) -> None:
-        """A run that succeeded; `expected` is the line's answer at its start."""
+    def add(self, run: Run, values: Sequence[float] | None) -> None:
+        """A run that succeeded, with the features at its start."""
         seconds = logarithm(run)
-        if expected is not None:
-            self._add_late(run, seconds - expected)
+        if values is not None:
+            off = seconds - values[LINE]
+            self._add_late(run, off)
+            self._alike.add(run, off + values[ALIKE], first=values[RUNS] == 0.0)
         size = size_of(run)
         stage = self._stages.get((run.pipeline, run.stage))
         if stage is None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flexiroaster.ai import Predictor, Run
-from flexiroaster.ai.prediction.accuracy import conformal
+from flexiroaster.ai.prediction.accuracy import Errors, conformal
+from flexiroaster.ai.prediction.pace import RECENT, Paces, seconds_from
 
 
 def run(number: int, seconds: float, **values: object) -> Run:
@@ -78,6 +79,32 @@ def test_namesakes_tell_how_durations_follow_the_size_of_the_input() -> None:
         predictor.predict(run(91, 1, pipeline="new", input_bytes=size)).duration.p50 for size in (1_000, 100_000)
     )
     assert large > 20 * small
+
+
+def test_a_size_far_beyond_all_others_is_no_reason_to_expect_hours() -> None:
+    chance = random.Random(0)
+    predictor = Predictor()
+    for number in range(40):
+        predictor.observe(run(number, 10 * math.exp(chance.gauss(0, 0.05)), input_bytes=1_000 + number))
+    assert predictor.predict(run(41, 1, input_bytes=5e9)).duration.p50 < 15
+
+
+def test_the_latest_duration_is_that_of_the_execution_not_of_its_slowest_item() -> None:
+    paces = Paces()
+    for number in range(4):
+        for seconds in range(1, 101):
+            paces.add(run(number, seconds), None)
+    assert seconds_from(paces.features(run(5, 1))[RECENT]) == pytest.approx(37, rel=0.1)
+
+
+def test_another_candidate_than_the_line_needs_more_than_a_few_executions() -> None:
+    few, many = Errors(), Errors()
+    for errors, executions in ((few, 2), (many, 30)):
+        for number in range(executions):
+            for _ in range(100):
+                errors.add({"line": 0.5, "median": 0.4}, f"e{number}")
+    assert few.best(("line", "median"), None) == "line"
+    assert many.best(("line", "median"), None) == "median"
 
 
 def test_sizes_that_are_no_longer_told_do_no_harm() -> None:
