@@ -44,7 +44,9 @@ def failures(model: Model | None = None, calibration: Calibration | None = None)
 
 def durations() -> TrainedDurations:
     residuals = {"p\0s": [(0.1, 0.5), (-0.2, 0.3)]}
-    return TrainedDurations(WIDTH, trees(WIDTH), trees(WIDTH), residuals, {"": {"weight": 2.0, "executions": 1.0, "line": 0.5}}, {})
+    return TrainedDurations(
+        WIDTH, trees(WIDTH), trees(WIDTH), residuals, {"": {"weight": 2.0, "executions": 1.0, "line": 0.5}}, {}
+    )
 
 
 def record(kind: str = FAILURES, trained_at: float = 1.0, body: dict[str, Any] | None = None) -> ModelRecord:
