@@ -246,7 +246,10 @@ class ExecutionSummary(BaseModel):
     )
     failed_stage: str | None
     error: StageErrorBody | None
-    reason: str | None
+    reason: str | None = Field(
+        description="why it is queued, paused or cancelled; in lists also what the first waiting stage waits for",
+        examples=["review: waiting for approval (2 more stages wait)"],
+    )
     phase: Phase = Field("main", description="what it is about now; once it has ended, what it was about last")
     ends_as: ExecutionState | None = Field(
         None, description="the final state it will have, once that is known: while it is cancelling or handlers run"

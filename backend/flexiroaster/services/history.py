@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from flexiroaster.artifacts.port import ArtifactStore
 from flexiroaster.engine.errors import Conflict, FlexiRoasterError, NotFound
 from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.runs import stage_run_name
 from flexiroaster.engine.state import RETRYABLE_EXECUTIONS, Phase
 from flexiroaster.engine.summary import summarise
@@ -21,7 +22,7 @@ from flexiroaster.services.paging import Page, cut, decode, decode_moment
 from flexiroaster.services.pipelines import name_of, needs_of, phased_stages
 from flexiroaster.services.unserved import reasons
 from flexiroaster.store import artifacts as artifact_store
-from flexiroaster.store import children
+from flexiroaster.store import children, load
 from flexiroaster.store import executions as store
 from flexiroaster.store import items as item_store
 from flexiroaster.store import pipelines as pipeline_store
@@ -37,6 +38,7 @@ from flexiroaster.store.executions import (
     StageRunRow,
 )
 from flexiroaster.store.items import ItemRow
+from flexiroaster.store.load import WaitRow
 
 log = structlog.get_logger(__name__)
 
@@ -138,9 +140,10 @@ class History:
             page = cut(rows, limit, lambda row: [row.created_at.isoformat(), row.id])
             counts = store.counts(connection, [row.id for row in page.items]) if page.items else {}
             unserved = reasons(connection, [row.id for row in page.items if _may_wait(row)], self.now())
+            explained = [_explained(row, unserved.get(row.id)) for row in page.items]
+            waits = load.waits(connection, [row.id for row in explained if _is_unexplained(row, counts[row.id])])
         return Page(
-            [ExecutionEntry(_explained(row, unserved.get(row.id)), counts[row.id]) for row in page.items],
-            page.next_cursor,
+            [ExecutionEntry(_waiting(row, waits.get(row.id)), counts[row.id]) for row in explained], page.next_cursor
         )
 
     def of_pipeline(
@@ -327,6 +330,19 @@ def _explained(row: Explained, unserved: Mapping[int, str] | None) -> Explained:
     if row.reason is not None or not unserved:
         return row
     return replace(row, reason=unserved[min(unserved)])
+
+
+def _is_unexplained(row: ExecutionRow, counts: Mapping[str, int]) -> bool:
+    """Whether one of its stages may have said what it waits for."""
+    return row.reason is None and _may_wait(row) and any(counts.get(status) for status in load.WAITING)
+
+
+def _waiting(row: ExecutionRow, wait: WaitRow | None) -> ExecutionRow:
+    """In a list, where its stages are not shown, it says what the first of those waits for that do."""
+    if wait is None:
+        return row
+    more = f" ({counted(wait.others, 'more stage waits', 'more stages wait')})" if wait.others else ""
+    return replace(row, reason=f"{wait.stage}: {wait.reason}{more}")
 
 
 def _each_explained(runs: Sequence[StageRunRow], unserved: Mapping[int, str]) -> list[StageRunRow]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from flexiroaster.engine.plan import DEFAULT_POOL
+from flexiroaster.store.executions import stages_only
 from flexiroaster.store.tables import executions, pipelines, stage_runs
 from flexiroaster.store.workers import Cover
 
@@ -46,6 +47,15 @@ class QueueRow:
     waiting: int
     running: int
     oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRow:
+    """The first stage of an execution that said why it waits, and how many others did."""
+
+    stage: str
+    reason: str
+    others: int
 
 
 _table = stage_runs.c
@@ -134,3 +144,27 @@ def unserved(
     for row in connection.execute(query):
         found.setdefault(row.execution_id, {})[row.position] = row.pool
     return found
+
+
+WAITING = ("waiting", "queued")
+"""States in which a stage may say what it waits for."""
+
+
+def waits(connection: sa.Connection, ids: Sequence[str]) -> dict[str, WaitRow]:
+    """By execution, of those that have such a stage."""
+    if not ids:
+        return {}
+    ordered = (
+        sa.select(
+            _table.execution_id,
+            _table.stage,
+            _table.reason,
+            sa.func.row_number().over(partition_by=_table.execution_id, order_by=_table.position).label("place"),
+            sa.func.count().over(partition_by=_table.execution_id).label("waiting"),
+        )
+        .where(_table.execution_id.in_(ids), _table.status.in_(WAITING), _table.reason.is_not(None))
+        .where(stages_only(connection, executions.c.id.in_(ids)))
+        .subquery()
+    )
+    query = sa.select(ordered).where(ordered.c.place == 1)
+    return {row.execution_id: WaitRow(row.stage, row.reason, row.waiting - 1) for row in connection.execute(query)}

@@ -480,7 +480,9 @@ def test_an_execution_is_shown_with_what_it_waits_for_and_its_items(server: Serv
     two = json.loads(flexi(tmp_path, "show", execution, "--items", "each", "-n", "2", "--json", *data).stdout)
     assert [item["index"] for item in two] == [1, 2]
     assert flexi(tmp_path, "show", execution, "--items", "ask", *data).stderr == "Stage 'ask' has no items.\n"
-    assert execution in flexi(tmp_path, "list", "--status", "running", *data).stdout
+    listed = flexi(tmp_path, "list", "--status", "running", *data).stdout
+    assert execution in listed
+    assert listed.rstrip().endswith("ask: waiting for approval")
     assert flexi(tmp_path, "cancel", execution, *data).returncode == 0
 
 

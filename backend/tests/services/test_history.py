@@ -73,6 +73,36 @@ def test_a_page_of_fifty_takes_three_queries(history: History, statements: list[
     assert page.items[0].counts == {"success": 1}
 
 
+def test_a_list_says_what_the_first_waiting_stage_waits_for(history: History, statements: list[str]) -> None:
+    history.pipeline("orders", stages=4)
+    for number in range(1, 31):
+        running = history.execution("orders", number, status="running", seconds=None)
+        history.stage_run(running, 0)
+        history.stage_run(running, 2, status="waiting", reason="waiting for approval", ended_at=None)
+        history.stage_run(running, 1, status="queued", reason="waiting for pool cpu 4/4", ended_at=None)
+        history.stage_run(running, 3, status="waiting", reason="waiting for a@example.com", ended_at=None)
+    one = history.execution("orders", 31, status="running", seconds=None)
+    history.stage_run(one, 0, status="waiting", reason="waiting for approval", ended_at=None)
+    history.stage_run(one, 1, status="queued", ended_at=None)
+    statements.clear()
+    first, *others = reader(history).executions(EVERYTHING, limit=50).items
+    assert len(statements) <= 9
+    assert first.row.reason == "s0: waiting for approval"
+    assert {entry.row.reason for entry in others} == {"s1: waiting for pool cpu 4/4 (2 more stages wait)"}
+
+
+def test_a_list_keeps_what_an_execution_says_itself(history: History) -> None:
+    history.pipeline("orders")
+    paused = history.execution("orders", 1, status="paused", seconds=None, paused_at=NOON, reason="paused by ada")
+    busy = history.execution("orders", 2, status="running", seconds=None)
+    ended = history.execution("orders", 3, status="cancelled", reason="cancelled by ada")
+    for id in (paused, ended):
+        history.stage_run(id, 0, status="waiting", reason="waiting for approval")
+    history.stage_run(busy, 0, status="queued", ended_at=None)
+    reasons = [entry.row.reason for entry in reader(history).executions(EVERYTHING, limit=9).items]
+    assert reasons == ["cancelled by ada", None, "paused by ada"]
+
+
 def test_a_page_stays_put_when_new_executions_come(history: History) -> None:
     history.pipeline("orders")
     for number in range(1, 5):

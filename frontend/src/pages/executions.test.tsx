@@ -99,6 +99,21 @@ it('forgets what was ticked when the filters change', async () => {
   expect(await screen.findByRole('checkbox', { name: 'Select Orders #1' })).not.toBeChecked()
 })
 
+it('says in its row what a running execution waits for', async () => {
+  const reason = 'review: waiting for approval (2 more stages wait)'
+  const running = { status: 'running', ended_at: null, counts: { waiting: 3 } } as const
+  server.use(
+    answer('GET /api/executions', [
+      executionSummary({ ...running, id: 'e1', reason }),
+      executionSummary({ ...running, id: 'e2', reason: null }),
+    ]),
+    answer('GET /api/pipelines', []),
+  )
+  renderApp('/executions')
+  expect((await screen.findAllByText(reason)).length).toBeGreaterThan(0)
+  expect(screen.getAllByText('3 stages wait').length).toBeGreaterThan(0)
+})
+
 it('does nothing where nothing can be done', async () => {
   const running = executionSummary({ status: 'running', ended_at: null })
   server.use(answer('GET /api/executions', [running]), answer('GET /api/pipelines', []))

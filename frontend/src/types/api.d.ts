@@ -2896,7 +2896,11 @@ export interface components {
              */
             failed_stage: string | null;
             error: components["schemas"]["StageErrorBody"] | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description why it is queued, paused or cancelled; in lists also what the first waiting stage waits for
+             * @example review: waiting for approval (2 more stages wait)
+             */
             reason: string | null;
             /**
              * Phase
@@ -3181,7 +3185,11 @@ export interface components {
              */
             failed_stage: string | null;
             error: components["schemas"]["StageErrorBody"] | null;
-            /** Reason */
+            /**
+             * Reason
+             * @description why it is queued, paused or cancelled; in lists also what the first waiting stage waits for
+             * @example review: waiting for approval (2 more stages wait)
+             */
             reason: string | null;
             /**
              * Phase

@@ -72,6 +72,18 @@ it('retries from the failed stage', async () => {
   expect(retried).toBe('e9')
 })
 
+it('says in the activity what a running execution waits for', async () => {
+  answerDashboard()
+  const running = {
+    status: 'running',
+    ended_at: null,
+    reason: 'load: waiting for pool cpu 4/4',
+  } as const
+  server.use(answer('GET /api/executions', [executionSummary(running)]))
+  renderApp('/')
+  expect(await screen.findByText('load: waiting for pool cpu 4/4')).toBeVisible()
+})
+
 it('shows what waits for you, and leads to where it is decided', async () => {
   answerDashboard()
   server.use(answer('GET /api/approvals', [approval(), approval({ execution_id: 'e2' })]))

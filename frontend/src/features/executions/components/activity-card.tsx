@@ -85,6 +85,6 @@ function Detail({ execution }: { execution: Execution }) {
   }
   const text = hasEnded(execution.status)
     ? execution.duration_seconds !== null && formatDuration(execution.duration_seconds)
-    : `trigger: ${startedBy(execution)}`
+    : (execution.reason ?? `trigger: ${startedBy(execution)}`)
   return <span className="text-small text-muted-foreground"> {text}</span>
 }

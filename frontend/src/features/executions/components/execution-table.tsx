@@ -121,7 +121,7 @@ export function ExecutionTable({
   )
 }
 
-/** Why it is queued, paused or cancelled; of one that runs, that it waits for something. */
+/** Why it is queued, paused or cancelled, and what stages of one that runs wait for: at least that they do. */
 function reasonOf({ reason, status, counts }: Schemas['ExecutionSummary']): string | null {
   if (reason || status !== 'running') return reason
   const waiting = counts.waiting ?? 0
