@@ -8,22 +8,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count, groupby, islice, takewhile
 from operator import ge, le
-from typing import TYPE_CHECKING, Literal
-from zoneinfo import ZoneInfo
+from typing import Literal
 
+from flexiroaster.engine import cron
 from flexiroaster.engine.moments import parse_moment
 from flexiroaster.engine.pipeline import ScheduleTrigger
 
-if TYPE_CHECKING:
-    from cronsim import CronSim
-
-CRON_ALIASES = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-}
 SHORTEST = timedelta(seconds=1)
 """Between two instants of a schedule."""
 ON_TIME = timedelta(minutes=1)
@@ -60,8 +50,9 @@ class Schedule:
     """Instants are moments in UTC, none before `start` or after `end`. An interval counts from 1970-01-01T00:00Z, so
     that every server has the same ones.
 
-    A daily time comes once on every day: one that the clocks skip comes when they have been put forward, of one that
-    they show twice the first counts. What comes in every hour comes in the repeated hour too.
+    A time of the day comes once on every day: one that the clocks skip comes when they have been put forward, of one
+    that they show twice the first counts. Where the minute or the hour of a cron text begins with a star it comes
+    whenever the clocks show it, in a repeated hour too.
     """
 
     cron: str | None
@@ -86,13 +77,16 @@ class Schedule:
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Those later than `moment`."""
         begin = moment if self.start is None else max(moment, self.start - TICK)
-        instants = self._intervals(begin) if self.every is not None else self._cron(begin)
+        instants = self._intervals(begin) if self.cron is None else cron.instants(self.cron, self.timezone, begin)
         return instants if self.end is None else takewhile(partial(ge, self.end), instants)
 
     def until(self, moment: datetime) -> Iterator[datetime]:
         """Those up to `moment`, the latest first."""
         begin = moment if self.end is None else min(moment, self.end)
-        instants = self._intervals(begin, -1) if self.every is not None else self._cron_until(begin)
+        if self.cron is None:
+            instants = self._intervals(begin, -1)
+        else:
+            instants = cron.instants(self.cron, self.timezone, begin, reverse=True)
         return instants if self.start is None else takewhile(partial(le, self.start), instants)
 
     def next(self, moment: datetime) -> datetime:
@@ -140,15 +134,3 @@ class Schedule:
         assert self.every is not None, "a schedule has one of both"
         passed = (moment - EPOCH) // self.every
         return (EPOCH + number * self.every for number in count(passed + max(step, 0), step))
-
-    def _cron_until(self, moment: datetime) -> Iterator[datetime]:
-        latest = self._cron(moment + SHORTEST, reverse=True)  # which leaves out where it begins
-        return (instant for instant in latest if instant <= moment)
-
-    def _cron(self, moment: datetime, *, reverse: bool = False) -> Iterator[datetime]:
-        from cronsim import CronSim
-
-        assert self.cron is not None, "a schedule has one of both"
-        cron = CRON_ALIASES.get(self.cron, self.cron)
-        instants: CronSim = CronSim(cron, moment.astimezone(ZoneInfo(self.timezone)), reverse)
-        return (instant.astimezone(UTC) for instant in instants)

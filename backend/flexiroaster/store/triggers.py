@@ -16,7 +16,7 @@ FiringState = Literal["started", "skipped", "refused", "missed"]
 
 @dataclass(frozen=True, slots=True)
 class TriggerRow:
-    """`document` as the published version has it; `due_at` is the next instant that nobody has dealt with."""
+    """`document` as the published version has it; `due_at` is the next instant that nobody has dealt with, NEVER where none comes."""
 
     pipeline_id: str
     id: str

@@ -180,6 +180,10 @@ READ = "  - {id: read, type: input}\n"
             "invalid_cron", "triggers[0].cron", 1, 42, None,
         ),
         (
+            "triggers: [{id: t, type: schedule, cron: '*/61 * * * *'}]\n" + HEAD + READ,
+            "invalid_cron", "triggers[0].cron", 1, 42, None,
+        ),
+        (
             "triggers: [{id: t, type: schedule, cron: 0 0 * * * *}]\n" + HEAD + READ,
             "invalid_cron", "triggers[0].cron", 1, 42, None,
         ),

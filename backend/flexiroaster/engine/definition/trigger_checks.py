@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from cronsim import CronSim, CronSimError
 from pydantic import ValidationError
 
+from flexiroaster.engine.cron import ALIASES
 from flexiroaster.engine.definition.fields import Fields
 from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.nodes import Path
@@ -19,9 +20,10 @@ from flexiroaster.engine.expressions.template import templated_texts
 from flexiroaster.engine.field_types import NAME_MAX_LENGTH
 from flexiroaster.engine.pipeline import ScheduleTrigger
 from flexiroaster.engine.quoting import quoted
-from flexiroaster.engine.schedule import CRON_ALIASES, NEVER, SHORTEST, TICK, Schedule
+from flexiroaster.engine.schedule import NEVER, SHORTEST, TICK, Schedule
 
 _CRON_FIELDS = "minute hour day-of-month month day-of-week"
+_WEEKDAY = 4
 _OF_THE_MACHINE = {"Factory", "localtime", "posixrules"}
 
 
@@ -62,7 +64,7 @@ def _check_schedule(trigger: dict[str, Any], path: Path, findings: Findings) -> 
     cron = trigger.get("cron")
     problem = cron_problem(cron) if isinstance(cron, str) else None
     if problem is not None:
-        meant = did_you_mean(str(cron), CRON_ALIASES) if str(cron).startswith("@") else None
+        meant = did_you_mean(str(cron), ALIASES) if str(cron).startswith("@") else None
         findings.add("invalid_cron", problem, (*path, "cron"), found=cron, suggestion=meant)
     if problem is None:
         _check_ends(trigger, path, findings)
@@ -105,20 +107,65 @@ def _duration(text: object) -> timedelta | None:
 def cron_problem(text: str) -> str | None:
     """What is wrong with a cron text, None when nothing is. Five fields, or one of the aliases."""
     if text.startswith("@"):
-        known = ", ".join(CRON_ALIASES)
-        return None if text in CRON_ALIASES else f"{quoted(text)} is no schedule: the short forms are {known}."
+        known = ", ".join(ALIASES)
+        return None if text in ALIASES else f"{quoted(text)} is no schedule: the short forms are {known}."
     if len(text) > NAME_MAX_LENGTH:
         return None  # which is found elsewhere
     fields = text.split()
     if len(fields) != 5:
         return f"{quoted(text)} has {len(fields)} fields; cron has five: {_CRON_FIELDS}."
     try:
-        next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)))
+        if not _comes(text):
+            return f"{quoted(text)} never comes."
     except CronSimError as refused:
         return f"{quoted(text)} is no cron text: {str(refused).lower()} (fields: {_CRON_FIELDS})."
-    except StopIteration:
-        return f"{quoted(text)} never comes."
+    return _misleading(text, fields)
+
+
+def _misleading(text: str, fields: list[str]) -> str | None:
+    """What the library takes, and nobody means: a part that comes to nothing."""
+    for place, field in enumerate(fields):
+        for term in field.split(","):
+            if "/" in term and (problem := _step_problem(place, term)):
+                return f"{quoted(text)}: {problem}"
+    *times, day, month, weekday = fields
+    if not day.startswith("*") and not weekday.startswith("*") and not _exists(" ".join((*times, day, month, "*"))):
+        return (
+            f"{quoted(text)}: no month of these has the day {quoted(day)}, so that the day-of-week alone would decide: "
+            "write * for the day."
+        )
     return None
+
+
+def _step_problem(place: int, term: str) -> str | None:
+    base = term.partition("/")[0]
+    first, _, last = base.upper().partition("-")
+    if first in ("L", "LW"):
+        return f"{quoted(base)} is one day, and takes no step."
+    if first == last:
+        return f"{quoted(term)} begins and ends at {first}: write {first}."
+    values = _values(place, term)
+    if len(values) > 1:
+        return None
+    return f"the step of {quoted(term)} is larger than the field: it comes to {values[0]} alone, write that."
+
+
+def _values(place: int, term: str) -> list[int]:
+    """Of a field without L and #; Sunday has two numbers."""
+    alone = CronSim(" ".join("*" if at != place else term for at in range(5)), datetime(2026, 1, 1, tzinfo=UTC))
+    fields = (alone.minutes, alone.hours, alone.days, alone.months, alone.weekdays)
+    return sorted({value % 7 if place == _WEEKDAY else value for value in fields[place] if isinstance(value, int)})
+
+
+def _exists(text: str) -> bool:
+    try:
+        return _comes(text)
+    except CronSimError:
+        return False
+
+
+def _comes(text: str) -> bool:
+    return next(CronSim(text, datetime(2026, 1, 1, tzinfo=UTC)), None) is not None
 
 
 def _check_timezone(holder: object, path: Path, findings: Findings) -> None:

@@ -20,7 +20,6 @@ it.each([
   ['15 */2 * * *', 'Every 2 hours from 00:15'],
   ['0 1-23/2 * * *', 'Every 2 hours from 01:00'],
   ['50/5 8 * * *', 'Every day at 08:50 and 08:55'],
-  ['50-50/5 8 * * *', 'Every day at 08:50 and 08:55'],
   ['0 9-17 * * *', 'Every hour from 09:00 to 17:00'],
   ['*/10 9-17 * * *', 'Every 10 minutes from 09:00 to 17:50'],
   ['* 9 * * *', 'Every minute from 09:00 to 09:59'],
@@ -58,6 +57,8 @@ it.each([
   ['@weekly', 'Every Sunday at 00:00'],
   ['@monthly', 'On the 1st of every month at 00:00'],
   ['@yearly', 'On the 1st of Jan at 00:00'],
+  ['@midnight', 'Every day at 00:00'],
+  ['@annually', 'On the 1st of Jan at 00:00'],
 ])('reads %j as %j', (cron, words) => {
   expect(describeCron(cron)).toBe(words)
 })
@@ -77,6 +78,8 @@ it.each([
   ['0 4 * * 8', 'no such day'],
   ['61 4 * * *', 'no such minute'],
   ['0/0 4 * * *', 'no step'],
+  ['*/61 4 * * *', 'a step that leads nowhere'],
+  ['50-50/5 8 * * *', 'a step from a minute to itself'],
   ['0 4 ? * *', 'a sign of other crons'],
   ['@fortnightly', 'no short form'],
   ['', 'nothing'],

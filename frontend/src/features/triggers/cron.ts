@@ -7,9 +7,11 @@ const WEEK = [1, 2, 3, 4, 5, 6, 0]
 const ALIASES: Record<string, string> = {
   '@hourly': '0 * * * *',
   '@daily': '0 0 * * *',
+  '@midnight': '0 0 * * *',
   '@weekly': '0 0 * * 0',
   '@monthly': '0 0 1 * *',
   '@yearly': '0 0 1 1 *',
+  '@annually': '0 0 1 1 *',
 }
 
 /** More single times, days or months than these are not read as a sentence any more. */
@@ -152,8 +154,9 @@ function partOf(part: string, from: number, to: number, names: string[]): number
   const ends = span === '*' ? [from, to] : span.split('-').map((end) => valueOf(end, from, names))
   const [first, end = first] = ends
   if (ends.length > 2 || first == null || end == null) return null
-  // With a step one value is where it begins, also as `5-5/2`: so the server reads it.
-  const last = stepText !== undefined && end === first ? to : end
+  // With a step one value is where it begins.
+  const last = stepText !== undefined && ends.length === 1 ? to : end
+  if (stepText !== undefined && first + step > last) return null
   if (first < from || last > to || last < first) return null
   return Array.from({ length: Math.floor((last - first) / step) + 1 }, (_, at) => first + at * step)
 }
