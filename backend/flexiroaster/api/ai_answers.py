@@ -117,6 +117,7 @@ def explanation(found: Explanation, suggestions: list[SuggestionEntry], *, assis
         ],
         compared=found.compared,
         note=found.note,
+        learns=found.learns,
         seen_before=None
         if before is None
         else schemas.SeenBeforeBody(

@@ -286,6 +286,7 @@ class ExplanationBody(BaseModel):
         description="executions of the pipeline that passed, which it was compared with", examples=[97]
     )
     note: str | None = Field(examples=["Not enough data yet (3 of 8 executions that passed)."])
+    learns: bool = Field(description="false where learning is switched off, as the note says: nobody looked for causes")
     seen_before: SeenBeforeBody | None
     retry: RetryAdviceBody | None = Field(None, description="None where no stage of it failed by itself")
     suggestions: list[SuggestionBody] = Field(description="open ones by which the stage would fail less often")

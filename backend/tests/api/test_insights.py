@@ -151,6 +151,9 @@ def test_what_is_switched_off_says_so(tmp_path: Path) -> None:
         expected = server.client.get("/api/pipelines/a").json()["prediction"]
         assert "FLEXIROASTER_AI=true" in expected["note"]
         assert server.client.get("/api/ai").json()["on"] is False
+        server.make("broken", {"id": "s0", "type": "stop", "config": {"status": "failed", "message": "No."}})
+        explained = server.client.get(f"/api/executions/{server.run('broken')}/explain").json()
+        assert (explained["learns"], explained["causes"], explained["compared"]) == (False, [], 0)
 
 
 def test_a_label_keeps_a_pipeline_out(server: ServerApp) -> None:

@@ -53,6 +53,7 @@ def test_what_learning_would_say_says_why_it_does_not(server: ServerApp) -> None
     why = "Learning is switched off for project 'sales': an administrator can switch it on again."
     assert server.client.get("/api/pipelines/a").json()["prediction"]["note"] == why
     explained = server.client.get(f"/api/executions/{id}/explain").json()
-    assert (explained["note"], explained["causes"]) == (why, [])
+    assert (explained["learns"], explained["note"], explained["causes"]) == (False, why, [])
     server.client.put("/api/ai/projects", json={"name": "sales", "learning": True})
     assert server.client.get("/api/pipelines/a").json()["prediction"]["note"].startswith("Not enough data yet")
+    assert server.client.get(f"/api/executions/{id}/explain").json()["learns"]

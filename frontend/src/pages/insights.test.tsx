@@ -216,6 +216,30 @@ it('explains a failure beside its cause, and leads to what would prevent it', as
   expect(screen.getByText('risk to fail foreseen', { exact: false })).toHaveTextContent('71%')
 })
 
+it.each([
+  [
+    'switched off',
+    { learns: false, note: 'The AI layer is switched off: set FLEXIROASTER_AI=true.' },
+  ],
+  ['of no help', { note: null }],
+])('is silent beside a failure where learning is %s', async (_, values) => {
+  let asked = false
+  const found = { ...values, causes: [], compared: 0, seen_before: null, suggestions: [] }
+  server.use(
+    answer('GET /api/executions/:id', failedExecution()),
+    answer('GET /api/executions/:id/logs', [logLine()]),
+    answer('GET /api/executions/:id/explain', () => {
+      asked = true
+      return explanation(found)
+    }),
+  )
+  renderApp('/executions/e1')
+  expect(await screen.findByText('read 12 rows')).toBeVisible()
+  await waitFor(() => expect(asked).toBe(true))
+  expect(screen.queryByText(/likely cause/i)).toBeNull()
+  expect(screen.queryByText(/switched off/)).toBeNull()
+})
+
 it('shows no risk that stands on few executions', async () => {
   const few = prediction({ enough: false, note: 'Not enough data yet (7 of 20 executions).' })
   server.use(

@@ -3282,6 +3282,11 @@ export interface components {
              * @example Not enough data yet (3 of 8 executions that passed).
              */
             note: string | null;
+            /**
+             * Learns
+             * @description false where learning is switched off, as the note says: nobody looked for causes
+             */
+            learns: boolean;
             seen_before: components["schemas"]["SeenBeforeBody"] | null;
             /** @description None where no stage of it failed by itself */
             retry?: components["schemas"]["RetryAdviceBody"] | null;

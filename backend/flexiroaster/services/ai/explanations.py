@@ -59,6 +59,8 @@ class Explanation(NamedTuple):
     note: str | None
     seen_before: SeenBefore | None
     retry: Retry | None
+    learns: bool = True
+    """Whether anybody looked: learning may be switched off, on the server or for the pipeline's project."""
 
 
 class Explanations:
@@ -80,7 +82,7 @@ class Explanations:
             raise Conflict(f"Execution {execution_id!r} has not failed: it is {row.status}.", "not_failed")
         off = self._switch.why_not(pipeline.labels if pipeline else None)
         if off is not None:
-            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], 0, off, None, None)
+            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], 0, off, None, None, learns=False)
         return self._explained(row)
 
     def _explained(self, row: FullExecutionRow) -> Explanation:

@@ -13,8 +13,8 @@ const SHOWN_EXECUTIONS = 4
 /** Likely causes of a failure with the evidence for each, from the executions around it. */
 export function ExplanationCard({ executionId }: { executionId: string }) {
   const { data } = useQuery(explanationQuery(executionId))
-  // Silent while it is not known: the cause itself is shown above.
-  if (!data) return null
+  // Silent while it is not known, and where nobody learns: the cause itself is shown above.
+  if (!data?.learns) return null
   const known = data.causes.filter(({ kind }) => kind !== 'unknown').slice(0, SHOWN_CAUSES)
   if (known.length === 0 && !data.note && data.suggestions.length === 0) return null
   return (
