@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import StageError
@@ -15,6 +16,7 @@ from flexiroaster.engine.state import StageStatus
 from flexiroaster.store import places, progress
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.progress import StaleState
+from flexiroaster.store.tables import events
 from tests.engine.simulation import pipeline
 from tests.history import NOON, History
 
@@ -79,6 +81,40 @@ def test_one_of_many_that_was_changed_elsewhere_undoes_them_all(
         database.write(operation)
     found = loaded(database, execution_id)
     assert [found.runs[Key(position)].status for position in (0, 1)] == [S.QUEUED, S.RUNNING]
+
+
+def events_of(execution_id: str, count: int, first: int = 1) -> list[tuple[Any, ...]]:
+    return [(execution_id, first + n, f"stage_{n}") for n in range(count)]
+
+
+def put_events(tx: Transaction, rows: list[tuple[Any, ...]], stale: Exception | None) -> None:
+    at = tx.moment(NOON)
+    tx.put(
+        "insert_event", [(id, seq, at, "stage_started", stage, 0, f'{{"n":{seq}}}') for id, seq, stage in rows], stale
+    )
+
+
+def kept_events(database: Database, execution_id: str) -> list[tuple[Any, ...]]:
+    query = sa.select(events.c.execution_id, events.c.seq, events.c.stage, events.c.payload, events.c.at)
+    with database.read() as connection:
+        found = connection.execute(query.where(events.c.execution_id == execution_id).order_by(events.c.seq)).all()
+    assert all(row.payload == {"n": row.seq} and row.at == NOON for row in found)
+    return [tuple(row)[:3] for row in found]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 15, 16, 21, 63, 64, 85, 300])
+def test_however_many_rows_are_put_each_is_there_once(database: Database, execution_id: str, count: int) -> None:
+    rows = events_of(execution_id, count)
+    database.write(lambda tx: put_events(tx, rows, StaleState(execution_id)))
+    assert kept_events(database, execution_id) == rows
+
+
+@pytest.mark.parametrize("taken", [1, 5, 64, 70, 85])
+def test_one_number_of_many_that_is_taken_undoes_them_all(database: Database, execution_id: str, taken: int) -> None:
+    database.write(lambda tx: put_events(tx, events_of(execution_id, 1, taken), None))
+    with pytest.raises(StaleState):
+        database.write(lambda tx: put_events(tx, events_of(execution_id, 85), StaleState(execution_id)))
+    assert kept_events(database, execution_id) == events_of(execution_id, 1, taken)
 
 
 def test_a_statement_that_asks_sees_what_was_put(database: Database, execution_id: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -25,13 +27,18 @@ sqlite3.register_adapter(type(None), _NULL.get)
 """None to itself. For a type that has no adapter the driver looks for one with each value, in vain: of an INSERT with
 many NULLs that is the greater part.
 """
+TOGETHER = (64, 16, 4)
+"""Rows of one INSERT, for who has so many. With each statement, or row of many, the driver lets go of the interpreter a
+few times, and others wake up for it: a row costs half so, and a quarter while other threads are busy.
+"""
+_PLACES = re.compile(r"VALUES (\([?, ]+\))")
 CLASHING = {"move_stage_run": "update_stage_run", "update_stage_run": "move_stage_run"}
 """Two that change the same rows, each in the order in which it was put: the other one goes first."""
 
 
 class Sqlite:
-    """One instance per database: what waits is of its writer's transaction. Many rows of one statement cost half of as
-    many statements, so they wait for each other.
+    """One instance per database: what waits is of its writer's transaction. Many rows of one statement cost a half or
+    less of as many statements, so they wait for each other.
     """
 
     name: Literal["sqlite", "postgresql"] = "sqlite"
@@ -39,6 +46,7 @@ class Sqlite:
 
     def __init__(self) -> None:
         self._sql = statements("sqlite.sql")
+        self._for_many = {name: _for_many(self._sql[name]) for name in IDENTITY}
         self.commits_to_disk = False
         self._log = ""
         self._waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in IDENTITY}
@@ -116,12 +124,23 @@ class Sqlite:
         """What is inserted comes first, then what changes it or names it: so no order of the puts is lost."""
         for name, rows in self._waiting.items():
             if rows:
-                statement = self._sql[name]
-                done = raw.execute(statement, rows[0]) if len(rows) == 1 else raw.executemany(statement, rows)
-                if name in self._stale and done.rowcount != len(rows):
+                if self._execute(raw, name, rows) != len(rows) and name in self._stale:
                     raise self._stale[name]
                 rows.clear()
         self._stale.clear()
+
+    def _execute(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """How many rows of the table that touched."""
+        if len(rows) == 1:
+            return int(raw.execute(self._sql[name], rows[0]).rowcount)
+        touched = done = 0
+        for size, statement in self._for_many[name]:
+            while len(rows) - done >= size:
+                touched += raw.execute(statement, [*chain.from_iterable(rows[done : done + size])]).rowcount
+                done += size
+        if done < len(rows):
+            touched += raw.executemany(self._sql[name], rows[done:]).rowcount
+        return touched
 
     def fetch(self, raw: Any, name: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         if name not in APART:
@@ -149,6 +168,15 @@ class Sqlite:
                 return "The database file cannot be written: check its folder's owner and rights."
             case _:
                 return None
+
+
+def _for_many(statement: str) -> list[tuple[int, str]]:
+    """The same INSERT for several rows, and for how many; nothing for what changes rows."""
+    places = _PLACES.search(statement)
+    if places is None:
+        return []
+    before, after = statement[: places.start(1)], statement[places.end(1) :]
+    return [(size, f"{before}{', '.join([places[1]] * size)}{after}") for size in TOGETHER]
 
 
 def _set_pragmas(raw: Any, _record: object) -> None:
