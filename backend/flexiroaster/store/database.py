@@ -95,16 +95,14 @@ Operation = Callable[[Transaction], T]
 
 
 class Waiter:
-    """Who waits for a turn."""
+    """Who waits for a turn. `turn` is held until it is settled or is to lead; None for who leads from the start."""
 
     __slots__ = ("error", "leads", "settled", "turn")
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
-        self.settled = False
+        self.settled = self.leads = False
         self.turn: threading.Lock | None = None
-        """Held until it is settled or is to lead; None for who leads from the start."""
-        self.leads = False
 
 
 W = TypeVar("W", bound=Waiter)
@@ -127,28 +125,38 @@ class Crowd(Generic[W]):
     def join(self, waiter: W) -> None:
         """Returns when the work is done for it."""
         with self._queueing:
-            if self._led:
+            alone = not self._led
+            if alone:
+                self._led = True
+            else:
                 waiter.turn = threading.Lock()
                 waiter.turn.acquire()
-            self._led = True
-            self._waiting.append(waiter)
-        if waiter.turn is not None:
-            try:
-                waiter.turn.acquire()
-            except BaseException:  # Ctrl-C
-                self._withdraw(waiter)
-                raise
-        if not waiter.settled:
-            self._lead()
+                self._waiting.append(waiter)
+        if alone:
+            self._lead([waiter])
+        else:
+            self._wait(waiter)
         if waiter.error is not None:
             raise waiter.error
 
-    def _lead(self) -> None:
-        """Work for all that wait, the caller being the first, then let the next lead."""
+    def _wait(self, waiter: W) -> None:
+        """For another one to do the work, or for the turn to lead those that came meanwhile."""
+        assert waiter.turn is not None
+        try:
+            waiter.turn.acquire()
+        except BaseException:  # Ctrl-C
+            self._withdraw(waiter)
+            raise
+        if waiter.settled:
+            return
         group: list[W] = []
         with self._queueing:
             while self._waiting and len(group) < self._most:
                 group.append(self._waiting.popleft())
+        self._lead(group)
+
+    def _lead(self, group: list[W]) -> None:
+        """Work for the group, the caller being its first, then let the next lead."""
         try:
             self._work(group)
         finally:
