@@ -105,13 +105,14 @@ it('says in its row what a running execution waits for', async () => {
   server.use(
     answer('GET /api/executions', [
       executionSummary({ ...running, id: 'e1', reason }),
-      executionSummary({ ...running, id: 'e2', reason: null }),
+      executionSummary({ ...running, id: 'e2', reason: null, trial: true }),
     ]),
     answer('GET /api/pipelines', []),
   )
   renderApp('/executions')
   expect((await screen.findAllByText(reason)).length).toBeGreaterThan(0)
   expect(screen.getAllByText('3 stages wait').length).toBeGreaterThan(0)
+  expect(screen.getAllByText(/tries a draft/)).toHaveLength(1)
 })
 
 it('does nothing where nothing can be done', async () => {

@@ -86,5 +86,10 @@ function Detail({ execution }: { execution: Execution }) {
   const text = hasEnded(execution.status)
     ? execution.duration_seconds !== null && formatDuration(execution.duration_seconds)
     : (execution.reason ?? `trigger: ${startedBy(execution)}`)
-  return <span className="text-small text-muted-foreground"> {text}</span>
+  return (
+    <span className="text-small text-muted-foreground" title={execution.reason ?? undefined}>
+      {' '}
+      {text}
+    </span>
+  )
 }

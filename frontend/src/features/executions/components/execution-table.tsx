@@ -97,6 +97,7 @@ export function ExecutionTable({
             <Td className="text-muted-foreground max-desktop:hidden">
               <span className="whitespace-nowrap">{startedBy(execution)}</span>
               {execution.retries > 0 && `, retried ${execution.retries}×`}
+              {execution.trial && ', tries a draft'}
             </Td>
             <Td className="w-[44%] max-w-0 max-tablet:hidden">
               {execution.error ? (
