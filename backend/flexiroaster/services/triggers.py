@@ -1,7 +1,8 @@
 """Triggers: what comes is started once, whoever comes to it first; what was missed is said.
 
-Any number of servers may look at the same time. Each instant is dealt with in a transaction of its own that moves the
-trigger on to the next, so that a crash leaves exactly what is still to be done.
+Any number of servers may look at the same time. What becomes of an instant is written in the transaction that moves the
+trigger on to the next one, so that a crash leaves exactly what is still to be done. Many that are due share one;
+where that fails each has its own, so that one which is at fault holds up no other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -35,7 +36,17 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 100
 """Triggers that one look deals with, and about as many instants: they take turns, and a stop waits for no more."""
+TOGETHER = 50
+"""Triggers that share a transaction: bounds how long other writers wait for it."""
 UPCOMING = 5
+
+
+class Step(NamedTuple):
+    """A trigger that is where `row` says goes on to `then`; a decision of None leaves nothing to be said."""
+
+    row: TriggerRow
+    decision: Decision | None
+    then: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +81,9 @@ class Triggers:
         with self._database.read() as connection:
             due = store.due(connection, now, AT_ONCE)
         broken: Exception | None = None
-        for row in due:
-            try:
-                self._fire(row, now, at_most=AT_ONCE // len(due))
-            except StoreUnavailable:
-                raise
-            except Exception as failure:  # whatever it is: the others must not suffer
-                log.warning("trigger.broken", pipeline=row.pipeline_id, trigger=row.id, error=str(failure))
-                broken = failure
+        # In this order two servers that look at once never wait for each other in a circle.
+        for rows in _apart(sorted(due, key=lambda row: (row.pipeline_id, row.id))):
+            broken = self._fire(rows, now, at_most=AT_ONCE // len(due)) or broken
         if broken is not None:
             raise broken
         with self._database.read() as connection:
@@ -95,43 +101,72 @@ class Triggers:
                 self._database.write(lambda tx: [store.take(tx.sa, row, then) for row, then in earlier], durable=True)
         self._seen = now
 
-    def _fire(self, row: TriggerRow, now: datetime, *, at_most: int) -> None:
-        """Nothing happens where another server is faster."""
+    def _fire(self, rows: Sequence[TriggerRow], now: datetime, *, at_most: int) -> Exception | None:
+        """Answers what a single one raised that cannot be looked at."""
+        broken: Exception | None = None
+        found: list[list[Step]] = []
+        for row in rows:
+            try:
+                found.append(self._steps(row, now, at_most))
+            except StoreUnavailable:
+                raise
+            except Exception as failure:  # whatever it is: the others must not suffer
+                broken = _broken(row, failure)
+        try:
+            self._write([step for steps in found for step in steps])
+        except StoreUnavailable:
+            raise
+        except Exception:  # of one of them, which doing each alone will show
+            for steps in found:
+                try:
+                    self._write_each(steps)
+                except StoreUnavailable:
+                    raise
+                except Exception as failure:  # as above
+                    broken = _broken(steps[0].row, failure)
+        return broken
+
+    def _steps(self, row: TriggerRow, now: datetime, at_most: int) -> list[Step]:
+        """What is to be done about a trigger, one after the other."""
         schedule = schedule_of(row.document)
         due = schedule.due(row.due_at, now)
         first, *others = *due.instants, schedule.next(now)
+        steps = []
         if first != row.due_at:
             missed = None if due.missed is None else Decision(_missed(row, due.missed, now), None)
-            if not self._settle(row, missed, first):
-                return
+            steps.append(Step(row, missed, first))
         for instant, then in islice(zip(due.instants, others, strict=True), at_most):
             row = replace(row, due_at=instant)
-            if not self._start(row, then, now):
-                return
+            steps.append(Step(row, self._firing.decide(row, instant, now), then))
+        return steps
 
-    def _start(self, row: TriggerRow, then: datetime, now: datetime) -> bool:
-        """Start an execution for the instant, or record why there is none. False: another server has."""
-        decision = self._firing.decide(row, row.due_at, now)
-        try:
-            return self._settle(row, decision, then)
-        except StoreUnavailable:
-            raise
-        except Exception as failure:  # whatever it is: this instant is over, and the others must not suffer
-            return self._settle(row, self._firing.refused(decision.firing, failure), then)
+    def _write_each(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            try:
+                self._write([step])
+            except StoreUnavailable:
+                raise
+            except Exception as failure:  # whatever it is: this instant is over
+                if step.decision is None or step.decision.checked is None:
+                    raise
+                refused = self._firing.refused(step.decision.firing, failure)
+                self._write([step._replace(decision=refused)])
 
-    def _settle(self, row: TriggerRow, decision: Decision | None, then: datetime) -> bool:
-        """Record what becomes of an instant, and start what is to be started: once, in one transaction."""
+    def _write(self, steps: Sequence[Step]) -> None:
+        """Record what becomes of instants, and start what is to be started: once, in one transaction."""
         tally = Tally()
 
-        def operation(tx: Transaction) -> bool:
-            if not store.take(tx.sa, row, then):
-                return False
-            # It was dealt with before where a clock was put back, or a schedule changed to and fro.
-            if decision is not None and store.record(tx.sa, decision.firing):
-                self._firing.carry_out(tx, tally, decision)
-            return True
+        def operation(tx: Transaction) -> None:
+            for row, decision, then in steps:
+                # Another server may have been faster, and has dealt with all that follows of this trigger too.
+                if not store.take(tx.sa, row, then) or decision is None:
+                    continue
+                # It was dealt with before where a clock was put back, or a schedule changed to and fro.
+                if store.record(tx.sa, decision.firing):
+                    self._firing.carry_out(tx, tally, decision)
 
-        return self._changes.write(operation, tally, durable=True)
+        if steps:
+            self._changes.write(operation, tally, durable=True)
 
     # Looking
 
@@ -234,6 +269,16 @@ class Triggers:
     def _now(self) -> datetime:
         with self._database.read() as connection:
             return moment(connection, self._changes.clock)
+
+
+def _apart(rows: Sequence[TriggerRow]) -> Iterator[Sequence[TriggerRow]]:
+    for place in range(0, len(rows), TOGETHER):
+        yield rows[place : place + TOGETHER]
+
+
+def _broken(row: TriggerRow, failure: Exception) -> Exception:
+    log.warning("trigger.broken", pipeline=row.pipeline_id, trigger=row.id, error=str(failure))
+    return failure
 
 
 def _entry(row: TriggerRow, last: FiringEntry | None) -> TriggerEntry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ FiringState = Literal["started", "skipped", "refused", "missed"]
 
 @dataclass(frozen=True, slots=True)
 class TriggerRow:
-    """`document` as the published version has it; `due_at` is the next instant that nobody has dealt with, NEVER where none comes."""
+    """`document` as the published version has it; `due_at` is the next instant that nobody has dealt with, or NEVER."""
 
     pipeline_id: str
     id: str
@@ -57,6 +57,27 @@ _firings = sa.select(
     *firings.c, executions.c.number.label("execution_number"), executions.c.status.label("execution_status")
 ).outerjoin(executions, executions.c.id == firings.c.execution_id)
 _comes = (triggers.c.paused_at.is_(None), pipelines.c.enabled)
+
+# Built once: many instants come at once, and building these takes longer than carrying them out.
+_of: sa.BindParameter[str] = sa.bindparam("of")
+_trigger: sa.BindParameter[str] = sa.bindparam("trigger")
+_take = (
+    sa.update(triggers)
+    .where(
+        triggers.c.pipeline_id == _of,
+        triggers.c.id == _trigger,
+        triggers.c.due_at == sa.bindparam("before"),
+        triggers.c.paused_at.is_(None),
+    )
+    .values(due_at=sa.bindparam("then"))
+)
+_known = sa.select(firings.c.at).where(
+    firings.c.pipeline_id == _of,
+    firings.c.trigger_id == _trigger,
+    firings.c.instant == sa.bindparam("at_instant"),
+)
+_insert = sa.insert(firings)
+_FIRING = [field.name for field in fields(FiringRow)]
 
 
 def due(connection: sa.Connection, now: datetime, limit: int) -> list[TriggerRow]:
@@ -117,19 +138,21 @@ def keep_only(connection: sa.Connection, pipeline_id: str, ids: Collection[str])
 
 def take(connection: sa.Connection, row: TriggerRow, due_at: datetime) -> bool:
     """Deal with an instant and go on to `due_at`; False where another server has, or it was paused or changed."""
-    mine = (triggers.c.pipeline_id == row.pipeline_id) & (triggers.c.id == row.id)
-    unchanged = (triggers.c.due_at == row.due_at) & triggers.c.paused_at.is_(None)
-    return connection.execute(sa.update(triggers).where(mine, unchanged).values(due_at=due_at)).rowcount == 1
+    values = {"of": row.pipeline_id, "trigger": row.id, "before": row.due_at, "then": due_at}
+    return connection.execute(_take, values).rowcount == 1
 
 
 def record(connection: sa.Connection, row: FiringRow) -> bool:
     """False where the instant was dealt with before. For who has just changed the trigger's row, and so holds it."""
-    key = {"pipeline_id": row.pipeline_id, "trigger_id": row.trigger_id, "instant": row.instant}
-    known = sa.select(firings.c.at).filter_by(**key)
-    if connection.execute(known).first() is not None:
+    key = {"of": row.pipeline_id, "trigger": row.trigger_id, "at_instant": row.instant}
+    if connection.execute(_known, key).first() is not None:
         return False
-    connection.execute(sa.insert(firings).values(**asdict(row)))
+    connection.execute(_insert, _values(row))
     return True
+
+
+def _values(row: FiringRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in _FIRING}
 
 
 def hold(connection: sa.Connection, pipeline_id: str, id: str) -> bool:
@@ -162,7 +185,7 @@ def missed_together(
 def replace(connection: sa.Connection, row: FiringRow) -> None:
     """What became of its instant before is forgotten. For who holds the trigger."""
     forget(connection, row)
-    connection.execute(sa.insert(firings).values(**asdict(row)))
+    connection.execute(_insert, _values(row))
 
 
 def forget(connection: sa.Connection, row: FiringRow) -> None:

@@ -17,11 +17,12 @@ from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.schedule import NEVER
 from flexiroaster.services import triggers
+from flexiroaster.services.firing import Decision
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.services.retention import Retention
 from flexiroaster.stages.registry import default_registry
 from flexiroaster.store import triggers as store
-from flexiroaster.store.database import Database
+from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.tables import executions
 from tests.runtime.engine import TestEngine, running
 from tests.services.shop import ADA, HOUR, Shop, hourly, source
@@ -277,6 +278,47 @@ def test_one_look_deals_with_so_many_instants(shop: Shop) -> None:
     assert len(shop.firings()) == triggers.AT_ONCE // 2
     shop.triggers.fire_due()
     assert len(shop.firings()) == triggers.AT_ONCE
+
+
+def test_many_that_are_due_share_a_transaction(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"h{number}" for number in range(triggers.TOGETHER + 1)]
+    shop.make(*(hourly(id=name) for name in names))
+    instants = {name: shop.come(1, name) for name in names}
+    written = []
+    write = shop.engine.embedded.triggers._changes.write
+    monkeypatch.setattr(
+        shop.engine.embedded.triggers._changes,
+        "write",
+        lambda operation, tally, **more: (written.append(threading.current_thread()), write(operation, tally, **more)),
+    )
+    shop.triggers.fire_due()
+    assert written.count(threading.current_thread()) == 2
+    found = {row["actor"]: row["logical_date"] for row in shop.executions()}
+    assert found == instants
+    assert shop.triggers.fire_due() > timedelta()
+    assert len(shop.executions()) == len(names)
+
+
+def test_one_that_fails_in_its_transaction_holds_up_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.make(hourly(), hourly(id="other", catchup="all"), hourly(id="third"))
+    instant = shop.come(1)
+    last = shop.come(2, "other")
+    shop.come(1, "third")
+    firing = shop.triggers._firing
+    carry_out = firing.carry_out
+
+    def failing(tx: Transaction, tally: Any, decision: Decision) -> None:
+        carry_out(tx, tally, decision)
+        if decision.firing.instant == last - HOUR and decision.checked is not None:
+            raise RuntimeError("of this one alone")
+
+    monkeypatch.setattr(firing, "carry_out", failing)
+    shop.triggers.fire_due()
+    assert shop.firings("other") == [(last - HOUR, "refused", 1), (last, "started", 1)]
+    assert shop.triggers.firings("shop", "other", limit=2).items[1].reason == "Internal error: of this one alone"
+    assert shop.firings() == [(instant, "started", 1)]
+    assert [row["number"] for row in shop.executions()] == [1, 2, 3]
+    assert sorted(row["actor"] for row in shop.executions()) == ["hourly", "other", "third"]
 
 
 def test_a_trigger_that_cannot_be_looked_at_holds_up_no_other(shop: Shop) -> None:
