@@ -28,6 +28,7 @@ await inBrowser(async (page) => {
   await pausesAndResumes(page)
   await hearsOfOthers(page)
   await findsThemInLists(page)
+  await backfills(page)
   await startsWithNone(page)
 })
 
@@ -85,6 +86,27 @@ async function findsThemInLists(page) {
   await page.goto(`${origin}/`)
   await page.getByRole('row', { name: /^Heartbeat .*paused/ }).waitFor()
   await isAccessible(page, 'the dashboard with next runs')
+}
+
+async function backfills(page) {
+  await page.goto(`${origin}/pipelines/yearly_closing?tab=triggers&trigger=yearly`)
+  await say(page, 'It ended at 2025-12-31.')
+  await page.getByRole('button', { name: 'Backfill yearly' }).click()
+  await say(page, 'No instant of the trigger lies between them.')
+  await page.getByLabel('From').fill('2023-12-31T00:00')
+  await page.getByLabel('To').fill('2026-01-03T00:00')
+  await page.getByRole('button', { name: 'Start 3 executions' }).waitFor()
+  await say(page, 'lets 2 executions run at once; the others wait.')
+  await pictures(page, 'backfill')
+  await isAccessible(page, 'a backfill')
+  await page.getByRole('button', { name: 'Start 3 executions' }).click()
+  await say(page, '3 executions are started.')
+  // The page hears of them by itself.
+  const backfilled = page.getByRole('table', { name: 'History of yearly' })
+  await backfilled.getByRole('row', { name: /2024.*Started.*#1.*Succeeded/ }).waitFor()
+  await backfilled.getByRole('row', { name: /Started.*#3.*Succeeded/ }).waitFor()
+  await pictures(page, 'backfilled')
+  await isAccessible(page, 'a trigger that was backfilled, and one that has ended')
 }
 
 async function startsWithNone(page) {

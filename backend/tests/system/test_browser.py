@@ -193,7 +193,11 @@ SCHEDULED: list[dict[str, Any]] = [
         "id": "yearly_closing",
         "name": "Yearly closing",
         "stages": [{"id": "close", "type": "noop"}],
-        "triggers": [{"id": "yearly", "type": "schedule", "cron": "0 3 2 1 *", "timezone": "Europe/Paris"}],
+        "concurrency": {"limit": 2},
+        "triggers": [
+            {"id": "yearly", "type": "schedule", "cron": "0 3 2 1 *", "timezone": "Europe/Paris"},
+            {"id": "monthly", "type": "schedule", "cron": "@monthly", "start": "2025-01-01", "end": "2025-12-31"},
+        ],
     },
     {"id": "by_hand", "name": "By hand", "stages": [{"id": "work", "type": "noop"}]},
 ]

@@ -264,7 +264,7 @@ describe('on the page of a pipeline', () => {
     const nightly = within(await screen.findByRole('region', { name: 'Trigger nightly' }))
     expect(nightly.getByText(/^Mon 2 Mar.*, 00:00 Europe\/Paris/)).toBeVisible()
     const over = within(screen.getByRole('region', { name: 'Trigger over' }))
-    expect(over.getByText('It has ended at 2026-03-03.')).toBeVisible()
+    expect(over.getByText('It ended at 2026-03-03.')).toBeVisible()
     expect(over.getByText(/^Tue 3 Mar.*, 23:59:59? Europe\/Paris/)).toBeVisible()
     expect(over.queryByRole('button', { name: /^(Pause|Resume)/ })).toBeNull()
     expect(over.getByRole('button', { name: 'Backfill over' })).toBeVisible()

@@ -142,8 +142,7 @@ function EndedNote({ trigger }: { trigger: Trigger }) {
     <p className="flex items-start gap-2 bg-muted px-4 py-2 text-secondary-foreground">
       <Icon name="clock-cross" className="mt-px" />
       <span>
-        <b className="font-semibold">It has {trigger.reason}.</b> It starts nothing by itself any
-        more.
+        <b className="font-semibold">It {trigger.reason}.</b> It starts nothing by itself any more.
       </span>
     </p>
   )
