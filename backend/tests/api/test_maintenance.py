@@ -10,16 +10,16 @@ import pytest
 from tests.api.server_app import ServerApp
 
 PATH = "/api/ai/maintenance"
-TIME = {"begins_at": "2026-03-07T22:00:00Z", "ends_at": "2026-03-08T02:00:00Z"}
+TIME = {"begins_at": "2990-03-07T22:00:00Z", "ends_at": "2990-03-08T02:00:00Z"}
 
 
 def test_a_time_is_planned_listed_and_deleted(server: ServerApp) -> None:
     server.make("orders")
     everywhere = server.client.post(PATH, json=TIME | {"reason": "The warehouse is moved."})
     assert everywhere.status_code == 201
-    later = {"begins_at": "2026-04-07T23:00:00+01:00", "ends_at": "2026-04-08T02:00:00+01:00", "pipeline_id": "orders"}
+    later = {"begins_at": "2990-04-07T23:00:00+01:00", "ends_at": "2990-04-08T02:00:00+01:00", "pipeline_id": "orders"}
     of_one = server.client.post(PATH, json=later).json()
-    assert (of_one["begins_at"], of_one["pipeline_id"], of_one["reason"]) == ("2026-04-07T22:00:00Z", "orders", "")
+    assert (of_one["begins_at"], of_one["pipeline_id"], of_one["reason"]) == ("2990-04-07T22:00:00Z", "orders", "")
     assert everywhere.json()["by"] == "admin@example.com"
     assert server.client.get(PATH).json() == [of_one, everywhere.json()]
     assert server.client.delete(f"{PATH}/{of_one['id']}").status_code == 200
@@ -31,7 +31,7 @@ def test_a_time_is_planned_listed_and_deleted(server: ServerApp) -> None:
     ("changes", "status"),
     [
         ({"ends_at": TIME["begins_at"]}, 422),
-        ({"ends_at": "2026-03-07T23:00:00"}, 422),
+        ({"ends_at": "2990-03-07T23:00:00"}, 422),
         ({"pipeline_id": "nothing"}, 404),
         ({"reason": "x" * 501}, 422),
         ({"pipelines": []}, 422),

@@ -123,7 +123,7 @@ def test_what_cannot_be_done_is_said(server: ServerProcess) -> None:
 
 def test_maintenance_is_planned_listed_and_deleted(server: ServerProcess) -> None:
     assert run(server, "maintenance", "list") == (0, "No maintenance is planned.\n")
-    begin, end = "2026-03-07T22:00:00", "2026-03-08T02:00:00"
+    begin, end = "2990-03-07T22:00:00", "2990-03-08T02:00:00"
     status, text = run(server, "maintenance", "plan", begin, end, "-p", "report", "--json")
     assert status == 0
     id = json.loads(text)["id"]
@@ -132,7 +132,7 @@ def test_maintenance_is_planned_listed_and_deleted(server: ServerProcess) -> Non
     assert run(server, "maintenance", "end", id)[0] == 1
     assert run(server, "maintenance", "delete", id) == (0, f"Maintenance {id} deleted\n")
     assert run(server, "maintenance", "delete", id)[0] == 1
-    status, text = run(server, "maintenance", "plan", begin, "2990-03-08T02:00:00", "--json")
+    status, text = run(server, "maintenance", "plan", "2026-03-07T22:00:00", end, "--json")
     id = json.loads(text)["id"]
     status, text = run(server, "maintenance", "end", id)
     assert (status, text.startswith(f"Maintenance {id} ended at ")) == (0, True)
