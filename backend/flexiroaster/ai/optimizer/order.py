@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Collection, Mapping
+from statistics import fmean
 
 from flexiroaster.ai.optimizer.graph import Graph
 
@@ -23,13 +24,16 @@ def policy(graph: Graph, estimates: Mapping[str, float], workers: int | None = N
     The way from a stage to the end of the execution decides, and how much else wants a worker on that way: the
     execution is played forwards and backwards with the expected seconds (forward-backward improvement; Li and Willis,
     European Journal of Operational Research 56, 1992), and the best order is kept. `workers` are those that it has to
-    itself; without them the order is one for few and for many.
+    itself; without them the order is one for few and for many. A stage without an estimate counts as the mean of the
+    others: an order is better off without what was only guessed (`DurationPrediction.guessed`).
     """
-    tails, firsts = graph.tails(estimates), weights(graph, estimates)
+    usual = fmean(estimates.values()) if estimates else 1.0
+    seconds = {id: estimates.get(id, usual) for id in graph.nodes}
+    tails, firsts = graph.tails(seconds), weights(graph, seconds)
     priorities = dict.fromkeys(graph.nodes, 0.0)
     sizes = USUAL_WORKERS if workers is None else (workers,)
     for size in sizes:
-        order = _improved(graph, estimates, size, firsts, tails)
+        order = _improved(graph, seconds, size, firsts, tails)
         highest = max(order.values(), default=0.0)
         for id, before_end in order.items():
             priorities[id] += before_end / max(highest, 1e-9) / len(sizes)

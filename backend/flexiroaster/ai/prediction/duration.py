@@ -49,6 +49,8 @@ class DurationPrediction:
     runs: int
     """Earlier successful runs of the stage."""
     values: Sequence[float] = field(repr=False, default=())
+    guessed: bool = False
+    """Nothing like it has run: neither the stage, nor one of its name or of its type anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class Durations:
             name,
             round(math.expm1(values[0])),
             values,
+            guessed=not self.paces.know(run),
         )
 
     def _offers(self, values: Sequence[float]) -> dict[str, float]:

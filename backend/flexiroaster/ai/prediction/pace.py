@@ -222,6 +222,11 @@ class Paces:
             alike,
         ]
 
+    def know(self, run: Run) -> bool:
+        """Whether anything like it has run."""
+        own = (run.pipeline, run.stage) in self._stages
+        return own or name_of(run.stage) in self._names or run.kind in self._kinds
+
     def add(self, run: Run, values: Sequence[float] | None) -> None:
         """A run that succeeded, with the features at its start."""
         seconds = logarithm(run)

@@ -92,6 +92,13 @@ def test_of_equally_long_ways_the_stage_that_more_waits_for_goes_first() -> None
     assert priorities["many"] > priorities["one"]
 
 
+def test_a_stage_that_nothing_is_known_of_counts_as_the_mean_of_the_others() -> None:
+    graph = Graph.of(document({"id": "short"}, {"id": "new"}, {"id": "long"}, {"id": "last", "needs": ["short"]}))
+    known = {"short": 1.0, "long": 8.0, "last": 3.0}
+    assert policy(graph, known, 2) == policy(graph, known | {"new": 4.0}, 2)
+    assert policy(graph, {}) == policy(graph, dict.fromkeys(graph.nodes, 1.0))
+
+
 ORDER = """
 import random
 from flexiroaster.ai import policy

@@ -67,6 +67,24 @@ def test_a_stage_that_never_ran_is_expected_to_take_what_its_namesakes_take() ->
     assert new < named / 5
 
 
+@pytest.mark.parametrize(
+    ("values", "guessed"),
+    [
+        ({}, False),
+        ({"pipeline": "q", "kind": "http"}, False),
+        ({"stage": "new"}, False),
+        ({"pipeline": "q", "stage": "part.load", "kind": "http"}, False),
+        ({"stage": "new", "kind": "http"}, True),
+    ],
+    ids=["itself", "its name", "its type", "its name in a part", "nothing"],
+)
+def test_it_says_where_nothing_alike_has_run(values: dict[str, str], guessed: bool) -> None:
+    predictor = Predictor()
+    assert predictor.predict(run(0, 1, **values)).duration.guessed
+    predictor.observe(run(0, 40.0))
+    assert predictor.predict(run(2, 1, **values)).duration.guessed is guessed
+
+
 def test_namesakes_tell_how_durations_follow_the_size_of_the_input() -> None:
     chance = random.Random(0)
     predictor = Predictor()
