@@ -78,7 +78,8 @@ class Schedule:
         """Those later than `moment`."""
         begin = moment if self.start is None else max(moment, self.start - TICK)
         instants = self._intervals(begin) if self.cron is None else cron.instants(self.cron, self.timezone, begin)
-        return instants if self.end is None else takewhile(partial(ge, self.end), instants)
+        last = NEVER - TICK if self.end is None else min(self.end, NEVER - TICK)
+        return takewhile(partial(ge, last), _as_far_as_dates_go(instants))
 
     def until(self, moment: datetime) -> Iterator[datetime]:
         """Those up to `moment`, the latest first."""
@@ -87,6 +88,7 @@ class Schedule:
             instants = self._intervals(begin, -1)
         else:
             instants = cron.instants(self.cron, self.timezone, begin, reverse=True)
+        instants = _as_far_as_dates_go(instants)
         return instants if self.start is None else takewhile(partial(le, self.start), instants)
 
     def next(self, moment: datetime) -> datetime:
@@ -134,3 +136,11 @@ class Schedule:
         assert self.every is not None, "a schedule has one of both"
         passed = (moment - EPOCH) // self.every
         return (EPOCH + number * self.every for number in count(passed + max(step, 0), step))
+
+
+def _as_far_as_dates_go(instants: Iterator[datetime]) -> Iterator[datetime]:
+    """Looking for the next one ends where the calendar does, in the years 1 and 9999."""
+    try:
+        yield from instants
+    except OverflowError:
+        return

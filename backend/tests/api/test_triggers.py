@@ -48,6 +48,16 @@ def test_all_triggers_are_listed_in_pages(still: ServerApp) -> None:
     assert "x-next-cursor" not in rest.headers
 
 
+def test_one_that_comes_when_the_calendar_ends_holds_up_no_list(still: ServerApp) -> None:
+    last = {**OFTEN, "every": "3650d", "start": "9985-01-01"}
+    make(still, "a", last, {**last, "id": "never", "start": "9998-12-31"})
+    found = still.client.get("/api/triggers").raise_for_status().json()
+    assert [(one["next_at"], one["reason"]) for one in found] == [
+        ("9994-09-02T00:00:00Z", None),
+        (None, "never comes again"),
+    ]
+
+
 def test_a_trigger_is_paused_and_resumed(still: ServerApp) -> None:
     make(still, "a", OFTEN)
     paused = still.client.post("/api/pipelines/a/triggers/often/pause").raise_for_status().json()

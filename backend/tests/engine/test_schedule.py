@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexiroaster.engine.pipeline import ScheduleTrigger
-from flexiroaster.engine.schedule import EPOCH, MOST_LOOKED_AT, MOST_MADE_UP_FOR, NEVER, ON_TIME, Schedule
+from flexiroaster.engine.schedule import EPOCH, MOST_LOOKED_AT, MOST_MADE_UP_FOR, NEVER, ON_TIME, TICK, Schedule
 
 Catchup = Literal["none", "latest", "all"]
 
@@ -100,6 +100,19 @@ def test_no_instant_lies_outside_start_and_end(
     assert following == NEVER or (max(start, now) <= following <= end and following > now)
     assert bounded.next(end) == NEVER
     assert bounded.rhythm == schedule.rhythm
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("schedule", [cron("0 0 29 2 *"), cron("0 0 * 2 mon#5"), cron("@yearly"), every(3650 * 86400)])
+def test_it_ends_where_the_calendar_does(schedule: Schedule, zone: str) -> None:
+    far = replace(schedule, timezone=zone, start=at("9960-01-01T00:00Z"))
+    instants = list(far.after(at(NOON)))
+    assert instants
+    assert max(instants) < NEVER
+    assert list(far.until(NEVER - TICK)) == instants[::-1]
+    assert far.next(instants[-1]) == NEVER
+    assert replace(far, start=at("9998-12-31T23:59-23:59")).next(at(NOON)) == NEVER
+    assert min(replace(far, start=None).until(at("0099-01-01T00:00Z"))).year <= 99
 
 
 def test_start_and_end_are_read_in_the_zone() -> None:
