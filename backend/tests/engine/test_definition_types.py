@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flexiroaster.engine.definition import Report, validate
+from flexiroaster.engine.definition import Report, type_checks, validate
+from flexiroaster.engine.expressions.types import Type, of_value
 from tests.engine.definition_samples import LOOSE_TYPES, SampleType
 
 TYPES = {**LOOSE_TYPES, "noop": SampleType("noop")}
@@ -70,6 +71,20 @@ def test_types_are_checked_wherever_expressions_stand(
 def test_what_may_work_is_accepted(stage: str) -> None:
     report = check(f"{HEAD}  - {{id: b, type: python}}\n  - id: a\n    type: python\n    {stage}\n")
     assert report.problems == []
+
+
+def test_many_items_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+
+    def look(value: object) -> Type:
+        looked.append(value)
+        return of_value(value)
+
+    monkeypatch.setattr(type_checks, "of_value", look)
+    texts = ", ".join(f"'${{{{ item + {number} }}}}'" for number in range(50))
+    report = check(f"{HEAD}  - id: a\n    type: python\n    foreach: {{items: [1, 2]}}\n    config: {{x: [{texts}]}}\n")
+    assert report.problems == []
+    assert looked == [1, 2]
 
 
 def test_the_cases_of_a_switch_are_conditions() -> None:

@@ -229,6 +229,8 @@ def test_a_long_expression_is_left_to_run() -> None:
         ({"type": ["string", "null"]}, k.STRING | k.NULL),
         ({"enum": ["a", None]}, k.STRING | k.NULL),
         ({"enum": [1, 2]}, k.JSON_NUMBERS),
+        ({"enum": [1.0, 2.5]}, k.JSON_NUMBERS),  # 1 fits
+        ({"enum": [0.5, 2.5]}, k.DOUBLE),
         ({"const": True}, k.BOOL),
         ({"minimum": 3}, k.ANY),
         ({"anyOf": [{"type": "string"}]}, k.ANY),
@@ -305,6 +307,26 @@ def test_what_is_refused_fails_and_what_works_is_of_the_type_told(source: str, s
             continue
         assert not found.fails, found.faults
         assert found.type.kinds & OF_PYTHON[type(value)], value
+
+
+def test_members_are_common_where_they_are_the_same_and_elements_where_both_know_them() -> None:
+    numbers, texts = (Type(k.LIST, element=of_schema({"type": kind})) for kind in ("integer", "string"))
+    assert numbers | texts == Type(k.LIST, element=Type(k.JSON_NUMBERS | k.STRING))
+    assert (numbers | Type(k.LIST)).element is None
+    schema = of_schema(SCHEMAS["m"])
+    assert schema | schema == schema
+    assert not (schema | Type(k.MAP)).members
+
+
+class _Uncompared(dict[str, Type]):
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("compared")
+
+
+def test_many_members_are_not_compared() -> None:
+    one, other = (Type(k.MAP, _Uncompared(a=Type(k.INT))) for _ in range(2))
+    assert infer("true ? a : b", {"a": one, "b": other}).type.kinds == k.MAP
+    assert infer("[a, b, a]", {"a": one, "b": other}).type.kinds == k.LIST
 
 
 def test_nothing_known_tells_nothing() -> None:

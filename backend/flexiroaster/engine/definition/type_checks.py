@@ -53,10 +53,18 @@ class TypeChecks:
         self.findings = findings
         self.inputs = {name: _of_input(schema) for name, schema in inputs.items()}
         self.names: Mapping[str, Type] = {**_STARTING, "inputs": Type(k.MAP, self.inputs)}
+        self._of_stages: dict[Path, Mapping[str, Type]] = {}
 
     def names_of(self, view: StageView | None) -> Mapping[str, Type]:
         """What expressions see in a stage, or outside of all."""
-        foreach = view.raw.get("foreach") if view is not None else None
+        if view is None:
+            return self.names
+        if view.path not in self._of_stages:  # many expressions of a stage may ask what its many items are
+            self._of_stages[view.path] = self._with_item(view)
+        return self._of_stages[view.path]
+
+    def _with_item(self, view: StageView) -> Mapping[str, Type]:
+        foreach = view.raw.get("foreach")
         if not isinstance(foreach, Mapping):
             return self.names
         item = _of_items(foreach)

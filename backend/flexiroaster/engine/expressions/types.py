@@ -27,10 +27,14 @@ class Type:
     element: Type | None = None
 
     def __or__(self, other: Type) -> Type:
-        """What both have in common remains known."""
-        if self == other or not other.kinds:
+        """What both have in common remains known; members are not compared, there may be a hundred thousand."""
+        if self is other or not other.kinds:
             return self
-        return Type(self.kinds | other.kinds) if self.kinds else other
+        if not self.kinds:
+            return other
+        element = self.element and other.element and self.element | other.element
+        members = self.members if self.members is other.members else _NONE
+        return Type(self.kinds | other.kinds, members, element)
 
 
 _NONE: Mapping[str, Type] = MappingProxyType({})
@@ -46,13 +50,13 @@ def union(types: Iterable[Type]) -> Type:
 
 
 def of_value(value: Any) -> Type:
-    """Of a JSON value, and of those that JSON Schema takes for the same: 3.0 is 3."""
+    """Of a JSON value, and of those that JSON Schema takes for the same: 3.0 is 3, and 3 is 3.0."""
     match value:
         case None:
             return Type(k.NULL)
         case bool():
             return _TRUTH
-        case int():
+        case int() | float() if value == int(value):
             return Type(k.JSON_NUMBERS)
         case float():
             return Type(k.DOUBLE)
