@@ -30,7 +30,11 @@ class LateRoute(APIRoute):
         with self._building:
             build, self._late = self._late, None
             if build is not None:
-                build()
+                try:
+                    build()
+                except BaseException:  # perhaps no file could be opened to import from: the next one who asks tries
+                    self._late = build
+                    raise
             if name not in self.__dict__:
                 raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
             return self.__dict__[name]

@@ -78,6 +78,18 @@ def test_threads_that_come_together_find_it_built_once(built: list[str]) -> None
     assert built == ["/doubled/{number}"]
 
 
+def test_route_that_could_not_be_built_is_built_by_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TestClient(app(), raise_server_exceptions=False)
+
+    def refuse(route: APIRoute, path: str, *arguments: object, **options: object) -> None:
+        raise OSError("too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(APIRoute, "__init__", refuse)
+        assert client.get("/doubled/21").status_code == 500
+    assert client.get("/doubled/21").json() == {"doubled": 42}
+
+
 def test_what_no_route_has_is_said() -> None:
     route = next(route for route in app().routes if isinstance(route, LateRoute))
     with pytest.raises(AttributeError, match="'wheels'"):
