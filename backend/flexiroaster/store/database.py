@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
@@ -104,6 +104,11 @@ class Waiter:
         self.settled = self.leads = False
         self.turn: threading.Lock | None = None
 
+    def settle(self) -> None:
+        self.settled = True
+        if self.turn is not None:
+            self.turn.release()
+
 
 W = TypeVar("W", bound=Waiter)
 
@@ -115,7 +120,8 @@ class Crowd(Generic[W]):
     alone pays no thread hop, a crowd pays a fraction of the work each and is woken once.
     """
 
-    def __init__(self, work: Callable[[list[W]], None], most: int) -> None:
+    def __init__(self, work: Callable[[list[W]], Iterable[W]], most: int) -> None:
+        """`work` answers for whom it is done; the others are settled by one of these."""
         self._work = work
         self._most = most
         self._queueing = threading.Lock()
@@ -157,13 +163,12 @@ class Crowd(Generic[W]):
 
     def _lead(self, group: list[W]) -> None:
         """Work for the group, the caller being its first, then let the next lead."""
+        done: Iterable[W] = group
         try:
-            self._work(group)
+            done = self._work(group)
         finally:
-            for waiter in group:
-                waiter.settled = True
-                if waiter.turn is not None:
-                    waiter.turn.release()
+            for waiter in done:
+                waiter.settle()
             with self._queueing:
                 self._hand_over()
 
@@ -184,14 +189,18 @@ class Crowd(Generic[W]):
 
 
 class _Ticket(Waiter, Generic[T]):
-    """An operation waiting for its commit."""
+    """An operation waiting for its commit, and perhaps for the disk: of those that are committed together one waits for
+    the disk, and settles the others.
+    """
 
-    __slots__ = ("callbacks", "on_failure", "operation", "result")
+    __slots__ = ("callbacks", "on_failure", "operation", "others", "result", "to_disk")
 
-    def __init__(self, operation: Operation[T], on_failure: Callable[[], None] | None) -> None:
+    def __init__(self, operation: Operation[T], on_failure: Callable[[], None] | None, *, to_disk: bool) -> None:
         super().__init__()
         self.operation = operation
         self.on_failure = on_failure
+        self.to_disk = to_disk
+        self.others: Sequence[_Ticket[Any]] = ()
         self.result: T | None = None
         self.callbacks: list[Callable[[], None]] = []
 
@@ -215,11 +224,23 @@ class Writer:
 
     def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
         """`durable` waits for the disk after the commit, while others go on with what it has written."""
-        ticket = _Ticket(operation, on_failure)
+        ticket = _Ticket(operation, on_failure, to_disk=durable and not self._dialect.commits_to_disk)
         self._commits.join(ticket)
-        if durable and not self._dialect.commits_to_disk:
-            self._syncs.join(Waiter())
+        if ticket.to_disk:
+            self._wait_for_disk(ticket)
         return ticket.result  # type: ignore[return-value]
+
+    def _wait_for_disk(self, ticket: _Ticket[Any]) -> None:
+        try:
+            self._syncs.join(Waiter())
+        except BaseException as error:
+            for other in ticket.others:
+                other.error = _unavailable(str(error) or "The wait for the disk was broken off.", error)
+            raise
+        finally:
+            for other in ticket.others:
+                other.to_disk = False
+                other.settle()
 
     def close(self) -> None:
         with self._lock:
@@ -227,19 +248,25 @@ class Writer:
             if connection is not None:
                 connection.close()
 
-    def _sync(self, group: list[Waiter]) -> None:
+    def _sync(self, group: list[Waiter]) -> list[Waiter]:
         try:
             self._dialect.sync()
         except OSError as error:
             self.trouble = f"The disk does not take what the database writes ({error.strerror}): check it."
             for waiter in group:
                 waiter.error = _unavailable(self.trouble, error)
+        return group
 
-    def _commit_group(self, group: list[_Ticket[Any]]) -> None:
+    def _commit_group(self, group: list[_Ticket[Any]]) -> list[_Ticket[Any]]:
         with self._lock:
             if len(group) == 1 or self._attempt(group) is not None:
                 for ticket in group:
                     ticket.error = self._attempt_again(ticket)
+        to_disk = [ticket for ticket in group if ticket.to_disk and ticket.error is None]
+        if len(to_disk) < 2:
+            return group
+        to_disk[0].others = to_disk[1:]
+        return [ticket for ticket in group if ticket not in to_disk[0].others]
 
     def _attempt_again(self, ticket: _Ticket[Any]) -> BaseException | None:
         for _ in range(CONFLICT_TRIES):

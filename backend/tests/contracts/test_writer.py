@@ -6,7 +6,7 @@ import errno
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -170,18 +170,39 @@ def test_a_crowd_shares_the_way_to_the_disk(database: Database, monkeypatch: pyt
     with ThreadPoolExecutor(THREADS) as threads:
         first = threads.submit(database.write, lambda tx: insert(tx, 0, 0), durable=True)
         assert begun.wait(PATIENCE_SECONDS)
-        others = [
-            threads.submit(database.write, lambda tx, n=n: insert(tx, 1, n), durable=True) for n in range(THREADS - 1)
-        ]
-        while written(database) < THREADS:  # others write while one waits for the disk
+        others = in_two_groups(database, threads)  # they write while one waits for the disk
+        while len(database._writer._syncs._waiting) < 2:  # of each group one waits for all
             threading.Event().wait(0.001)
-        waiting = database._writer._syncs._waiting
-        while len(waiting) < THREADS - 1:
-            threading.Event().wait(0.001)
-        assert not first.done()
+        assert written(database) == THREADS
+        assert not any(future.done() for future in (first, *others))
         go_on.set()
         assert [future.result(PATIENCE_SECONDS) for future in others] == list(range(THREADS - 1))
     assert syncs == [1, THREADS]
+
+
+def in_two_groups(database: Database, threads: ThreadPoolExecutor) -> list[Future[int]]:
+    """Writes that wait for the disk: that of the first to come alone, then those of all others together."""
+    with database._writer._lock:
+        begun = [
+            threads.submit(database.write, lambda tx, n=n: insert(tx, 1, n), durable=True) for n in range(THREADS - 1)
+        ]
+        while len(database._writer._commits._waiting) < THREADS - 2:
+            threading.Event().wait(0.001)
+    return begun
+
+
+def test_a_crowd_is_told_of_a_disk_that_takes_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(database._dialect, "commits_to_disk", False)
+    monkeypatch.setattr(database._dialect, "sync", fail)
+    with ThreadPoolExecutor(THREADS) as threads:
+        for future in in_two_groups(database, threads):
+            with pytest.raises(StoreUnavailable, match="Input/output error"):
+                future.result(PATIENCE_SECONDS)
+    monkeypatch.undo()
+    database.write(lambda tx: insert(tx, 0, 1), durable=True)
 
 
 def test_a_disk_that_takes_nothing_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
