@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from flexiroaster.engine import definition, planner
 from flexiroaster.engine.draft import Draft
 from flexiroaster.engine.errors import Conflict, InvalidInputs, InvalidRequest, NotFound
-from flexiroaster.engine.expressions import Template
+from flexiroaster.engine.expressions import ExpressionError, Template
 from flexiroaster.engine.ids import time_ordered_id
 from flexiroaster.engine.quoting import quoted
 from flexiroaster.engine.runs import Execution, ExecutionState
@@ -124,7 +125,11 @@ class Starting:
     def check(self, wanted: Wanted) -> Checked:
         """Raises NotFound, or InvalidInputs with a problem per input."""
         now = self._changes.clock()
-        number, version = self._remembered(wanted, now) or self.version(wanted.pipeline_id, wanted.version)
+        remembered = self._remembered(wanted, now)
+        if remembered is not None:
+            with suppress(InvalidInputs, ExpressionError):  # which one that was published since may take
+                return self.check_inputs(wanted, *remembered, now, new_id(now))
+        number, version = self.version(wanted.pipeline_id, wanted.version)
         return self.check_inputs(wanted, number, version, now, new_id(now))
 
     def check_inputs(self, wanted: Wanted, number: int, version: Version, now: datetime, id: str) -> Checked:

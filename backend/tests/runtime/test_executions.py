@@ -357,6 +357,20 @@ def test_start_runs_the_newest_version(engine: TestEngine) -> None:
         engine.executions.start(pipeline, inputs={"n": "three"})
 
 
+def test_start_takes_the_inputs_of_the_newest_version(engine: TestEngine) -> None:
+    pipeline = engine.add({"a": []}, inputs={"old": {"type": "integer"}})
+    engine.wait_end(engine.executions.start(pipeline, inputs={"old": 1}))
+    engine.change(pipeline, {"a": []}, version=2, inputs={"new": {"type": "integer"}})
+    with pytest.raises(InvalidInputs) as refused:
+        engine.executions.start(pipeline, inputs={"other": 1})
+    assert [problem.message for problem in refused.value.problems] == [
+        "The pipeline has no input 'other'. Known are new.",
+        "The input 'new' (integer) is missing.",
+    ]
+    execution = engine.executions.start(pipeline, inputs={"new": 1})
+    assert engine.row(execution.execution_id)["version"] == 2
+
+
 def test_late_answer_of_a_dead_process_changes_nothing(database: Database, tmp_path: Path) -> None:
     dead = TestEngine(database, tmp_path)
     execution = dead.execute({"a": []})

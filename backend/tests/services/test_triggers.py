@@ -175,6 +175,18 @@ def test_a_new_version_goes_on_where_the_instants_are_the_same(shop: Shop) -> No
     assert [entry.row.id for entry in shop.triggers.of_pipeline("shop")] == ["other"]
 
 
+def test_a_new_version_takes_other_inputs(shop: Shop) -> None:
+    shop.make(hourly(inputs={"old": 1}), inputs={"old": {"type": "integer"}})
+    shop.come(1)
+    shop.triggers.fire_due()
+    shop.change(hourly(inputs={"new": 1}), inputs={"new": {"type": "integer"}})
+    shop.database.write(lambda tx: store.remove_firings(tx.sa, NEVER))
+    shop.come(1)
+    shop.triggers.fire_due()
+    assert [(one[1], shop.reason()) for one in shop.firings()] == [("started", None)]
+    assert [row["inputs"] for row in shop.executions()] == [{"old": 1}, {"new": 1}]
+
+
 def test_nothing_comes_before_the_start_or_after_the_end(shop: Shop) -> None:
     now = datetime.now(UTC)
     start, end = now + timedelta(days=3), now - timedelta(days=3)
