@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -99,9 +99,9 @@ class Schedule:
         """With both of them, the earliest first."""
         return takewhile(lambda instant: instant <= last, self.after(first - TICK))
 
-    def passed(self, first: datetime, now: datetime) -> list[datetime]:
-        """The instant `first` and those that came after it until now, the latest first and `MOST_LOOKED_AT` at most."""
-        return list(takewhile(lambda instant: instant >= first, islice(self.until(now), MOST_LOOKED_AT)))
+    def passed(self, first: datetime, now: datetime, most: int = MOST_LOOKED_AT) -> list[datetime]:
+        """The instant `first` and those that came after it until now, the latest first and so many at most."""
+        return list(takewhile(lambda instant: instant >= first, islice(self.until(now), most)))
 
     def due(self, first: datetime, now: datetime) -> Due:
         """What to do at `now` about the instant `first` and those that came after it."""
@@ -121,9 +121,7 @@ class Schedule:
         instants = list(islice(self.until(last), count))
         if not instants or instants[0] != last:
             return [Missed(last, last, count)]
-        stretches = groupby(instants, key=lambda instant: instant in dealt_with)
-        left = [list(stretch) for gone, stretch in stretches if not gone]
-        return [Missed(stretch[-1], stretch[0], len(stretch)) for stretch in left]
+        return stretches(instants, dealt_with)
 
     def _makes_up_for(self, others: bool) -> int:
         """Of so many that are late, where there are `others` that are not."""
@@ -136,6 +134,13 @@ class Schedule:
         assert self.every is not None, "a schedule has one of both"
         passed = (moment - EPOCH) // self.every
         return (EPOCH + number * self.every for number in count(passed + max(step, 0), step))
+
+
+def stretches(instants: Sequence[datetime], dealt_with: Collection[datetime]) -> list[Missed]:
+    """Of instants that passed, the latest first, those that follow each other and were not dealt with."""
+    parts = groupby(instants, key=lambda instant: instant in dealt_with)
+    left = [list(part) for gone, part in parts if not gone]
+    return [Missed(part[-1], part[0], len(part)) for part in left]
 
 
 def _as_far_as_dates_go(instants: Iterator[datetime]) -> Iterator[datetime]:

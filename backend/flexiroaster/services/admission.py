@@ -34,6 +34,7 @@ from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.expressions import Template
 from flexiroaster.engine.pipeline import Concurrency
 from flexiroaster.engine.runs import Execution
+from flexiroaster.engine.schedule import MOST_LOOKED_AT
 from flexiroaster.services.arming import go_on, moment
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.live import Live, Version
@@ -148,9 +149,9 @@ class Admission:
                 return False
             if enabled:
                 present = moment(tx.sa, self._changes.clock)
-                for row in triggers.of_pipeline(tx.sa, pipeline_id):
-                    if row.paused_at is None:
-                        go_on(tx.sa, row, present, "the pipeline was paused")
+                rows = [row for row in triggers.of_pipeline(tx.sa, pipeline_id) if row.paused_at is None]
+                for row in rows:  # between them they hold up the transaction as long as one alone may
+                    go_on(tx.sa, row, present, "the pipeline was paused", most=MOST_LOOKED_AT // len(rows))
                 places.resume(tx.sa, pipeline_id)
             else:
                 places.pause(tx.sa, pipeline_id, now, by)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from flexiroaster.engine.pipeline import ScheduleTrigger
-from flexiroaster.engine.schedule import TICK, Schedule
+from flexiroaster.engine.schedule import MOST_LOOKED_AT, TICK, Schedule, stretches
 from flexiroaster.store import triggers as store
 from flexiroaster.store import workers
 from flexiroaster.store.triggers import FiringRow, TriggerRow
@@ -35,19 +36,25 @@ def disarm(connection: sa.Connection, pipeline_id: str) -> None:
     store.keep_only(connection, pipeline_id, ())
 
 
-def go_on(connection: sa.Connection, row: TriggerRow, now: datetime, reason: str) -> None:
-    """After a pause: what came in it is passed over, unless the trigger makes up for everything."""
+def go_on(
+    connection: sa.Connection, row: TriggerRow, now: datetime, reason: str, *, most: int = MOST_LOOKED_AT
+) -> None:
+    """After a pause: what came in it is passed over, unless the trigger makes up for everything.
+
+    It is said of `most` instants, the others holding up the transaction.
+    """
     schedule = schedule_of(row.document)
     if row.due_at <= now and schedule.catchup == "all":
         return
     store.change(connection, row.pipeline_id, row.id, due_at=schedule.next(now))
-    passed = schedule.passed(row.due_at, now)
-    if passed:
-        started = store.started(connection, row.pipeline_id, row.id, passed[-1], passed[0])
-        passed = [instant for instant in passed if instant not in started]
-    if passed:
-        missed = FiringRow(row.pipeline_id, row.id, passed[0], "missed", now, count=len(passed), reason=reason)
-        store.record(connection, missed)
+    passed = schedule.passed(row.due_at, now, most)
+    if not passed:
+        return
+    more = ", and there were more before" if len(passed) == most else ""
+    dealt_with = store.dealt_with(connection, row.pipeline_id, row.id, passed[-1], passed[0])
+    missed = FiringRow(row.pipeline_id, row.id, passed[0], "missed", now, reason=f"{reason}{more}")
+    for left in stretches(passed, dealt_with):
+        store.record(connection, replace(missed, instant=left.last, count=left.count))
 
 
 def moment(connection: sa.Connection, clock: Callable[[], datetime]) -> datetime:

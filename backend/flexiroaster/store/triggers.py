@@ -165,10 +165,15 @@ def started(
     connection: sa.Connection, pipeline_id: str, trigger_id: str, first: datetime, last: datetime
 ) -> set[datetime]:
     """Of the instants between them, both included, those that executions were started for."""
-    query = sa.select(firings.c.instant).where(
-        _firings_of(pipeline_id, trigger_id), firings.c.instant.between(first, last), firings.c.state == "started"
-    )
-    return set(connection.scalars(query))
+    between = _instants_between(pipeline_id, trigger_id, first, last)
+    return set(connection.scalars(between.where(firings.c.state == "started")))
+
+
+def dealt_with(
+    connection: sa.Connection, pipeline_id: str, trigger_id: str, first: datetime, last: datetime
+) -> set[datetime]:
+    """The same, whatever became of them."""
+    return set(connection.scalars(_instants_between(pipeline_id, trigger_id, first, last)))
 
 
 def missed_together(
@@ -191,6 +196,11 @@ def replace(connection: sa.Connection, row: FiringRow) -> None:
 def forget(connection: sa.Connection, row: FiringRow) -> None:
     same = _firings_of(row.pipeline_id, row.trigger_id) & (firings.c.instant == row.instant)
     connection.execute(sa.delete(firings).where(same))
+
+
+def _instants_between(pipeline_id: str, trigger_id: str, first: datetime, last: datetime) -> sa.Select[tuple[datetime]]:
+    own = _firings_of(pipeline_id, trigger_id)
+    return sa.select(firings.c.instant).where(own, firings.c.instant.between(first, last))
 
 
 def _firings_of(pipeline_id: str, trigger_id: str) -> sa.ColumnElement[bool]:

@@ -203,6 +203,22 @@ def test_what_a_pause_came_to_leaves_out_what_was_backfilled(shop: Shop) -> None
     assert [one for one in shop.firings() if one[1] == "missed"] == [(last - 2 * HOUR, "missed", 2)]
 
 
+@pytest.mark.parametrize(("document", "state"), [({}, "started"), ({"when": "${{ false }}"}, "skipped")])
+def test_a_pause_tells_of_what_lies_around_a_backfill(shop: Shop, document: dict[str, Any], state: str) -> None:
+    shop.make(hourly(**document))
+    shop.triggers.pause("shop", "hourly")
+    last = shop.come(5)
+    ask(shop, last - 2 * HOUR, last - 2 * HOUR)
+    ask(shop, last, last)
+    shop.triggers.resume("shop", "hourly")
+    assert shop.firings() == [
+        (last - 3 * HOUR, "missed", 2),
+        (last - 2 * HOUR, state, 1),
+        (last - HOUR, "missed", 1),
+        (last, state, 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("first", "last", "said"),
     [

@@ -16,7 +16,7 @@ from flexiroaster.artifacts.disk import DiskArtifacts
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType
 from flexiroaster.engine.schedule import NEVER
-from flexiroaster.services import triggers
+from flexiroaster.services import admission, triggers
 from flexiroaster.services.firing import Decision
 from flexiroaster.services.pipelines import Pipelines
 from flexiroaster.services.retention import Retention
@@ -159,6 +159,19 @@ def test_a_paused_pipeline_has_no_triggers_that_come(shop: Shop) -> None:
     assert shop.firings() == [(last, "missed", 2)]
     assert shop.reason() == "the pipeline was paused"
     assert shop.executions() == []
+
+
+def test_many_triggers_of_a_paused_pipeline_hold_up_nobody(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many instants are looked at does not grow with the triggers."""
+    monkeypatch.setattr(admission, "MOST_LOOKED_AT", 12)
+    shop.make(*(hourly() | {"id": id} for id in "abc"))
+    shop.triggers.pause("shop", "c")
+    shop.engine.embedded.admission.pause("shop")
+    last = [shop.come(count, id) for count, id in ((5, "a"), (9, "b"), (9, "c"))][1]
+    shop.engine.embedded.admission.resume("shop")
+    assert [shop.firings(id) for id in "abc"] == [[(last, "missed", 5)], [(last, "missed", 6)], []]
+    assert shop.reason("a") == "the pipeline was paused"
+    assert shop.reason("b") == "the pipeline was paused, and there were more before"
 
 
 def test_a_new_version_goes_on_where_the_instants_are_the_same(shop: Shop) -> None:
