@@ -117,26 +117,29 @@ class Backfill:
                     return
 
     def _write_each(self, row: TriggerRow, decisions: Sequence[Decision], done: Backfilled) -> bool:
-        """False where the pipeline takes no more of them now: the rest is for another time, and not refused."""
+        """False where the rest is for another time, and not refused: the pipeline takes no more, or has changed."""
         for decision in decisions:
             try:
                 self._write(row, [decision], done)
             except (StoreUnavailable, NotFound):
                 raise
             except Exception as failure:  # whatever it is: this instant is over, and the others must not suffer
-                if isinstance(failure, Conflict) and failure.code == "queue_full":
+                if isinstance(failure, Conflict) and failure.code in ("queue_full", "trigger_changed"):
                     done.reason = str(failure)
                     return False
                 self._write(row, [self._firing.refused(decision.firing, failure)], done)
         return True
 
     def _write(self, row: TriggerRow, decisions: Sequence[Decision], done: Backfilled) -> None:
-        """In one transaction. Raises NotFound where the trigger was removed meanwhile."""
+        """In one transaction. Raises NotFound where the trigger was removed meanwhile, Conflict where it changed."""
         tally = Tally()
 
         def operation(tx: Transaction) -> list[Decision]:
             if not store.hold(tx.sa, row.pipeline_id, row.id):
                 raise NotFound("trigger", f"{row.pipeline_id}/{row.id}")
+            present = store.find(tx.sa, row.pipeline_id, row.id)
+            if present is None or present.document != row.document:
+                raise Conflict("The trigger was changed on the way: ask again for the rest.", "trigger_changed")
             instants = [decision.firing.instant for decision in decisions]
             known = store.started(tx.sa, row.pipeline_id, row.id, min(instants), max(instants))
             missing = [decision for decision in decisions if decision.firing.instant not in known]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from flexiroaster.engine.errors import NotFound
+from flexiroaster.engine.errors import InvalidInputs, NotFound
 from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.schedule import MOST_LOOKED_AT, NEVER, ON_TIME, Missed
 from flexiroaster.services.arming import go_on, moment, schedule_of
@@ -146,6 +146,8 @@ class Triggers:
                 self._write([step])
             except StoreUnavailable:
                 raise
+            except InvalidInputs:  # they did fit: a version was published since, by whose trigger the next look goes
+                return
             except Exception as failure:  # whatever it is: this instant is over
                 if step.decision is None or step.decision.checked is None:
                     raise

@@ -14,8 +14,9 @@ from flexiroaster.engine.errors import InvalidRequest, NotFound
 from flexiroaster.engine.events import EventType
 from flexiroaster.services import backfill
 from flexiroaster.services.backfill import Backfilled
-from flexiroaster.services.firing import Span
+from flexiroaster.services.firing import Decision, Span
 from flexiroaster.store.database import Database, StoreUnavailable, Transaction
+from flexiroaster.store.triggers import TriggerRow
 from tests.runtime.engine import TestEngine, running
 from tests.services.shop import ADA, HOUR, Shop, hourly
 
@@ -297,6 +298,27 @@ def test_one_that_fails_in_its_transaction_holds_up_no_other(shop: Shop, monkeyp
     assert (counts(done), done.reason) == ((4, 0, 3, 0, 1, 0), "Internal error: of this one alone")
     assert [row["number"] for row in shop.executions()] == [1, 2, 3]
     assert [one[1] for one in shop.firings()] == ["started", "refused", "started", "started"]
+
+
+def test_a_trigger_that_is_changed_on_the_way(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.make(hourly(inputs={"n": 1}), inputs={"n": {"type": "integer"}})
+    monkeypatch.setattr(backfill, "AT_ONCE", 2)
+    decide = shop.triggers._firing.decide
+
+    def publishing(row: TriggerRow, instant: datetime, *given: Any, **more: Any) -> Decision:
+        if instant == MARCH + 3 * HOUR:
+            shop.change(hourly(inputs={"n": 2}), inputs={"n": {"type": "integer"}})
+        return decide(row, instant, *given, **more)
+
+    monkeypatch.setattr(shop.triggers._firing, "decide", publishing)
+    done = ask(shop, MARCH, MARCH + 5 * HOUR)
+    assert (counts(done), done.reason) == (
+        (6, 0, 2, 0, 0, 4),
+        "The trigger was changed on the way: ask again for the rest.",
+    )
+    monkeypatch.undo()
+    assert counts(ask(shop, MARCH, MARCH + 5 * HOUR)) == (6, 2, 4, 0, 0, 0)
+    assert [row["inputs"]["n"] for row in shop.executions()] == [1, 1, 2, 2, 2, 2]
 
 
 def test_two_who_ask_at_once_start_each_instant_once(database: Database, tmp_path: Path) -> None:

@@ -200,6 +200,25 @@ def test_a_new_version_takes_other_inputs(shop: Shop) -> None:
     assert [row["inputs"] for row in shop.executions()] == [{"old": 1}, {"new": 1}]
 
 
+def test_a_version_that_is_published_in_the_middle_of_a_look(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.make(hourly(inputs={"old": 1}), inputs={"old": {"type": "integer"}})
+    instant = shop.come(1)
+    decide = shop.triggers._firing.decide
+
+    def publishing(*given: Any, **more: Any) -> Decision:
+        decision = decide(*given, **more)
+        monkeypatch.undo()
+        shop.change(hourly(inputs={"new": 1}), inputs={"new": {"type": "integer"}})
+        return decision
+
+    monkeypatch.setattr(shop.triggers._firing, "decide", publishing)
+    assert shop.triggers.fire_due() == timedelta()
+    assert shop.firings() == []
+    shop.triggers.fire_due()
+    assert shop.firings() == [(instant, "started", 1)]
+    assert [row["inputs"] for row in shop.executions()] == [{"new": 1}]
+
+
 def test_nothing_comes_before_the_start_or_after_the_end(shop: Shop) -> None:
     now = datetime.now(UTC)
     start, end = now + timedelta(days=3), now - timedelta(days=3)
