@@ -166,6 +166,12 @@ class Crowd(Generic[W]):
         done: Iterable[W] = group
         try:
             done = self._work(group)
+        except BaseException as broken_off:
+            for waiter in group[1:]:
+                waiter.error = waiter.error or _unavailable(
+                    "What was done for many at once was broken off.", broken_off
+                )
+            raise
         finally:
             for waiter in done:
                 waiter.settle()
@@ -216,6 +222,7 @@ class Writer:
         self._engine = engine
         self._dialect = dialect
         self._lock = threading.Lock()
+        self._choosing = threading.Lock()
         self._commits: Crowd[_Ticket[Any]] = Crowd(self._commit_group, GROUP_LIMIT)
         self._syncs: Crowd[Waiter] = Crowd(self._sync, GROUP_LIMIT)
         self._connection: sa.Connection | None = None
@@ -225,22 +232,27 @@ class Writer:
     def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
         """`durable` waits for the disk after the commit, while others go on with what it has written."""
         ticket = _Ticket(operation, on_failure, to_disk=durable and not self._dialect.commits_to_disk)
-        self._commits.join(ticket)
-        if ticket.to_disk:
-            self._wait_for_disk(ticket)
+        try:
+            self._commits.join(ticket)
+            if ticket.to_disk:
+                self._syncs.join(Waiter())
+        except BaseException as error:
+            with self._choosing:  # from now on nobody is left to it
+                ticket.to_disk = False
+            self._tell_others(ticket, error)
+            raise
+        self._tell_others(ticket, None)
         return ticket.result  # type: ignore[return-value]
 
-    def _wait_for_disk(self, ticket: _Ticket[Any]) -> None:
-        try:
-            self._syncs.join(Waiter())
-        except BaseException as error:
-            for other in ticket.others:
-                other.error = _unavailable(str(error) or "The wait for the disk was broken off.", error)
-            raise
-        finally:
-            for other in ticket.others:
+    def _tell_others(self, ticket: _Ticket[Any], error: BaseException | None) -> None:
+        """When it was broken off itself (Ctrl-C), each of them waits for the disk."""
+        others, ticket.others = ticket.others, ()
+        for other in others:
+            if error is None:
                 other.to_disk = False
-                other.settle()
+            elif isinstance(error, StoreUnavailable):
+                other.error = _unavailable(str(error), error)
+            other.settle()
 
     def close(self) -> None:
         with self._lock:
@@ -262,11 +274,12 @@ class Writer:
             if len(group) == 1 or self._attempt(group) is not None:
                 for ticket in group:
                     ticket.error = self._attempt_again(ticket)
-        to_disk = [ticket for ticket in group if ticket.to_disk and ticket.error is None]
-        if len(to_disk) < 2:
-            return group
-        to_disk[0].others = to_disk[1:]
-        return [ticket for ticket in group if ticket not in to_disk[0].others]
+        with self._choosing:
+            to_disk = [ticket for ticket in group if ticket.to_disk and ticket.error is None]
+            if len(to_disk) < 2:
+                return group
+            to_disk[0].others = to_disk[1:]
+            return [to_disk[0], *(ticket for ticket in group if not ticket.to_disk or ticket.error is not None)]
 
     def _attempt_again(self, ticket: _Ticket[Any]) -> BaseException | None:
         for _ in range(CONFLICT_TRIES):

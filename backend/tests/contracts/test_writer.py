@@ -191,6 +191,49 @@ def in_two_groups(database: Database, threads: ThreadPoolExecutor) -> list[Futur
     return begun
 
 
+def test_whoever_is_interrupted_before_it_waits_for_the_disk_leaves_that_to_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, interrupted = threading.Event(), threading.Event()
+    syncs: list[int] = []
+    waiting = database._writer._commits._waiting
+    monkeypatch.setattr(database._dialect, "commits_to_disk", False)
+    monkeypatch.setattr(database._dialect, "sync", lambda: syncs.append(1))
+
+    def interrupt(_number: int, _frame: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    def hold(_tx: Transaction) -> None:
+        entered.set()
+        while len(waiting) < 4:
+            threading.Event().wait(0.001)
+
+    def lead(_tx: Transaction) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        assert interrupted.wait(PATIENCE_SECONDS)
+
+    def come(place: int, number: int) -> int:
+        while len(waiting) < place:
+            threading.Event().wait(0.001)
+        return database.write(lambda tx: insert(tx, 0, number), durable=True)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            threads.submit(database.write, hold)
+            assert entered.wait(PATIENCE_SECONDS)
+            threads.submit(database.write, lead)
+            behind = [threads.submit(come, 2, 2), threads.submit(come, 3, 3)]
+            with pytest.raises(KeyboardInterrupt):
+                come(1, 1)
+            assert [future.result(PATIENCE_SECONDS) for future in behind] == [2, 3]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert syncs
+    assert written(database) == 3
+
+
 def test_a_crowd_is_told_of_a_disk_that_takes_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -203,6 +246,39 @@ def test_a_crowd_is_told_of_a_disk_that_takes_nothing(database: Database, monkey
                 future.result(PATIENCE_SECONDS)
     monkeypatch.undo()
     database.write(lambda tx: insert(tx, 0, 1), durable=True)
+
+
+def test_nobody_is_told_of_a_wait_for_the_disk_that_was_broken_off(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    waiting = database._writer._syncs._waiting
+    syncs: list[int] = []
+
+    def sync() -> None:
+        syncs.append(len(syncs))
+        begun.set()
+        assert go_on.wait(PATIENCE_SECONDS)
+        if len(syncs) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(database._dialect, "commits_to_disk", False)
+    monkeypatch.setattr(database._dialect, "sync", sync)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(database.write, lambda tx: insert(tx, 0, 0), durable=True)
+        assert begun.wait(PATIENCE_SECONDS)
+        interrupted = threads.submit(database.write, lambda tx: insert(tx, 0, 1), durable=True)
+        while not waiting:
+            threading.Event().wait(0.001)
+        behind = threads.submit(database.write, lambda tx: insert(tx, 0, 2), durable=True)
+        while len(waiting) < 2:
+            threading.Event().wait(0.001)
+        go_on.set()
+        first.result(PATIENCE_SECONDS)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.result(PATIENCE_SECONDS)
+        with pytest.raises(StoreUnavailable, match="broken off"):
+            behind.result(PATIENCE_SECONDS)
 
 
 def test_a_disk_that_takes_nothing_is_told(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
