@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Depends, Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from flexiroaster.api.deps import GuardedRoute, permit
-from flexiroaster.api.parameters import NO_NUL, Use
+from flexiroaster.api.parameters import NO_NUL, Moment, Use
 from flexiroaster.api.responses import errors
 from flexiroaster.api.schemas import Message
 from flexiroaster.auth.identity import Caller
@@ -25,8 +25,8 @@ BEGIN, END = "2026-03-07T22:00:00Z", "2026-03-08T02:00:00Z"
 class WindowRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    begins_at: AwareDatetime = Field(examples=[BEGIN])
-    ends_at: AwareDatetime = Field(examples=[END])
+    begins_at: Moment = Field(examples=[BEGIN])
+    ends_at: Moment = Field(examples=[END])
     pipeline_id: str | None = Field(None, max_length=80, pattern=NO_NUL, description="left out: all pipelines")
     reason: str = Field("", max_length=500, pattern=NO_NUL)
 

@@ -35,8 +35,10 @@ def test_a_time_is_planned_listed_and_deleted(server: ServerApp) -> None:
         ({"pipeline_id": "nothing"}, 404),
         ({"reason": "x" * 501}, 422),
         ({"pipelines": []}, 422),
+        ({"begins_at": "0001-01-01T00:00:00+05:00"}, 422),
+        ({"ends_at": "9999-12-31T23:59:59-05:00"}, 422),
     ],
-    ids=["no time", "no time zone", "no such pipeline", "long", "unknown key"],
+    ids=["no time", "no time zone", "no such pipeline", "long", "unknown key", "before all time", "after all time"],
 )
 def test_what_is_no_time_of_maintenance_is_refused(server: ServerApp, changes: dict[str, Any], status: int) -> None:
     answer = server.client.post(PATH, json=TIME | changes)
