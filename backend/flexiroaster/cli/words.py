@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 
@@ -21,7 +22,12 @@ def duration(seconds: float) -> str:
 
 def moment(iso: str | None) -> str:
     """An ISO 8601 moment in the local time zone, to the second."""
-    return "" if iso is None else datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if iso is None:
+        return ""
+    found = datetime.fromisoformat(iso)
+    with suppress(OverflowError, ValueError):  # the last day of the year 9999, which stands for "without an end"
+        found = found.astimezone()
+    return found.isoformat(" ", "seconds")[:19]
 
 
 def cell(value: object) -> str:

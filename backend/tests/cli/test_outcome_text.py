@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from flexiroaster.cli.outcome_text import cause, outputs_text, preview_text, where
-from flexiroaster.cli.words import cell, duration
+from flexiroaster.cli.words import cell, duration, moment
 
 
 def test_cause_names_place_value_and_cure() -> None:
@@ -51,3 +55,15 @@ def test_outputs_are_json_but_text_stays_text() -> None:
 
 def test_durations_read_as_people_say_them() -> None:
     assert [duration(s) for s in (0.0421, 3.21, 75, 3725)] == ["42 ms", "3.2 s", "1 min 15 s", "1 h 2 min"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
+def test_moments_at_the_end_of_all_years_are_shown(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert moment("9999-12-31T23:59:59Z")[:10] == "9999-12-31"
+        assert moment("0001-01-01T00:00:00Z")[:10] == "0001-01-01"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
