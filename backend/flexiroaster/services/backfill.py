@@ -135,10 +135,9 @@ class Backfill:
         tally = Tally()
 
         def operation(tx: Transaction) -> list[Decision]:
-            if not store.hold(tx.sa, row.pipeline_id, row.id):
-                raise NotFound("trigger", f"{row.pipeline_id}/{row.id}")
-            present = store.find(tx.sa, row.pipeline_id, row.id)
-            if present is None or present.document != row.document:
+            if not store.hold_as(tx.sa, row):
+                if store.find(tx.sa, row.pipeline_id, row.id) is None:
+                    raise NotFound("trigger", f"{row.pipeline_id}/{row.id}")
                 raise Conflict("The trigger was changed on the way: ask again for the rest.", "trigger_changed")
             instants = [decision.firing.instant for decision in decisions]
             known = store.started(tx.sa, row.pipeline_id, row.id, min(instants), max(instants))

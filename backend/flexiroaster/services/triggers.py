@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from flexiroaster.engine.errors import InvalidInputs, NotFound
+from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType, of_pipeline
 from flexiroaster.engine.schedule import MOST_LOOKED_AT, NEVER, ON_TIME, Missed
 from flexiroaster.services.arming import go_on, moment, schedule_of
@@ -146,8 +146,6 @@ class Triggers:
                 self._write([step])
             except StoreUnavailable:
                 raise
-            except InvalidInputs:  # they did fit: a version was published since, by whose trigger the next look goes
-                return
             except Exception as failure:  # whatever it is: this instant is over
                 if step.decision is None or step.decision.checked is None:
                     raise
@@ -160,6 +158,9 @@ class Triggers:
 
         def operation(tx: Transaction) -> None:
             for row, decision, then in steps:
+                # A version was published since the look: the next one goes by its trigger.
+                if decision is not None and decision.firing.state == "refused" and not store.hold_as(tx.sa, row):
+                    continue
                 # Another server may have been faster, and has dealt with all that follows of this trigger too.
                 if not store.take(tx.sa, row, then) or decision is None:
                     continue

@@ -161,6 +161,14 @@ def hold(connection: sa.Connection, pipeline_id: str, id: str) -> bool:
     return connection.execute(sa.update(triggers).where(mine).values(due_at=triggers.c.due_at)).rowcount == 1
 
 
+def hold_as(connection: sa.Connection, row: TriggerRow) -> bool:
+    """The same. False also where its document is another one by now."""
+    if not hold(connection, row.pipeline_id, row.id):
+        return False
+    present = find(connection, row.pipeline_id, row.id)
+    return present is not None and present.document == row.document
+
+
 def started(
     connection: sa.Connection, pipeline_id: str, trigger_id: str, first: datetime, last: datetime
 ) -> set[datetime]:

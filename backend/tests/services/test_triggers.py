@@ -200,16 +200,19 @@ def test_a_new_version_takes_other_inputs(shop: Shop) -> None:
     assert [row["inputs"] for row in shop.executions()] == [{"old": 1}, {"new": 1}]
 
 
-def test_a_version_that_is_published_in_the_middle_of_a_look(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_version_that_is_published_in_the_middle_of_a_look(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, decided: bool
+) -> None:
     shop.make(hourly(inputs={"old": 1}), inputs={"old": {"type": "integer"}})
     instant = shop.come(1)
     decide = shop.triggers._firing.decide
 
     def publishing(*given: Any, **more: Any) -> Decision:
-        decision = decide(*given, **more)
         monkeypatch.undo()
+        before = decide(*given, **more)
         shop.change(hourly(inputs={"new": 1}), inputs={"new": {"type": "integer"}})
-        return decision
+        return before if decided else decide(*given, **more)
 
     monkeypatch.setattr(shop.triggers._firing, "decide", publishing)
     assert shop.triggers.fire_due() == timedelta()
