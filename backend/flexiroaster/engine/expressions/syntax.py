@@ -16,7 +16,7 @@ Constant = Literal["null", "bool", "int", "uint", "double", "string", "bytes"]
 MOST_WORDS = 300
 """Of a longer one nothing is known: its tree would be too deep to walk."""
 _DEEPEST = 30
-"""Of `!` upon `!`, and of choices within choices."""
+"""Of signs within brackets, and of choices within choices."""
 _One = TypeVar("_One")
 
 
@@ -156,8 +156,12 @@ class _Reader:
     def _unary(self) -> Node:
         if self._text() not in {"!", "-"}:
             return self._members(self._primary())
-        operator = self._next()
+        operator, turns = self._next(), 1
+        while self._take(operator.text):
+            turns += 1
         operand = self._deeper(self._unary)
+        if turns % 2 == 0:  # CEL leaves out what turns twice, whatever the value is
+            return replace(operand, start=operator.start)
         return Unary(operator.start, operand.end, operator.text, operand)
 
     def _members(self, node: Node) -> Node:
