@@ -149,7 +149,8 @@ class Admission:
                 return False
             if enabled:
                 present = moment(tx.sa, self._changes.clock)
-                rows = [row for row in triggers.of_pipeline(tx.sa, pipeline_id) if row.paused_at is None]
+                every = triggers.of_pipeline(tx.sa, pipeline_id)
+                rows = [row for row in every if row.paused_at is None and row.due_at <= present]
                 for row in rows:  # between them they hold up the transaction as long as one alone may
                     go_on(tx.sa, row, present, "the pipeline was paused", most=MOST_LOOKED_AT // len(rows))
                 places.resume(tx.sa, pipeline_id)
