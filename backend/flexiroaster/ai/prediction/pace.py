@@ -76,7 +76,7 @@ class Pace:
     ordered: list[float] = field(default_factory=list)
     """The durations of the window, rising."""
     executions: int = 0
-    _execution: str = ""
+    _execution: str | None = None
     _items: int = 0
     _mean: float = 0.0
     """Of the execution that ended a run last."""

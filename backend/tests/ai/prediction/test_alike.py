@@ -104,3 +104,8 @@ def test_of_more_values_than_are_kept_the_oldest_go(monkeypatch: pytest.MonkeyPa
     for number in range(10, 14):
         known.add(run(number, 1, item=f"new {number}"), 0.0)
     assert known.effect(run(19, 1, item="a")) == 0.0
+
+
+def test_executions_without_a_name_count_as_one() -> None:
+    predictor = followed([[run(number, 20.0, execution="")] for number in range(3)])
+    assert predictor.predict(run(4, 1.0)).duration.p50 == pytest.approx(20.0, rel=0.25)
