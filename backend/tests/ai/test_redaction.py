@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flexiroaster.ai.redaction import Redaction
+from tests.effort import bounded
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,8 @@ def test_hiding_twice_changes_nothing_and_showing_brings_back(lines: list[str]) 
 @pytest.mark.parametrize("unit", ["a", "a-", "a.b@", "x://", "token", "eyJa.", "\\"])
 def test_long_lines_are_no_trouble(unit: str) -> None:
     text = unit * (200_000 // len(unit))
-    began = time.process_time()
-    Redaction().hide(text)
-    assert time.process_time() - began < 5
+    with bounded():
+        Redaction().hide(text)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexiroaster.engine.definition import Report
+from tests.effort import bounded
 from tests.engine.definition_samples import SPECIFICATION, check, codes, document
 
 PARTS = [
@@ -168,11 +168,10 @@ def test_an_alias_repeats_its_value() -> None:
 def test_an_alias_bomb_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
-    started = time.process_time()
-    assert codes(check("\n".join(lines))) == ["alias"]
     long_text = f"a: &a {'x' * 500_000}\nb: [*a, *a, *a]"
-    assert codes(check(long_text)) == ["alias"]
-    assert time.process_time() - started < 1
+    with bounded():
+        assert codes(check("\n".join(lines))) == ["alias"]
+        assert codes(check(long_text)) == ["alias"]
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from flexiroaster.engine.definition.findings import Findings
 from flexiroaster.engine.definition.normalise import normalise
 from flexiroaster.engine.definition.support import NOT_YET, STAGE_TYPES_OF_THE_FORMAT
 from flexiroaster.engine.pipeline import MAX_STAGES, Pipeline
+from tests.effort import bounded
 from tests.engine.definition_samples import LOOSE_TYPES, SPECIFICATION, TYPES, SampleType, check, codes, document
 
 EXAMPLE = (Path(__file__).parent / "samples" / "daily_orders.yaml").read_text()
@@ -440,11 +440,10 @@ SHAPES: dict[str, Callable[[int], list[str]]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_ten_thousand_stages_are_checked_without_recursion_in_seconds(shape: str) -> None:
+def test_ten_thousand_stages_are_checked_without_recursion(shape: str) -> None:
     stages = [{"id": f"s{i}", "type": "noop", "needs": SHAPES[shape](i)} for i in range(10_000)]
-    started = time.process_time()
-    report = check(document(*stages))
-    assert time.process_time() - started < 10
+    with bounded():
+        report = check(document(*stages))
     assert report.ok == (shape in {"chain", "fan"})
 
 

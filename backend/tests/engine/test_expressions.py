@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flexiroaster.engine.expressions import ExpressionError, Template, is_templated, whole_expression
+from tests.effort import bounded
 
 SCOPE: dict[str, Any] = {
     "inputs": {"day": "2026-01-05", "n": 3, "ratio": 1.5, "on": True, "none": None, "list": [1, 2.5, "a"]},
@@ -161,12 +161,10 @@ def test_references_are_found(text: Any, references: set[tuple[str, str]]) -> No
 
 
 def test_macros_over_long_lists_are_refused_before_they_run() -> None:
-    started = time.process_time()
     for text in ("${{ big.map(a, a + 1) }}", "${{ small.map(a, small.map(b, a + b)) }}"):
-        with pytest.raises(ExpressionError) as raised:
+        with bounded(), pytest.raises(ExpressionError) as raised:
             render(text, {"big": list(range(20_000)), "small": list(range(1_000))})
         assert raised.value.code == "expression_limit"
-    assert time.process_time() - started < 1
 
 
 RECORDS = [{f"k{column}": column for column in range(20)} for _ in range(1_000)]
@@ -187,11 +185,9 @@ FIFTY = list(range(50))
     ],
 )
 def test_lists_of_large_elements_are_refused_before_they_are_copied(text: str) -> None:
-    started = time.process_time()
-    with pytest.raises(ExpressionError) as raised:
+    with bounded(), pytest.raises(ExpressionError) as raised:
         render(text, {"rows": RECORDS, "fifty": FIFTY})
     assert raised.value.code == "expression_limit"
-    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
