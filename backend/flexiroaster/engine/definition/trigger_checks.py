@@ -23,6 +23,7 @@ from flexiroaster.engine.quoting import quoted
 from flexiroaster.engine.schedule import NEVER, SHORTEST, TICK, Schedule
 
 _CRON_FIELDS = "minute hour day-of-month month day-of-week"
+_ENDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _WEEKDAY = 4
 _OF_THE_MACHINE = {"Factory", "localtime", "posixrules"}
 
@@ -118,8 +119,27 @@ def cron_problem(text: str) -> str | None:
         if not _comes(text):
             return f"{quoted(text)} never comes."
     except CronSimError as refused:
+        terms = ((place, term) for place, field in enumerate(fields) for term in field.split(","))
+        turned = next(filter(None, (_turned_problem(place, term) for place, term in terms)), None)
+        if turned is not None:
+            return f"{quoted(text)}: {turned}"
         return f"{quoted(text)} is no cron text: {str(refused).lower()} (fields: {_CRON_FIELDS})."
     return _misleading(text, fields)
+
+
+def _turned_problem(place: int, term: str) -> str | None:
+    """A range that goes on at the beginning of its field, as `sat-sun` does."""
+    first, _, last = term.partition("-")
+    try:
+        (begin,), (end,) = _values(place, first), _values(place, last)
+    except (CronSimError, ValueError):
+        return None
+    lowest, highest = _ENDS[place]
+    if not lowest <= end < begin:
+        return None
+    until = first if begin == highest else f"{first}-{highest}"
+    since = last if end == lowest else f"{lowest}-{last}"
+    return f"{quoted(term)} goes beyond the end of its field: write {until},{since}."
 
 
 def _misleading(text: str, fields: list[str]) -> str | None:
