@@ -8,8 +8,7 @@ arrive together share one commit.
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
@@ -18,6 +17,7 @@ import structlog
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from flexiroaster.engine.errors import ConfigurationError, FlexiRoasterError
+from flexiroaster.store.crowd import Crowd, Waiter
 from flexiroaster.store.dialects import Dialect, dialect_for
 from flexiroaster.store.json import dumps, loads
 
@@ -94,106 +94,6 @@ class Transaction:
 Operation = Callable[[Transaction], T]
 
 
-class Waiter:
-    """Who waits for a turn. `turn` is held until it is settled or is to lead; None for who leads from the start."""
-
-    __slots__ = ("error", "leads", "settled", "turn")
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None
-        self.settled = self.leads = False
-        self.turn: threading.Lock | None = None
-
-    def settle(self) -> None:
-        self.settled = True
-        if self.turn is not None:
-            self.turn.release()
-
-
-W = TypeVar("W", bound=Waiter)
-
-
-class Crowd(Generic[W]):
-    """Does something for many at once, without a thread of its own.
-
-    Whoever comes first leads, and does it for all that wait; then the first of those that came meanwhile leads. One
-    alone pays no thread hop, a crowd pays a fraction of the work each and is woken once.
-    """
-
-    def __init__(self, work: Callable[[list[W]], Iterable[W]], most: int) -> None:
-        """`work` answers for whom it is done; the others are settled by one of these."""
-        self._work = work
-        self._most = most
-        self._queueing = threading.Lock()
-        self._waiting: deque[W] = deque()
-        self._led = False
-
-    def join(self, waiter: W) -> None:
-        """Returns when the work is done for it."""
-        with self._queueing:
-            alone = not self._led
-            if alone:
-                self._led = True
-            else:
-                waiter.turn = threading.Lock()
-                waiter.turn.acquire()
-                self._waiting.append(waiter)
-        if alone:
-            self._lead([waiter])
-        else:
-            self._wait(waiter)
-        if waiter.error is not None:
-            raise waiter.error
-
-    def _wait(self, waiter: W) -> None:
-        """For another one to do the work, or for the turn to lead those that came meanwhile."""
-        assert waiter.turn is not None
-        try:
-            waiter.turn.acquire()
-        except BaseException:  # Ctrl-C
-            self._withdraw(waiter)
-            raise
-        if waiter.settled:
-            return
-        group: list[W] = []
-        with self._queueing:
-            while self._waiting and len(group) < self._most:
-                group.append(self._waiting.popleft())
-        self._lead(group)
-
-    def _lead(self, group: list[W]) -> None:
-        """Work for the group, the caller being its first, then let the next lead."""
-        done: Iterable[W] = group
-        try:
-            done = self._work(group)
-        except BaseException as broken_off:
-            for waiter in group[1:]:
-                waiter.error = waiter.error or _unavailable(
-                    "What was done for many at once was broken off.", broken_off
-                )
-            raise
-        finally:
-            for waiter in done:
-                waiter.settle()
-            with self._queueing:
-                self._hand_over()
-
-    def _hand_over(self) -> None:
-        following = self._waiting[0] if self._waiting else None
-        self._led = following is not None
-        if following is not None and following.turn is not None:
-            following.leads = True
-            following.turn.release()
-
-    def _withdraw(self, waiter: W) -> None:
-        """It has gone before it was settled, perhaps when it was to lead."""
-        with self._queueing:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-                if waiter.leads:
-                    self._hand_over()
-
-
 class _Ticket(Waiter, Generic[T]):
     """An operation waiting for its commit, and perhaps for the disk: of those that are committed together one waits for
     the disk, and settles the others.
@@ -223,8 +123,8 @@ class Writer:
         self._dialect = dialect
         self._lock = threading.Lock()
         self._choosing = threading.Lock()
-        self._commits: Crowd[_Ticket[Any]] = Crowd(self._commit_group, GROUP_LIMIT)
-        self._syncs: Crowd[Waiter] = Crowd(self._sync, GROUP_LIMIT)
+        self._commits: Crowd[_Ticket[Any]] = Crowd(self._commit_group, GROUP_LIMIT, _broken_off)
+        self._syncs: Crowd[Waiter] = Crowd(self._sync, GROUP_LIMIT, _broken_off)
         self._connection: sa.Connection | None = None
         self._raw: Any = None
         self.trouble: str | None = None
@@ -336,6 +236,10 @@ class Writer:
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             self._raw = self._dialect.prepare_writer(self._connection.connection.driver_connection)
         return self._connection, self._raw
+
+
+def _broken_off(cause: BaseException) -> StoreUnavailable:
+    return _unavailable("What was done for many at once was broken off.", cause)
 
 
 def _unavailable(reason: str, cause: BaseException) -> StoreUnavailable:
