@@ -132,6 +132,8 @@ class StageRuns:
 
     def claim_next(self) -> list[Claimed]:
         """Take ready work: one stage run, or several that are instant; empty when there is none."""
+        if not self._changes.dispatch.waiting:
+            return []  # another thread went on with it: no transaction to find that out
         tally = Tally()
 
         def operation(tx: Transaction) -> list[Claimed]:
