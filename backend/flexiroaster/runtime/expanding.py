@@ -11,6 +11,7 @@ from flexiroaster.data.table import is_table
 from flexiroaster.engine.errors import StageFailed
 from flexiroaster.engine.foreach import ITEM_BYTES, MOST_ITEMS, ItemGroup, ItemRules, items, shortfall
 from flexiroaster.engine.outcome import Cancelled, Expanded, Outcome, Succeeded
+from flexiroaster.engine.parts import parts
 from flexiroaster.engine.planner.foreach import GATHER, REOPEN
 from flexiroaster.engine.quoting import on_one_line
 from flexiroaster.runtime.attempt import Attempt, World
@@ -104,7 +105,7 @@ _KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a numbe
 
 
 def _batches(found: Sequence[Any], size: int | None) -> Sequence[Any]:
-    return found if size is None else [found[start : start + size] for start in range(0, len(found), size)]
+    return found if size is None else list(parts(found, size))
 
 
 def _check_enough(rules: ItemRules, count: int) -> None:

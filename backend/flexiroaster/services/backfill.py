@@ -16,6 +16,7 @@ import structlog
 
 from flexiroaster.engine.errors import Conflict, InvalidRequest, NotFound
 from flexiroaster.engine.moments import InvalidMoment, parse_moment
+from flexiroaster.engine.parts import parts
 from flexiroaster.engine.pipeline import Concurrency
 from flexiroaster.engine.plurals import counted
 from flexiroaster.engine.schedule import Schedule
@@ -105,8 +106,7 @@ class Backfill:
         by: str | None,
     ) -> None:
         reason = f"backfill by {by}" if by else "backfill"
-        for place in range(0, len(missing), AT_ONCE):
-            some = missing[place : place + AT_ONCE]
+        for some in parts(missing, AT_ONCE):
             decisions = [self._firing.decide(row, each, now, priority=priority, reason=reason) for each in some]
             try:
                 self._write(row, decisions, done)

@@ -18,6 +18,7 @@ import structlog
 
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import EventType, of_pipeline
+from flexiroaster.engine.parts import parts
 from flexiroaster.engine.schedule import MOST_LOOKED_AT, NEVER, ON_TIME, Missed
 from flexiroaster.services.arming import go_on, moment, schedule_of
 from flexiroaster.services.changes import Changes, Tally
@@ -82,7 +83,7 @@ class Triggers:
             due = store.due(connection, now, AT_ONCE)
         broken: Exception | None = None
         # In this order two servers that look at once never wait for each other in a circle.
-        for rows in _apart(sorted(due, key=lambda row: (row.pipeline_id, row.id))):
+        for rows in parts(sorted(due, key=lambda row: (row.pipeline_id, row.id)), TOGETHER):
             broken = self._fire(rows, now, at_most=AT_ONCE // len(due)) or broken
         if broken is not None:
             raise broken
@@ -272,11 +273,6 @@ class Triggers:
     def _now(self) -> datetime:
         with self._database.read() as connection:
             return moment(connection, self._changes.clock)
-
-
-def _apart(rows: Sequence[TriggerRow]) -> Iterator[Sequence[TriggerRow]]:
-    for place in range(0, len(rows), TOGETHER):
-        yield rows[place : place + TOGETHER]
 
 
 def _broken(row: TriggerRow, failure: Exception) -> Exception:

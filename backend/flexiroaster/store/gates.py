@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.parts import parts
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.tables import pipeline_versions, pipelines, pools, rate_limits, stage_runs
 
@@ -91,7 +92,7 @@ def documents(
 ) -> Iterator[tuple[tuple[str, int], dict[str, Any]]]:
     """Of these versions, by pipeline and number."""
     table = pipeline_versions.c
-    for start in range(0, len(versions), AT_ONCE):
-        wanted = sa.tuple_(table.pipeline_id, table.version).in_(versions[start : start + AT_ONCE])
+    for some in parts(versions, AT_ONCE):
+        wanted = sa.tuple_(table.pipeline_id, table.version).in_(some)
         for row in connection.execute(sa.select(table.pipeline_id, table.version, table.document).where(wanted)):
             yield (row.pipeline_id, row.version), row.document

@@ -49,8 +49,7 @@ class QueueRow:
     oldest: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class WaitRow:
+class WaitRow(NamedTuple):
     """The first stage of an execution that said why it waits, and how many others did."""
 
     stage: str

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.parts import parts
 from flexiroaster.store.database import Transaction
 from flexiroaster.store.tables import artifacts, executions, results, stage_runs
 
@@ -101,7 +102,7 @@ def artifact_keys(connection: sa.Connection, execution_ids: Collection[str]) -> 
     query = sa.select(table.execution_id, table.stage, table.name, table.key).where(table.kind.in_(NEEDED_KINDS))
     return [
         ArtifactKey(**row)
-        for some in _parts(execution_ids)
+        for some in parts(sorted(execution_ids), MANY)
         for row in connection.execute(query.where(table.execution_id.in_(some))).mappings()
     ]
 
@@ -109,7 +110,11 @@ def artifact_keys(connection: sa.Connection, execution_ids: Collection[str]) -> 
 def known_artifacts(connection: sa.Connection, ids: Collection[str]) -> set[str]:
     """Those of the ids that there are."""
     table = artifacts.c
-    return {id for some in _parts(ids) for id in connection.scalars(sa.select(table.id).where(table.id.in_(some)))}
+    return {
+        id
+        for some in parts(sorted(ids), MANY)
+        for id in connection.scalars(sa.select(table.id).where(table.id.in_(some)))
+    }
 
 
 def copy_results(tx: Transaction, source_id: str, execution_id: str, positions: Sequence[tuple[int, int]]) -> None:
@@ -127,8 +132,3 @@ _COPY = sa.text(
     "SELECT :new, :position, 0, value, artifact_id FROM results "
     "WHERE execution_id = :source AND position = :source_position AND idx = 0"
 )
-
-
-def _parts(ids: Collection[str]) -> list[list[str]]:
-    ordered = sorted(ids)
-    return [ordered[start : start + MANY] for start in range(0, len(ordered), MANY)]

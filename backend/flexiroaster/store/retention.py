@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.parts import parts
 from flexiroaster.store.reruns import MANY
 from flexiroaster.store.tables import (
     artifacts,
@@ -86,7 +87,7 @@ def old_below(connection: sa.Connection, before: datetime, parents: Collection[s
     found: dict[str, OldRow] = {}
     frontier = set(parents)
     while frontier:
-        rows = [row for some in _parts(frontier) for row in _rows(connection, _old(before, some))]
+        rows = [row for some in parts(sorted(frontier), MANY) for row in _rows(connection, _old(before, some))]
         frontier = {row.id for row in rows} - found.keys() - set(parents)
         found |= {row.id: row for row in rows if row.id in frontier}
     return list(found.values())
@@ -122,7 +123,7 @@ def users(connection: sa.Connection, ids: Collection[str], now: datetime) -> dic
             if used != by:
                 found.setdefault(used, set()).add(by)
 
-    for some in _parts(ids):
+    for some in parts(sorted(ids), MANY):
         for column in (stage_runs.c.reused_from, stage_runs.c.cached_from):
             add(sa.select(column, stage_runs.c.execution_id).where(column.in_(some)).distinct())
         for column in (executions.c.parent_id, executions.c.rerun_of):  # what runs goes back to what started it
@@ -149,7 +150,7 @@ def stored(connection: sa.Connection, ids: Collection[str]) -> dict[str, Stored]
     query = sa.select(table.execution_id, sa.func.count(), sa.func.sum(table.bytes)).group_by(table.execution_id)
     return {
         id: Stored(files, int(size))
-        for some in _parts(ids)
+        for some in parts(sorted(ids), MANY)
         for id, files, size in connection.execute(query.where(table.execution_id.in_(some)))
     }
 
@@ -224,7 +225,7 @@ def ends(connection: sa.Connection, ids: Collection[str]) -> Mapping[str, dateti
     query = sa.select(executions.c.id, executions.c.ended_at)
     return {
         id: ended_at
-        for some in _parts(ids)
+        for some in parts(sorted(ids), MANY)
         for id, ended_at in connection.execute(query.where(executions.c.id.in_(some)))
     }
 
@@ -232,9 +233,8 @@ def ends(connection: sa.Connection, ids: Collection[str]) -> Mapping[str, dateti
 def recorded_keys(connection: sa.Connection, ids: Collection[str]) -> set[str]:
     """Of the artifacts of these executions."""
     query = sa.select(artifacts.c.key)
-    return {key for some in _parts(ids) for key in connection.scalars(query.where(artifacts.c.execution_id.in_(some)))}
-
-
-def _parts(ids: Collection[str]) -> list[list[str]]:
-    ordered = sorted(ids)
-    return [ordered[start : start + MANY] for start in range(0, len(ordered), MANY)]
+    return {
+        key
+        for some in parts(sorted(ids), MANY)
+        for key in connection.scalars(query.where(artifacts.c.execution_id.in_(some)))
+    }

@@ -20,6 +20,7 @@ from flexiroaster.ai.prediction.features import schema_hash
 from flexiroaster.ai.prediction.predictor import Coming, Prediction, Predictor
 from flexiroaster.ai.registry import Entry, ModelRecord, ModelRefused, load
 from flexiroaster.ai.runs import Run
+from flexiroaster.engine.parts import parts
 from flexiroaster.services.ai.history import RunHistory, Story, all_runs
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.store import models as model_store
@@ -179,9 +180,9 @@ class Following:
 
     def _predicted(self, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
-        for first in range(0, len(ids), 500):
+        for some in parts(ids, 500):
             with self._database.read() as connection:
-                found |= prediction_store.of_executions(connection, ids[first : first + 500]).keys()
+                found |= prediction_store.of_executions(connection, some).keys()
         return found
 
     # --- What is said -----------------------------------------------------------------------------------------------

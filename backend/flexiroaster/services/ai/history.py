@@ -15,6 +15,7 @@ from flexiroaster.ai.insights.signatures import ErrorSeen, top_frames
 from flexiroaster.ai.insights.signatures import fingerprint as fingerprint_of
 from flexiroaster.ai.runs import Run, Status
 from flexiroaster.engine.errors import FlexiRoasterError
+from flexiroaster.engine.parts import parts
 from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.state import Phase
 from flexiroaster.services.ai.switch import Switch
@@ -110,10 +111,9 @@ class RunHistory:
     def named(self, ids: Iterable[str]) -> list[Story]:
         """In the order in which they were created. Those that are not looked at are left out."""
         found: list[Story] = []
-        wanted = list(dict.fromkeys(ids))
-        for first in range(0, len(wanted), READ_AT_ONCE):
+        for some in parts(list(dict.fromkeys(ids)), READ_AT_ONCE):
             with self._database.read() as connection:
-                seen = store.named(connection, wanted[first : first + READ_AT_ONCE])
+                seen = store.named(connection, some)
             found += self._stories(seen)
         return found
 

@@ -11,6 +11,7 @@ import orjson
 
 from flexiroaster.ai.optimizer.caching import Made
 from flexiroaster.engine.errors import FlexiRoasterError
+from flexiroaster.engine.parts import parts
 from flexiroaster.engine.pipeline import Cache, Pipeline
 from flexiroaster.services.ai.history import Story
 from flexiroaster.services.cache import CacheRule
@@ -46,8 +47,8 @@ def made_of(
     same = _same_versions(stories, document, rules)
     unread = {id for id in rules if pipeline.stage(id).type == "http" and not _headers_are_read(id, document)}
     found: list[Made] = []
-    for first in range(0, len(stories), READ_AT_ONCE):
-        some = [story for story in stories[first : first + READ_AT_ONCE] if same[story.seen.version]]
+    for part in parts(stories, READ_AT_ONCE):
+        some = [story for story in part if same[story.seen.version]]
         recorded = _read(database, [story.seen.id for story in some], wanted)
         for story in some:
             for stage in same[story.seen.version]:
