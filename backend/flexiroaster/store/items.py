@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from flexiroaster.engine.draft import Sweep
+from flexiroaster.engine.errors import StageError
 from flexiroaster.engine.foreach import ItemGroup
 from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.engine.runs import Key, StageRun
@@ -257,7 +258,7 @@ def _beyond(table: sa.Table, execution_id: str, position: int, index: int) -> tu
 
 
 def _queued(position: int, row: tuple[Any, ...]) -> tuple[StageRun, Any]:
-    index, attempt, spent, lost, reason, state, due_at, ready_at, started_at, waits_for, iterations, value = row
+    index, attempt, spent, lost, reason, state, due_at, ready_at, started_at, waits_for, iterations, error, value = row
     run = StageRun(
         Key(position, index),
         S.QUEUED,
@@ -266,6 +267,7 @@ def _queued(position: int, row: tuple[Any, ...]) -> tuple[StageRun, Any]:
         lost,
         reason=reason,
         state=_json(state),
+        error=None if error is None else StageError.from_json(loads(error)),
         due_at=_moment(due_at),
         ready_at=_moment(ready_at),
         started_at=_moment(started_at),

@@ -16,6 +16,7 @@ from flexiroaster.engine.events import Event, EventType
 from flexiroaster.engine.foreach import ITEM_BYTES
 from flexiroaster.engine.outcome import Waiting
 from flexiroaster.engine.replay import replay
+from flexiroaster.engine.runs import Key
 from flexiroaster.runtime import expanding, gathering
 from flexiroaster.runtime.spilled import read_spilled
 from flexiroaster.services import items as item_service
@@ -552,6 +553,28 @@ def test_killed_while_a_retry_opens_items_again(
         assert result(second, execution_id)["items"] == [2, 1, 2, 1, 2, 1, 2, 1, 2]
         kept = [(row["idx"], row["attempt"]) for row in second.rows(attempts, execution_id) if row["idx"]]
         assert sorted(kept) == [(index, 1) for index in (1, 3, 5, 7, 9)]
+
+
+def test_an_item_that_succeeds_after_all_keeps_no_error(database: Database, tmp_path: Path) -> None:
+    """It waited for its next try when the process died, and was handed out once more by the next one."""
+    first = TestEngine(database, tmp_path)
+
+    def fails_once(context: StageContext) -> int:
+        if context.attempt == 1:
+            raise StageFailed("busy", kind="transient")
+        return context.attempt
+
+    retry = {"max_attempts": 2, "delay": "0s"}
+    execution_id = first.execute({"a": each(first, fails_once, [1], retry=retry)})
+    for _ in range(2):
+        first.record_by_hand(first.run_by_hand(first.claim_by_hand()))
+    first.executions._changes.wake(execution_id, Key(0, 1))
+    assert [(row["status"], row["error"]["message"]) for row in items_of(first, execution_id).values()] == [
+        ("queued", "busy")
+    ]
+    with running(database, tmp_path) as second:
+        assert second.wait_end(execution_id) == "success"
+        assert [(row["attempt"], row["error"]) for row in items_of(second, execution_id).values()] == [(2, None)]
 
 
 def test_dying_three_times_ends_one_item_not_the_others(database: Database, tmp_path: Path) -> None:

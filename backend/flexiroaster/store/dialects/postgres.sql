@@ -103,7 +103,7 @@ AND status IN ('failed', 'timed_out', 'cancelled');
 
 -- name: queued_items
 SELECT r.idx, r.attempt, r.spent, r.lost, r.reason, r.state::text, r.due_at, r.ready_at, r.started_at,
-r.waits_for, r.iterations, i.value::text
+r.waits_for, r.iterations, r.error::text, i.value::text
 FROM stage_runs r JOIN foreach_items i
 ON i.execution_id = r.execution_id AND i.position = r.position AND i.idx = r.idx
 WHERE r.execution_id = %s AND r.position = %s AND r.idx > %s AND r.status = 'queued'

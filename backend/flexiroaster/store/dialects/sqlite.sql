@@ -102,7 +102,7 @@ AND status IN ('failed', 'timed_out', 'cancelled');
 
 -- name: queued_items
 SELECT r.idx, r.attempt, r.spent, r.lost, r.reason, r.state, r.due_at, r.ready_at, r.started_at, r.waits_for,
-r.iterations, i.value
+r.iterations, r.error, i.value
 FROM stage_runs r JOIN foreach_items i
 ON i.execution_id = r.execution_id AND i.position = r.position AND i.idx = r.idx
 WHERE r.execution_id = ? AND r.position = ? AND r.idx > ? AND r.status = 'queued'
