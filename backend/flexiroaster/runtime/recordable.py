@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -31,7 +32,7 @@ def recordable(error: StageError) -> StageError:
 
 def _details(details: dict[str, object]) -> dict[str, object]:
     try:
-        cut: dict[str, object] = summarise(orjson.loads(orjson.dumps(details, default=str)))
+        cut: dict[str, object] = summarise(_without_nul(orjson.loads(orjson.dumps(details, default=str))))
     except TypeError:  # text that is no UTF-8, or endless nesting: the message stands without them
         return {}
     return cut
@@ -48,9 +49,22 @@ def _place(location: Location) -> Location:
 
 def _start(text: str, limit: int) -> str:
     cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
-    return encodable(cut)
+    return _without_nul(encodable(cut))
 
 
 def _end(text: str, limit: int) -> str:
     cut = text if len(text) <= limit else f"({len(text) - limit:,} characters before) …{text[-limit:]}"
-    return encodable(cut)
+    return _without_nul(encodable(cut))
+
+
+def _without_nul(value: Any) -> Any:
+    """PostgreSQL takes no text with a NUL."""
+    match value:
+        case str():
+            return value.replace("\0", "\ufffd")
+        case dict():
+            return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+        case list():
+            return [_without_nul(item) for item in value]
+        case _:
+            return value

@@ -218,6 +218,13 @@ def test_only_what_is_mentioned_is_converted() -> None:
     assert render("${{ results.a.n + 1 }}", {"results": {"a": {"n": 1, "other": object()}, "b": object()}}) == 2
 
 
+def test_text_that_postgresql_cannot_keep_is_refused() -> None:
+    """It can only be written in an expression: no definition and no request may hold it."""
+    for source in (r"'a\u0000b'", r"['a\u0000b']", r"{'a\u0000b': 1}", r"'x' + 'a\u0000'"):
+        with pytest.raises(ExpressionError, match="holds the character NUL"):
+            Template.parse(f"${{{{ {source} }}}}").render({})
+
+
 def test_numbers_beyond_64_bits_are_refused_not_rounded() -> None:
     with pytest.raises(ExpressionError, match="does not fit into 64 bits"):
         render("${{ inputs.n + 0 }}", {"inputs": {"n": 2**70}})

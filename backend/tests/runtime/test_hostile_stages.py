@@ -70,6 +70,17 @@ def test_text_that_is_no_unicode_is_kept_as_far_as_it_goes(engine: TestEngine) -
     assert "reading b?d.csv" in engine.messages(execution)
 
 
+def test_text_that_postgresql_cannot_keep_is_no_part_of_an_error(engine: TestEngine) -> None:
+    def fail(_: StageContext) -> None:
+        raise StageFailed("a\0b is broken", suggestion="no \0", details={"\0": ["x\0y"]})
+
+    execution = engine.execute({"a": act(engine.act(fail))})
+    assert engine.wait_end(execution) == "failed"
+    error = engine.row(execution)["error"]
+    assert (error["message"], error["suggestion"]) == ("a\ufffdb is broken", "no \ufffd")
+    assert error["details"] == {"\ufffd": ["x\ufffdy"]}
+
+
 def test_long_error_is_cut_before_it_is_kept(engine: TestEngine) -> None:
     def fail(_: StageContext) -> None:
         raise ValueError("x" * 1_000_000)

@@ -87,8 +87,10 @@ def to_json(value: Any, *, sort: bool, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise UnfitValue(f"it is nested deeper than {MAX_DEPTH} levels")
     match value:
-        case None | bool() | int() | str():
+        case None | bool() | int():
             return value
+        case str():
+            return _made(value) if sort else value
         case float():
             if not math.isfinite(value):
                 raise UnfitValue("it is not a finite number (a division by zero?)")
@@ -101,13 +103,25 @@ def to_json(value: Any, *, sort: bool, depth: int = 0) -> Any:
             return duration_text(value)
         case Mapping():
             keys = sorted(value, key=key_text) if sort else value
-            return {key_text(key): to_json(value[key], sort=sort, depth=depth + 1) for key in keys}
+            text_of = _made_key if sort else key_text
+            return {text_of(key): to_json(value[key], sort=sort, depth=depth + 1) for key in keys}
         case list() | tuple():
             return [to_json(item, sort=sort, depth=depth + 1) for item in value]
         case bytes():
             raise UnfitValue("bytes cannot be written as JSON: write string(…) around it")
         case _:
             raise UnfitValue(f"a {type(value).__name__} cannot be written as JSON")
+
+
+def _made(text: str) -> str:
+    """By CEL, which can write what no definition and no request may hold."""
+    if "\0" in text:  # PostgreSQL takes none
+        raise UnfitValue("its text holds the character NUL (\\u0000): leave it out")
+    return text
+
+
+def _made_key(key: Any) -> str:
+    return _made(key_text(key))
 
 
 def as_text(value: Any) -> str:
