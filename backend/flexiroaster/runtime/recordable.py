@@ -49,12 +49,12 @@ def _place(location: Location) -> Location:
 
 def _start(text: str, limit: int) -> str:
     cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
-    return _without_nul(encodable(cut))
+    return encodable(cut).replace("\0", "\ufffd")
 
 
 def _end(text: str, limit: int) -> str:
     cut = text if len(text) <= limit else f"({len(text) - limit:,} characters before) …{text[-limit:]}"
-    return _without_nul(encodable(cut))
+    return encodable(cut).replace("\0", "\ufffd")
 
 
 def _without_nul(value: Any) -> Any:

@@ -145,12 +145,31 @@ class TestContract:
             ("[float('nan')]", "result[0] is nan"),
             ("{'a': float('-inf')}", "result.a is -inf"),
             ("'\\ud800'", "result holds a lone surrogate"),
+            ("{'\\ud800': 1}", "result has a key that holds a lone surrogate"),
+            ("{'rows': 10**5000}", "result.rows is a number that does not fit into 64 bits"),
             ("b'x'", "result is a bytes"),
             ("(lambda l: l.append(l) or l)([])", "result[0] holds itself"),
         ],
     )
     def test_result_that_is_not_json_is_named(self, context: FakeContext, value: str, problem: str) -> None:
         assert failure(context, f"def run(): return {value}").message == f"The result is not JSON: {problem}."
+
+    @pytest.mark.parametrize(
+        ("value", "problem"),
+        [
+            ("{'n': [2**70]}", "result.n[0] is a number that does not fit into 64 bits"),
+            ("-10**19", "result is a number that does not fit into 64 bits"),
+            ("10**500", "result is a number that does not fit into 64 bits"),
+            ("['a\\0b']", "result[0] holds the character NUL"),
+            ("{'a\\0b': 1}", "result has a key that holds the character NUL"),
+        ],
+    )
+    def test_result_that_no_database_can_keep_is_named(self, context: FakeContext, value: str, problem: str) -> None:
+        assert failure(context, f"def run(): return {value}").message == f"The result cannot be kept: {problem}."
+
+    def test_numbers_of_64_bits_and_what_only_looks_like_nul_are_kept(self, context: FakeContext) -> None:
+        code = "result = [2**64 - 1, -2**63, '\\\\u0000', '1' * 20]"
+        assert result(context, code) == [2**64 - 1, -(2**63), "\\u0000", "1" * 20]
 
     @pytest.mark.parametrize(
         ("code", "memory_mb", "message"),

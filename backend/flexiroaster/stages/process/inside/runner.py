@@ -13,6 +13,7 @@ import inspect
 import json
 import linecache
 import os
+import re
 import sys
 import time
 import traceback
@@ -315,6 +316,10 @@ def check_fit(function: Callable[..., Any], given: dict[str, Any]) -> None:
         raise Refused(f"{function.__name__}{signature} does not fit the stage's args: {error}.") from None
 
 
+SUSPECT = re.compile(rb"[0-9]{19}|\\u0000")
+"""In JSON, of what it can hold and a database cannot: a number beyond 64 bits, which would be rounded, and NUL."""
+
+
 def result_frame(value: Any, max_bytes: int) -> bytes:
     try:
         body = json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
@@ -328,6 +333,8 @@ def result_frame(value: Any, max_bytes: int) -> bytes:
         raise too_large(size, max_bytes, "more than ") from None
     if len(body) > max_bytes:
         raise too_large(len(body), max_bytes)
+    if SUSPECT.search(body) and (problem := first_problem(value)):
+        raise Refused(f"The result cannot be kept: {problem}.")
     return b'{"op": "result", "value": ' + body + b"}"
 
 
@@ -361,6 +368,8 @@ def first_problem(value: Any, path: str = "result", above: tuple[int, ...] = ())
         for key, item in pairs:
             if isinstance(value, dict) and not isinstance(key, (str, int, float, bool, type(None))):
                 return f"{path} has a key that is a {type_name(key)}"
+            if isinstance(key, str) and (problem := unfit(key)):
+                return f"{path} has a key that {problem}"
             step = f"[{key}]" if not isinstance(value, dict) else f".{key}" if str(key).isidentifier() else f"[{key!r}]"
             problem = first_problem(item, path + step, (*above, id(value)))
             if problem:
@@ -369,8 +378,17 @@ def first_problem(value: Any, path: str = "result", above: tuple[int, ...] = ())
     if isinstance(value, float):
         return None if float("-inf") < value < float("inf") else f"{path} is {value}"
     if isinstance(value, str):
-        return f"{path} holds a lone surrogate" if any("\ud800" <= char <= "\udfff" for char in value) else None
-    return None if value is None or isinstance(value, int) else f"{path} is a {type_name(value)}"
+        return f"{path} {problem}" if (problem := unfit(value)) else None
+    if isinstance(value, int):
+        return None if -(2**63) <= value < 2**64 else f"{path} is a number that does not fit into 64 bits"
+    return None if value is None else f"{path} is a {type_name(value)}"
+
+
+def unfit(text: str) -> str | None:
+    """What no database takes."""
+    if "\0" in text:
+        return "holds the character NUL"
+    return "holds a lone surrogate" if any("\ud800" <= char <= "\udfff" for char in text) else None
 
 
 def type_name(value: Any) -> str:
