@@ -22,7 +22,10 @@ def _aware(value: datetime | bool | None) -> datetime | bool | None:
         return value
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone: write it with Z or an offset such as +02:00.")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{value.isoformat()} lies outside of the years 1 to 9999 in UTC: choose another.") from error
 
 
 def _bounded(value: timedelta) -> timedelta:

@@ -33,6 +33,12 @@ def test_wait_gives_its_worker_back_until_the_moment(tmp_path: Path, config: dic
     assert outcome.reason.startswith("waiting until 2026-01-05T0")
 
 
+def test_moment_outside_of_the_calendar_is_refused() -> None:
+    for until in ("9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"):
+        with pytest.raises(ValidationError, match="lies outside of the years 1 to 9999"):
+            WaitConfig.model_validate({"until": until})
+
+
 def test_wait_succeeds_when_called_again_after_the_moment(tmp_path: Path) -> None:
     context = FakeContext(tmp_path)
     first = run({"seconds": 90}, context)
