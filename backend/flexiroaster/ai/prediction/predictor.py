@@ -169,7 +169,9 @@ class Predictor:
         return outlook([self._ahead(now, stage) for stage in coming])
 
     def _ahead(self, now: float, coming: Coming) -> Ahead:
-        run = replace(coming.run, started_at=now)
+        # It has waited for as long as it did, not until now.
+        asked_at = None if coming.run.queued_at is None else now - (coming.run.started_at - coming.run.queued_at)
+        run = replace(coming.run, started_at=now, queued_at=asked_at)
         prediction = self.level(run).foresee(run)
         history = self.level(run).failures.history
         error = history.likely_error(run)

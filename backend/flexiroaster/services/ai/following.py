@@ -269,7 +269,7 @@ class Following:
                 return None
             sketch = story.version.stages[template.stage]
             present = under_way.get(template.stage)
-            run = present or replace(template, attempt=attempts[template.stage] + 1)
+            run = present or _next_attempt(template, attempts[template.stage])
             coming.append(Coming(run, present is not None, sketch.max_attempts, sketch.delay))
         if not coming or len(coming) > MOST_STAGES:
             return None
@@ -297,7 +297,7 @@ class Following:
             if row is None or row.deleted_at is not None or not self._switch.looks_at(row.labels):
                 continue
             connector = self._history.connector(id, row.version)
-            run = Run("", id, moment, version=str(row.version), connector=connector)
+            run = Run("", id, moment, queued_at=moment, version=str(row.version), connector=connector)
             prediction = self._predictor.level(run).foresee(run)
             body = self._body(run, prediction) | {"model_id": self._model_id(prediction)}
             found.append(ForecastRow(id, made_at, body))
@@ -361,7 +361,7 @@ def _templates(story: Story, whole: Run) -> list[Run]:
             kind=sketch.type,
             connector=sketch.connector,
             needs=sketch.needs,
-            queued_at=None,
+            queued_at=whole.started_at,
             ended_at=None,
             status="",
             error_class="",
@@ -369,6 +369,10 @@ def _templates(story: Story, whole: Run) -> list[Run]:
         for id, sketch in story.version.stages.items()
         if sketch.main
     ]
+
+
+def _next_attempt(template: Run, earlier: int) -> Run:
+    return replace(template, attempt=earlier + 1, queued_at=None) if earlier else template
 
 
 def _finite(value: float) -> float | None:

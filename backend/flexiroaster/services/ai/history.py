@@ -86,8 +86,9 @@ class Story(NamedTuple):
 class RunHistory:
     """Reads; keeps only what versions say. Used by one thread at a time.
 
-    `afterwards` adds what is known only once a run is over: how many rows were refused, and of a stage that needs no
-    other, what it handed on as the size of its work. It helps to explain what was; predictions must not see it.
+    `afterwards` adds what is known only once a run is over: how many rows were refused, since when its last attempt
+    waited, and of a stage that needs no other, what it handed on as the size of its work. It helps to explain what was;
+    predictions must not see it.
     """
 
     def __init__(self, database: Database, switch: Switch) -> None:
@@ -230,6 +231,10 @@ def _story(
     numbers, texts = inputs_of(seen.inputs)
     rows = {one.stage: one.rows for one in attempts if one.last and one.rows is not None}
     sizes = {one.stage: one.bytes for one in attempts if one.last and one.bytes is not None}
+    ends: dict[str, list[datetime]] = {}
+    for one in attempts:
+        if one.ended_at is not None:
+            ends.setdefault(one.stage, []).append(one.ended_at)
     runs: list[Run] = []
     errors: list[ErrorSeen] = []
     for one in sorted(attempts, key=lambda one: (one.started_at or seen.created_at, one.stage, one.attempt)):
@@ -238,6 +243,7 @@ def _story(
         stage = version.stages.get(one.stage) or StageSketch(one.type, (), "", True, 1, 0.0)
         status = STATUS.get(one.status, "") if one.ended_at is not None else ""
         failed = status in ("failed", "timed_out")
+        asked_at = one.ready_at if afterwards else _asked_at(seen, one, stage, ends)
         attributes: dict[str, float] = dict(numbers)
         if afterwards:
             count = _refused_by(one, refused)
@@ -248,7 +254,7 @@ def _story(
                 pipeline=seen.pipeline_id,
                 started_at=one.started_at.timestamp(),
                 stage=one.stage,
-                queued_at=one.ready_at.timestamp() if one.ready_at is not None and one.attempt == 1 else None,
+                queued_at=asked_at.timestamp() if asked_at is not None and one.attempt == 1 else None,
                 ended_at=one.ended_at.timestamp() if one.ended_at is not None else None,
                 status=status,
                 version=str(seen.version),
@@ -349,6 +355,18 @@ def _refused_by(one: AttemptSeen, refused: Mapping[tuple[str, str], int]) -> int
     details = one.error.get("details") if isinstance(one.error, Mapping) else None
     told = details.get(REFUSED) if isinstance(details, Mapping) else None
     return told if isinstance(told, int) else refused.get((one.execution_id, one.stage))
+
+
+def _asked_at(
+    seen: ExecutionSeen, one: AttemptSeen, stage: StageSketch, ends: Mapping[str, Sequence[datetime]]
+) -> datetime | None:
+    """When all that it needs had ended. The recorded moment is that of the last attempt: earlier ones have none, which
+    would tell that they failed.
+    """
+    if one.started_at is None or not stage.main:
+        return None
+    before = [moment for need in stage.needs for moment in ends.get(need, ()) if moment <= one.started_at]
+    return max(before, default=min(seen.started_at or one.started_at, one.started_at))
 
 
 def _work(known: Mapping[str, int | None], stage: str, needs: Sequence[str], afterwards: bool) -> float | None:
