@@ -17,6 +17,7 @@ import structlog
 
 from flexiroaster.engine import planner
 from flexiroaster.engine.admission import (
+    PAUSED,
     Admitted,
     Crowd,
     Entry,
@@ -156,6 +157,7 @@ class Admission:
                 places.resume(tx.sa, pipeline_id)
             else:
                 places.pause(tx.sa, pipeline_id, now, by)
+                places.say(tx.sa, pipeline_id, PAUSED)
             message = f"pipeline {word} by {by}" if by else f"pipeline {word}"
             progress.insert_logs(tx, [LogEntry(now, "info", message, pipeline_id=pipeline_id)])
             type = EventType.PIPELINE_RESUMED if enabled else EventType.PIPELINE_PAUSED
@@ -193,7 +195,7 @@ class Admission:
         if not places.lock_pipeline(tx, pipeline_id):
             return 0
         admitted = 0
-        for key in places.keys_with_waiting(tx.sa, pipeline_id):
+        for key, says_paused in places.keys_with_waiting(tx.sa, pipeline_id, PAUSED):
             if key is None:
                 for execution_id in places.waiting_without_key(tx.sa, pipeline_id, AT_ONCE):
                     self._decide(tx, tally, self._changes.touch(tx, tally, execution_id), planner.admit)
@@ -202,7 +204,17 @@ class Admission:
                 before = len(tally.executions)
                 self._admit_next(tx, tally, pipeline_id, key)
                 admitted += len(tally.executions) - before
+                if says_paused:
+                    self._say_for_place(tx, pipeline_id, key)
         return admitted
+
+    def _say_for_place(self, tx: Transaction, pipeline_id: str, key: str) -> None:
+        """Those that are left wait for the others, and no longer for the pipeline."""
+        following = places.next_waiting(tx, pipeline_id, key)
+        policy = following and self._changes.live.version(tx.sa, pipeline_id, following[1]).pipeline.concurrency
+        if policy:
+            crowd = _crowd(tx, pipeline_id, policy, key, enabled=True)
+            places.say(tx.sa, pipeline_id, waiting_for_place(policy, crowd, key), key=key)
 
     def _cancel_oldest(
         self, tx: Transaction, tally: Tally, pipeline_id: str, key: str, count: int, number: int

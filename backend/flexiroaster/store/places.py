@@ -77,10 +77,22 @@ def waiting_with_timeout(connection: sa.Connection) -> list[tuple[str, datetime]
     return [(row.id, row.timeout_at) for row in connection.execute(query)]
 
 
-def keys_with_waiting(connection: sa.Connection, pipeline_id: str) -> list[str | None]:
-    """The concurrency keys of a pipeline that somebody waits for; None for those that need no place."""
-    query = sa.select(executions.c.concurrency_key).where(executions.c.pipeline_id == pipeline_id, *_waits).distinct()
-    return list(connection.scalars(query))
+def keys_with_waiting(connection: sa.Connection, pipeline_id: str, reason: str) -> list[tuple[str | None, bool]]:
+    """The concurrency keys of a pipeline that somebody waits for, None for those that need no place, and whether any of
+    them says that it waits for this reason.
+    """
+    key, says = executions.c.concurrency_key, sa.case((executions.c.reason == reason, 1), else_=0)
+    query = sa.select(key, sa.func.max(says)).where(executions.c.pipeline_id == pipeline_id, *_waits).group_by(key)
+    return [(name, bool(some)) for name, some in connection.execute(query)]
+
+
+def say(connection: sa.Connection, pipeline_id: str, reason: str, *, key: str | None = None) -> None:
+    """What those wait for that wait; with `key` only of this one. Who is about to go on is left alone."""
+    waiting = sa.select(executions.c.id).where(executions.c.pipeline_id == pipeline_id, *_waits)
+    if key is not None:
+        waiting = waiting.where(executions.c.concurrency_key == key)
+    found = executions.c.id.in_(waiting.with_for_update(skip_locked=True))
+    connection.execute(sa.update(executions).where(found).values(reason=reason))
 
 
 def waiting_without_key(connection: sa.Connection, pipeline_id: str, limit: int) -> list[str]:

@@ -246,6 +246,26 @@ def test_resuming_admits_no_more_than_there_are_places(engine: TestEngine) -> No
     assert [engine.wait_end(one) for one in started] == ["success"] * 3
 
 
+def test_who_waits_says_so_of_a_pause_while_it_lasts_and_no_longer(engine: TestEngine) -> None:
+    gate = Gate()
+    pipeline = engine.add(
+        {"a": {"type": "act", "needs": [], "config": engine.act(gate)}},
+        inputs={"region": {"type": "string"}},
+        concurrency={"limit": 1, "key": "${{ inputs.region }}"},
+    )
+    started = [engine.executions.start(pipeline, inputs={"region": region}) for region in ("eu", "eu", "us", "us")]
+    gate.wait_entered()
+    engine.embedded.admission.pause(pipeline)
+    started.append(engine.executions.start(pipeline, inputs={"region": "us"}))
+    waiting = [started[1], *started[3:]]
+    assert [state(engine, one) for one in waiting] == [("queued", "the pipeline is paused")] * 3
+    assert engine.embedded.admission.resume(pipeline) == 0
+    reasons = [f"waiting for a place: 1/1 run for {region}" for region in ("eu", "us", "us")]
+    assert [state(engine, one) for one in waiting] == [("queued", reason) for reason in reasons]
+    gate.open.set()
+    assert [engine.wait_end(one) for one in started] == ["success"] * 5
+
+
 def test_a_pipeline_that_is_not_there_cannot_be_paused(engine: TestEngine) -> None:
     with pytest.raises(NotFound):
         engine.embedded.admission.pause("nothing")
