@@ -102,6 +102,8 @@ class Learner:
         self._ended_since_study = False
         self._reload = False
         self._standby = False
+        self._follows = False
+        """Unlike all that stand by, and those whose process is not there yet."""
         self._something = threading.Event()
         self._ended = threading.Event()
         self._stopped = threading.Event()
@@ -169,7 +171,7 @@ class Learner:
                 self._standby = True
                 self._stopped.wait(STANDBY_SECONDS)
                 self._standby = False
-            except (Broken, OSError, ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # whatever it is: it begins anew
                 if not self._stopped.is_set():
                     log.warning("learner.broken", error=str(error) or type(error).__name__)
                 self._stopped.wait(CRASHED_SECONDS)
@@ -179,7 +181,9 @@ class Learner:
         child = self._spawn("follow", self._place.message())
         try:
             answers = Answers(child, self._stopped)
-            self._keep(answers.next(PATIENCE_SECONDS))
+            begun = answers.next(PATIENCE_SECONDS)
+            self._follows = not begun.get("standby")
+            self._keep(begun)
             while self._something.wait(IDLE_SECONDS) and not self._stopped.is_set():
                 began = time.monotonic()
                 if (message := self._next_message()) is not None:
@@ -188,6 +192,7 @@ class Learner:
                 # At most half of the time: the machine belongs to the stages.
                 self._stopped.wait(max(GATHERING, time.monotonic() - began))
         finally:
+            self._follows = False
             self._end(child)
 
     def _next_message(self) -> dict[str, Any] | None:
@@ -217,17 +222,27 @@ class Learner:
     def _study_loop(self) -> None:
         self._stopped.wait(self.first_study)
         while not self._stopped.is_set():
-            with self._lock:
-                due, self._ended_since_study = self._ended_since_study, False
-            if due:
-                try:
-                    self.study()
-                except Standby:
-                    pass
-                except (Broken, OSError, ValueError, KeyError, TypeError) as error:
-                    if not self._stopped.is_set():
-                        log.warning("study.broken", error=str(error) or type(error).__name__)
+            self.study_if_due()
             self._stopped.wait(STUDY_EVERY)
+
+    def study_if_due(self) -> bool:
+        """Where this server is the one that follows, and an execution has ended since the last study. Two that study
+        would train in turns, each of them models that the other cannot read.
+        """
+        with self._lock:
+            due = self._follows and self._ended_since_study
+            self._ended_since_study &= not due
+        if due:
+            try:
+                self.study()
+            except Standby:
+                pass
+            except Exception as error:  # whatever it is: the next look begins anew
+                with self._lock:
+                    self._ended_since_study = True
+                if not self._stopped.is_set():
+                    log.warning("study.broken", error=str(error) or type(error).__name__)
+        return due
 
     def study(self) -> None:
         """Look through the history once, and train where it is time. Raises Broken and Standby."""

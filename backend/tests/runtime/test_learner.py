@@ -6,13 +6,19 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from flexiroaster.ai.prediction.predictor import Predictor
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.runtime.learner import Broken, Learner, Place, Standby
+from flexiroaster.runtime.learner_process import LOCKS, _alone
+from flexiroaster.services.ai import messages
 from flexiroaster.services.ai.history import RunHistory, all_runs
+from flexiroaster.services.ai.room import AiServices
+from flexiroaster.store.database import StoreUnavailable
 from tests.api.server_app import ServerApp, server_app
 
 PATIENCE_SECONDS = 60
@@ -144,3 +150,54 @@ def test_of_several_servers_one_learns_and_all_know(tmp_path: Path, postgres_url
             assert wait().execution_id == id
         for server in (one, other):
             assert server.client.get(f"/api/executions/{id}").json()["prediction"] is not None
+
+
+def test_whoever_stands_by_does_not_study(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would train models that lie in its own folder, which the one that follows cannot read."""
+    monkeypatch.setattr(Learner, "_begin", lambda self: None)
+    with server_app(tmp_path / "data", database_url=postgres_url, secret_key="s" * 40) as server:
+        engine = server.server.engine
+        learner = Learner(engine.bus, server.server.services.ai, Place(postgres_url, tmp_path / "models", bytes(32)))
+        learner._hear([Event(EventType.EXECUTION_COMPLETED, "e", "a", 1, datetime.now(UTC))])
+        with _alone(engine.database, LOCKS["follow"]) as other_follows, pytest.raises(Standby):
+            assert other_follows
+            learner._follow()
+        assert not learner.study_if_due()
+
+
+@pytest.mark.parametrize("error", [Broken("The process has ended."), StoreUnavailable("The database is away.")])
+def test_a_study_that_broke_off_is_made_up_for(
+    learning: ServerApp, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    learning.make("a")
+    told = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED)
+    learning.run("a")
+    told()
+    learner = learning.server.learner
+    assert learner is not None
+    studies = iter([error, None])
+
+    def study() -> None:
+        if (broken := next(studies)) is not None:
+            raise broken
+
+    monkeypatch.setattr(learner, "study", study)
+    assert [learner.study_if_due() for _ in range(3)] == [True, True, False]
+
+
+def test_it_follows_on_after_whatever_went_wrong(learning: ServerApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flexiroaster.runtime.learner.CRASHED_SECONDS", 0.0)
+    faults = [RuntimeError("Nobody has thought of it.")]
+    keep = messages.keep_said
+
+    def keep_said(message: messages.Message, ai: AiServices) -> None:
+        if message["predictions"] and faults:
+            raise faults.pop()
+        keep(message, ai)
+
+    monkeypatch.setattr(messages, "keep_said", keep_said)
+    learning.make("a")
+    told = heard(learning, lambda event: event.type == EventType.PREDICTION_UPDATED)
+    learning.run("a")
+    told()
+    assert not faults
