@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 
 from flexiroaster.artifacts.port import ArtifactStore
-from flexiroaster.engine.errors import NotFound
+from flexiroaster.engine.errors import ArtifactsUnavailable, NotFound
 from flexiroaster.runtime.conditions import Clockwork
 from flexiroaster.store import artifacts as rows
+from flexiroaster.store.artifacts import ArtifactRow
 from flexiroaster.store.database import Database
 
 KEPT_FOR = timedelta(seconds=30)
@@ -51,7 +52,7 @@ class SpilledResults:
         self._armed = False
 
     def __call__(self, artifact_id: str) -> Any:
-        """Raises NotFound."""
+        """Raises ArtifactsUnavailable."""
         with self._lock:
             kept = self._kept.setdefault(artifact_id, _Kept())
             self._kept.move_to_end(artifact_id)
@@ -91,10 +92,21 @@ class SpilledResults:
 
 
 def read_spilled(database: Database, artifacts: ArtifactStore, artifact_id: str) -> tuple[Any, int]:
-    """The value, and the bytes of its JSON. Raises NotFound."""
+    """The value, and the bytes of its JSON. Raises ArtifactsUnavailable: for good where it is gone or damaged."""
     with database.read() as connection:
         row = rows.find(connection, artifact_id)
     if row is None:
-        raise NotFound("artifact", artifact_id)
-    text = artifacts.local_path(row.key).read_bytes()
-    return orjson.loads(text), len(text)
+        raise ArtifactsUnavailable(f"A large result is gone: there is no artifact {artifact_id!r}.", kind="permanent")
+    try:
+        text = artifacts.local_path(row.key).read_bytes()
+        return orjson.loads(text), len(text)
+    except (NotFound, FileNotFoundError) as gone:
+        raise _lost(row, "gone: there is no artifact") from gone
+    except orjson.JSONDecodeError as damaged:
+        raise _lost(row, "damaged: no JSON is in the artifact") from damaged
+
+
+def _lost(row: ArtifactRow, what: str) -> ArtifactsUnavailable:
+    return ArtifactsUnavailable(
+        f"The result of {row.stage} is {what} {row.key!r}. Run the execution again from that stage.", kind="permanent"
+    )

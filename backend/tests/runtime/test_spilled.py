@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from flexiroaster.engine.errors import NotFound
+from flexiroaster.engine.errors import ArtifactsUnavailable
 from flexiroaster.runtime import spilled
 from flexiroaster.runtime.spilled import KEPT_FOR, SpilledResults
+from flexiroaster.store.database import Database
 from flexiroaster.testing.virtual_time import VirtualTime
 from tests.runtime.engine import TestEngine
 
@@ -77,9 +78,32 @@ def test_what_cannot_be_read_is_tried_again(engine: TestEngine, reads: list[str]
     time = VirtualTime()
     results = SpilledResults(engine.database, engine.artifacts, time, time.clock)
     for _ in range(2):
-        with pytest.raises(NotFound):
+        with pytest.raises(ArtifactsUnavailable):
             results("nothing")
     assert len(reads) == 2
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_a_lost_result_fails_the_outputs_and_not_the_stage_that_ended_last(
+    database: Database, tmp_path: Path, damage: str
+) -> None:
+    """The stage has done its work: told that it failed, it would do it once more with each retry."""
+    engine = TestEngine(database, tmp_path)
+    made = engine.execute(
+        {"large": large(engine), "last": ["large"]}, outputs={"size": "${{ size(results.large.text) }}"}
+    )
+    engine.record_by_hand(engine.run_by_hand(engine.claim_by_hand()))
+    (file,) = [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+    file.chmod(0o600)
+    file.write_text("{") if damage == "damaged" else file.unlink()
+    after = TestEngine(database, tmp_path)
+    after.take_up_by_hand()
+    after.work_by_hand()
+    assert after.stage(made, "last")["status"] == "success"
+    row = after.row(made)
+    assert (row["status"], row["error"]["code"]) == ("failed", "outputs_failed")
+    assert f"The result of large is {damage}" in row["error"]["message"]
+    assert "Run the execution again from that stage." in row["error"]["message"]
 
 
 def test_who_asks_at_once_shares_one_reading(engine: TestEngine, reads: list[str]) -> None:
