@@ -683,6 +683,7 @@ class TestEnding:
         if how == "kills its supervisor":
             assert isinstance(outcome, Failed)
             assert outcome.error.message == "The stage's process was lost: its supervisor was killed."
+            assert outcome.error.kind == "lost"
 
     @linux
     def test_death_of_the_server_ends_the_stage(self, tmp_path: Path) -> None:

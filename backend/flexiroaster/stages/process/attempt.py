@@ -110,7 +110,8 @@ class CodeAttempt:
         if ending.final is None and (limit := broken_limit(ending)) is not None:
             return Failed(self._config.breach(limit))
         if ending.final is None and ending.status is None:
-            return Failed(StageError("The stage's process was lost: its supervisor was killed.", "process_ended"))
+            gone = "The stage's process was lost: its supervisor was killed."
+            return Failed(StageError(gone, "process_ended", "lost"))  # by the kernel, where memory ran out: try again
         return None
 
 
