@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import ModuleType
 from typing import Any, Literal
 
@@ -87,12 +88,15 @@ class Run:
 
     @classmethod
     def of(cls, row: Run | Mapping[str, Any]) -> Run:
-        """A run from a mapping with the same keys. Unknown keys are left out; empty texts of numbers mean None.
+        """A run from a mapping with the same keys. Unknown keys are left out; empty texts of numbers mean None, and so
+        does what is no finite number, which is how tables say that something is not known.
 
         Raises ValueError naming the key that is missing or wrong.
         """
-        if isinstance(row, Run):
-            return row
+        return _finite(row if isinstance(row, Run) else cls._of_mapping(row))
+
+    @classmethod
+    def _of_mapping(cls, row: Mapping[str, Any]) -> Run:
         given = {_ALIASES.get(key, key): value for key, value in row.items()}
         values: dict[str, Any] = {}
         for name, convert in _CONVERT.items():
@@ -108,6 +112,16 @@ class Run:
         return cls(**values)
 
 
+def _finite(run: Run) -> Run:
+    if not math.isfinite(run.started_at):
+        raise ValueError(f"The run {run.execution!r} has started_at {run.started_at}: give seconds since 1970.")
+    unknown = {name: None for name in _OPTIONAL if not math.isfinite(getattr(run, name) or 0.0)}
+    if not unknown and all(map(math.isfinite, run.attributes.values())):
+        return run
+    attributes = {name: value for name, value in run.attributes.items() if math.isfinite(value)}
+    return replace(run, attributes=attributes, **unknown)
+
+
 def _number(value: Any) -> float | None:
     return None if value is None or value == "" else float(value)
 
@@ -116,6 +130,7 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+_OPTIONAL = tuple(item.name for item in fields(Run) if item.type == "float | None")
 _ALIASES = {"run_id": "execution", "execution_id": "execution", "stage_kind": "kind", "pipeline_id": "pipeline"}
 _CONVERT: dict[str, Any] = {
     item.name: {"float": _number, "float | None": _number, "int": int, "str": _text}.get(str(item.type))

@@ -18,6 +18,8 @@ from flexiroaster.ai.runs import DAY, HOUR, MINUTE, Run
 REMEMBERED_EXECUTIONS = 20_000
 FINAL = frozenset({"success", "failed", "timed_out"})
 """Cancelled and skipped runs say nothing about failure."""
+LARGEST = 1e100
+"""Of an attribute. Squares of larger ones are beyond all numbers, and one such input would spoil the model of all."""
 
 
 @dataclass(slots=True)
@@ -399,7 +401,7 @@ def known(run: Run, attribute: str) -> float:
     """A category is as good as any number of its own for trees, which can cut it out."""
     if attribute in run.categories:
         return zlib.crc32(run.categories[attribute].encode()) / 2**32
-    return float(run.attributes.get(attribute, math.nan))
+    return max(min(float(run.attributes.get(attribute, math.nan)), LARGEST), -LARGEST)
 
 
 def new_stage() -> StageState:

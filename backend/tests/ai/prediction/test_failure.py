@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flexiroaster.ai import Predictor, Run
+from flexiroaster.ai import ModelRecord, Predictor, Run
 from flexiroaster.ai.invented import Invented, history
 from flexiroaster.ai.prediction.features import NAMES
 from flexiroaster.ai.prediction.history import History, replay
@@ -160,6 +160,17 @@ def test_a_column_without_any_value_does_no_harm() -> None:
     trained = train(samples, NAMES)
     assert trained is not None
     assert all(0 <= trained.probability(name, [math.nan] * len(NAMES)) <= 1 for name in trained.models)
+
+
+def test_one_enormous_input_does_not_spoil_the_model() -> None:
+    """Its square is no number any more: the model could not be read, and nothing learned would answer anybody."""
+    chance = random.Random(0)
+    runs = [run(number, chance.random() < 0.2, attributes={"n": 1.0}) for number in range(600)]
+    runs[300] = replace(runs[300], attributes={"n": 1e308})
+    runs[301] = replace(runs[301], attributes={"n": -1e308})
+    predictor = Predictor(refit_every=None).fit(runs)
+    (record,) = (record for record in predictor.records(5.0) if record.kind == "stages-failures")
+    assert ModelRecord.from_file(record.to_file(bytes(32)), bytes(32)) == record
 
 
 def test_nothing_is_learned_from_chance() -> None:
