@@ -115,7 +115,7 @@ class Run:
 def _finite(run: Run) -> Run:
     if not math.isfinite(run.started_at):
         raise ValueError(f"The run {run.execution!r} has started_at {run.started_at}: give seconds since 1970.")
-    unknown = {name: None for name in _OPTIONAL if not math.isfinite(getattr(run, name) or 0.0)}
+    unknown: dict[str, Any] = {name: None for name in _OPTIONAL if not math.isfinite(getattr(run, name) or 0.0)}
     if not unknown and all(map(math.isfinite, run.attributes.values())):
         return run
     attributes = {name: value for name, value in run.attributes.items() if math.isfinite(value)}
