@@ -101,10 +101,19 @@ def keep(connection: sa.Connection, found: Sequence[dict[str, Any]], at: datetim
             connection.execute(insights.update().where(insights.c.id == row["id"]).values(**row, seen_at=at))
         else:
             connection.execute(insights.insert().values(**row, found_at=at, seen_at=at))
-            links = [{"pipeline_id": id, "insight_id": row["id"]} for id in dict.fromkeys(row["pipelines"])]
-            if links:
-                connection.execute(insight_pipelines.insert(), links)
+        _link(connection, row)
     return [id for id in ids if id not in known]
+
+
+def _link(connection: sa.Connection, row: dict[str, Any]) -> None:
+    """To all its pipelines: what lasts reaches further ones."""
+    own = insight_pipelines.c
+    linked = set(connection.scalars(sa.select(own.pipeline_id).where(own.insight_id == row["id"])))
+    wanted = dict.fromkeys(row["pipelines"])
+    if links := [{"pipeline_id": id, "insight_id": row["id"]} for id in wanted if id not in linked]:
+        connection.execute(insight_pipelines.insert(), links)
+    if gone := linked - wanted.keys():
+        connection.execute(insight_pipelines.delete().where(own.insight_id == row["id"], own.pipeline_id.in_(gone)))
 
 
 def end_unseen(connection: sa.Connection, *, since: datetime, at: datetime) -> int:

@@ -83,6 +83,32 @@ def test_suggestions_are_paged_by_what_they_save(database: Database) -> None:
         assert suggestion_store.count(connection, SuggestionFilter(["open"], ["fusion"], "p")) == 5
 
 
+def test_a_timeout_that_only_ends_what_hangs_is_no_help_against_failures(database: Database) -> None:
+    ai = make_ai(database, Pipelines(database, dict, LocalBus()), LocalBus(), clock=lambda: NOON)
+    numbers = {
+        "none": {"now": 0.0, "timeout": 10.0},
+        "long": {"now": 600.0, "timeout": 10.0},
+        "short": {"now": 5.0, "timeout": 10.0},
+    }
+    given = [
+        Suggestion("timeout", "p", (stage,), "Give it a timeout.", None, (), 20, values)
+        for stage, values in numbers.items()
+    ]
+    ai.suggestions.keep("p", given)
+    helpful = {stage: bool(ai.suggestions.against_failures("p", stage)) for stage in numbers}
+    assert helpful == {"none": False, "long": False, "short": True}
+
+
+def test_an_outage_is_found_by_every_pipeline_that_it_reaches_later(database: Database) -> None:
+    insights = Insights(database, LocalBus(), lambda: NOON)
+    for pipelines in (("p1", "p2"), ("p1", "p2", "p3")):
+        one = insight(1, rule="outage", subject="connector:shop", pipelines=pipelines)
+        insights.keep([one], looked_from=NOON, now=NOON)
+    for id in ("p1", "p2", "p3"):
+        found = insights.page(InsightFilter(pipeline_id=id), limit=9).items
+        assert [row.pipelines for row in found] == [["p1", "p2", "p3"]], id
+
+
 def test_one_model_of_a_kind_answers(database: Database) -> None:
     ai = make_ai(database, Pipelines(database, dict, LocalBus()), LocalBus(), clock=lambda: NOON)
     for number in range(8):
