@@ -41,7 +41,7 @@ VALUES: Mapping[str, str] = {
     "pool": "faster",
     "concurrency": "faster",
     "cache": "cheaper",
-    "timeout": "fewer_failures",
+    "timeout": "faster",
     "retry": "fewer_retries",
 }
 """What a kind of suggestion is good for."""
@@ -71,7 +71,11 @@ class SuggestionEntry:
     @property
     def value(self) -> str:
         numbers = self.row.numbers
-        if self.row.kind == "retry" and numbers.get("attempts", 0) > numbers.get("now", 0):
+        now = numbers.get("now", 0)
+        more_attempts = self.row.kind == "retry" and numbers.get("attempts", 0) > now
+        # A stage without a timeout, or with too long a one, only hangs for longer: it fails no less.
+        more_time = self.row.kind == "timeout" and 0 < now < numbers.get("timeout", 0)
+        if more_attempts or more_time:
             return "fewer_failures"
         return VALUES.get(self.row.kind, "faster")
 
