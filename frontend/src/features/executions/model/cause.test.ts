@@ -26,6 +26,8 @@ describe('rootCause', () => {
 
 it('says what happened in plain words', () => {
   expect(headline(stageError({ location: { row: 7 } }))).toBe('got a row it cannot use')
+  expect(headline(stageError({ kind: 'transient', code: 'http_connection' }))).toMatch(/reach/)
+  expect(headline(stageError({ kind: 'transient', code: 'command_failed' }))).toBe('failed')
   expect(headline(stageError({ kind: 'timeout' }))).toBe('took longer than its timeout allows')
   expect(headline(stageError({ kind: 'timeout' }), false)).toBe('did not start in time')
 })

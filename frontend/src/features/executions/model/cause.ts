@@ -50,7 +50,7 @@ export function headline(error: StageError, started = true): string {
     case 'data':
       return error.location?.row ? 'got a row it cannot use' : 'got data it cannot use'
     case 'transient':
-      return 'could not reach something it needs'
+      return error.code.startsWith('http_') ? 'could not reach something it needs' : 'failed'
     case 'lost':
       return 'lost its worker'
     case 'cancelled':

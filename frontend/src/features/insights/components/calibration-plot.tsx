@@ -15,7 +15,7 @@ export function CalibrationPlot({ bins }: { bins: CalibrationBin[] }) {
       <svg
         viewBox={`0 0 ${SIZE + 6} ${SIZE + 4}`}
         aria-hidden="true"
-        className="w-full max-w-[260px]"
+        className="w-full max-w-[260px] overflow-visible"
       >
         <path
           d={`M${x(0)},${y(0)}H${x(1)}M${x(0)},${y(0)}V${y(1)}`}
