@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from flexiroaster.engine.errors import Conflict, InvalidInputs, InvalidRequest, NotFound, Problem
+from flexiroaster.engine.quoting import quoted
 from flexiroaster.engine.state import EXECUTION_FINAL, RETRYABLE_EXECUTIONS, ExecutionStatus
 from flexiroaster.services.changes import Changes, Tally
 from flexiroaster.services.executions import Executions
@@ -70,8 +71,20 @@ class Bulk:
         """
         if len(items) > MOST_AT_ONCE:
             raise InvalidRequest(f"{len(items):,} executions are given: start at most {MOST_AT_ONCE:,} at once.")
-        number, compiled = self._starting.version(pipeline_id, version)
-        checked = self._checked(pipeline_id, items, number, compiled, actor)
+        wanted = [
+            Wanted(
+                pipeline_id,
+                item.inputs,
+                item.data,
+                version,
+                item.idempotency_key,
+                actor=actor,
+                priority=item.priority,
+            )
+            for item in items
+        ]
+        _refuse_one_key_for_two(wanted)
+        checked = self._checked(wanted, *self._starting.version(pipeline_id, version))
         tally = Tally()
 
         def operation(tx: Transaction) -> list[Started]:
@@ -81,22 +94,12 @@ class Bulk:
         log.info("executions.started", pipeline=pipeline_id, count=len(started), actor=actor)
         return started
 
-    def _checked(
-        self, pipeline_id: str, items: Sequence[Item], number: int, version: Version, actor: str | None
-    ) -> list[Checked]:
+    def _checked(self, every: Sequence[Wanted], number: int, version: Version) -> list[Checked]:
         now = self._changes.clock()
-        ids = sorted(new_id(now) for _ in items)  # executions of one moment are listed by their ids
+        ids = sorted(new_id(now) for _ in every)  # executions of one moment are listed by their ids
         found: list[Checked] = []
         problems: list[Problem] = []
-        for place, (item, id) in enumerate(zip(items, ids, strict=True)):
-            wanted = Wanted(
-                pipeline_id,
-                item.inputs,
-                item.data,
-                idempotency_key=item.idempotency_key,
-                actor=actor,
-                priority=item.priority,
-            )
+        for place, (wanted, id) in enumerate(zip(every, ids, strict=True)):
             try:
                 found.append(self._starting.check_inputs(wanted, number, version, now, id))
             except InvalidInputs as wrong:
@@ -153,6 +156,21 @@ class Bulk:
         last = picked[-1] if picked and left > 0 else None
         next_cursor = None if last is None else encode([last.created_at.isoformat(), last.id])
         return Result(matched, treated, max(0, left), next_cursor)
+
+
+def _refuse_one_key_for_two(every: Sequence[Wanted]) -> None:
+    """The same key twice starts one execution, so both must ask for the same."""
+    first: dict[str, int] = {}
+    for place, wanted in enumerate(every):
+        if wanted.idempotency_key is None:
+            continue
+        before = first.setdefault(wanted.idempotency_key, place)
+        if before != place and every[before].digest() != wanted.digest():
+            raise InvalidRequest(
+                f"`executions[{place}]` has the idempotency key of `executions[{before}]` "
+                f"({quoted(wanted.idempotency_key)}) and asks for something else: choose another key.",
+                "idempotency_key_reused",
+            )
 
 
 def _narrowed(wanted: ExecutionFilter, action: str) -> ExecutionFilter:

@@ -68,6 +68,22 @@ def test_one_wrong_item_starts_none(idle: TestEngine) -> None:
     assert bulk(idle).start(pipeline, days("mon"))[0].number == 1
 
 
+def test_the_version_that_is_asked_for_runs(idle: TestEngine) -> None:
+    pipeline = idle.add({"a": []})
+    idle.change(pipeline, {"a": [], "b": ["a"]})
+    for asked, runs in ((1, 1), (2, 2), (None, 2)):
+        started = bulk(idle).start(pipeline, [Item(), Item()], version=asked)
+        assert [idle.row(one.execution_id)["version"] for one in started] == [runs, runs]
+
+
+def test_one_key_for_two_that_differ_starts_none(idle: TestEngine) -> None:
+    pipeline = idle.add({"a": []}, inputs=DAY)
+    items = [Item({"day": day}, idempotency_key=key) for day, key in (("mon", "x"), ("mon", "x"), ("tue", "x"))]
+    with pytest.raises(InvalidRequest, match=r"`executions\[2\]` has the idempotency key of `executions\[0\]` \('x'\)"):
+        bulk(idle).start(pipeline, items)
+    assert bulk(idle).start(pipeline, items[:2])[0].number == 1
+
+
 def test_the_same_keys_start_once_even_within_one_call(idle: TestEngine) -> None:
     pipeline = idle.add({"a": []})
     items = [Item(idempotency_key=key) for key in ("x", "y", "x")]
