@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from flexiroaster.engine.errors import StageFailed
+from flexiroaster.engine.errors import ErrorKind, StageFailed
 from flexiroaster.engine.field_types import PipelineId
 from flexiroaster.engine.outcome import Succeeded, Waiting, WaitsFor
 from flexiroaster.stages.base import Stage, StageConfig, StageContext, StageExample
@@ -99,10 +99,17 @@ def _outcome(pipeline: str, execution_id: str, ended: Mapping[str, Any]) -> Succ
     raise StageFailed(
         message,
         code=CHILD_FAILED,
-        kind="permanent" if status == "cancelled" else error.get("kind", "permanent"),
+        kind=_kind(status, error.get("kind", "permanent")),
         suggestion=error.get("suggestion"),
         details={"execution_id": execution_id, "pipeline_id": pipeline, "status": status, **innermost},
     )
+
+
+def _kind(status: str, kind: ErrorKind) -> ErrorKind:
+    """That of the child's cause: `timeout` is kept for a stage that ran out of its own time, which this one did not."""
+    if status == "cancelled":
+        return "permanent"
+    return "transient" if kind == "timeout" else kind
 
 
 def _name(pipeline: str, state: Mapping[str, Any]) -> str:

@@ -93,6 +93,14 @@ def test_a_childs_failure_is_the_stages_with_its_cause(engine: TestEngine) -> No
     assert engine.stage(execution, "b")["status"] == "skipped"
 
 
+def test_a_stage_whose_child_ran_out_of_time_has_failed_and_not_timed_out(engine: TestEngine) -> None:
+    slow = {"type": "wait", "config": {"seconds": 600}, "timeout": "100ms"}
+    execution = engine.execute({"sub": calling(engine.add({"a": slow}))})
+    assert engine.wait_end(execution) == "failed"
+    sub = engine.stage(execution, "sub")
+    assert (sub["status"], sub["error"]["code"], sub["error"]["kind"]) == ("failed", "child_failed", "transient")
+
+
 def test_without_waiting_the_stage_ends_at_once(engine: TestEngine) -> None:
     gate = Gate()
     child = engine.add({"a": act(engine, gate)})
