@@ -177,9 +177,17 @@ class Pipelines:
         return self.picture(made)
 
     def update(
-        self, id: str, source: Source, author: Author, *, expected: Sequence[int] | None = None, note: str = ""
+        self,
+        id: str,
+        source: Source,
+        author: Author,
+        *,
+        expected: Sequence[int] | None = None,
+        note: str = "",
+        also: Callable[[Transaction, int], None] = lambda tx, version: None,
     ) -> PipelinePicture:
-        """A new version that runs from now on, unless nothing but the wording of the text changed.
+        """A new version that runs from now on, unless nothing but the wording of the text changed. `also` is done in
+        the same transaction, with the version that runs then.
 
         Raises NotFound, InvalidDefinition, and VersionChanged when the published version is none of `expected`.
         """
@@ -195,6 +203,7 @@ class Pipelines:
             if changed:
                 store.add_version(tx.sa, id, head.newest + 1, new, now)
             found = self.published(tx, EventType.PIPELINE_UPDATED, id, author, now) if changed else stored(tx.sa, id)
+            also(tx, found.row.version)
             return changed, found
 
         changed, found = self._database.write(operation, durable=True)

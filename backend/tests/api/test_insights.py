@@ -13,7 +13,11 @@ from starlette.testclient import TestClient
 from flexiroaster.ai.insights.finding import Insight
 from flexiroaster.ai.optimizer.replay import Saving
 from flexiroaster.ai.optimizer.suggestion import Edit, Suggestion
+from flexiroaster.engine.errors import Conflict
 from flexiroaster.engine.events import Event, EventType
+from flexiroaster.services.ai.suggestions import Suggestions
+from flexiroaster.services.drafts import Drafts
+from flexiroaster.services.pipelines import Author
 from flexiroaster.store.models import ModelRow
 from flexiroaster.store.predictions import ForecastRow, NewPrediction
 from tests.api.server_app import ServerApp, server_app
@@ -344,6 +348,39 @@ def test_a_suggestion_is_carried_once(report: ServerApp) -> None:
             assert (answer.status_code, answer.json()["code"]) == (409, "already_applied")
             assert what in answer.json()["detail"]
         report.client.post("/api/pipelines/report/versions/2/publish")
+
+
+def test_what_is_applied_meanwhile_is_not_dismissed(report: ServerApp) -> None:
+    """Its draft would be published, and the suggestion be dismissed all the same."""
+    ai, engine = report.server.services.ai, report.server.engine
+    ai.suggestions.keep("report", [suggestion()])
+    drafts = Drafts(engine.database, engine.pipelines, engine.bus)
+
+    def clock() -> datetime:
+        """Asked between the look at the suggestion and the change of it."""
+        ai.suggestions.apply(suggestion().id, Author("bob@example.com", "editor"))
+        return datetime.now(UTC)
+
+    slow = Suggestions(engine.database, engine.pipelines, drafts, engine.bus, clock)
+    with pytest.raises(Conflict, match="applied already, as draft 2"):
+        slow.dismiss(suggestion().id, "ada@example.com")
+    assert ai.suggestions.get(suggestion().id).row.state == "draft"
+
+
+def test_a_suggestion_is_undone_whole_or_not_at_all(report: ServerApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    report.server.services.ai.suggestions.keep("report", [suggestion()])
+    path = f"/api/suggestions/{suggestion().id}"
+    report.client.post(f"{path}/apply")
+    report.client.post("/api/pipelines/report/versions/2/publish")
+
+    def broken(*given: object, **values: object) -> None:
+        raise RuntimeError("The server is killed here.")
+
+    with monkeypatch.context() as killed:
+        killed.setattr("flexiroaster.store.suggestions.change", broken)
+        assert report.client.post(f"{path}/undo").status_code == 500
+    assert report.client.get("/api/pipelines/report").json()["version"] == 2
+    assert report.client.post(f"{path}/undo").json()["version_undone"] == 3
 
 
 def test_a_suggestions_draft_over_a_later_change_says_so(report: ServerApp) -> None:

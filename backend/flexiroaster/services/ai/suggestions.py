@@ -158,9 +158,7 @@ class Suggestions:
         now = self._clock()
 
         def carry(tx: Transaction, draft: VersionText) -> None:
-            present = store.find(tx.sa, id)
-            if present is not None:
-                _not_carried(present)  # by somebody else, at the same time
+            _still_open(tx, id)
             values = {"version_before": base.version, "version_applied": draft.version, "version_undone": None}
             store.change(tx.sa, id, now, state="draft", by=author.email, **values)
 
@@ -172,9 +170,12 @@ class Suggestions:
         """It does not come back. Raises Conflict for one that is applied."""
         _not_carried(self._row(id))
         now = self._clock()
-        self._database.write(
-            lambda tx: store.change(tx.sa, id, now, state="dismissed", by=by, reason=reason or None), durable=True
-        )
+
+        def operation(tx: Transaction) -> None:
+            _still_open(tx, id)
+            store.change(tx.sa, id, now, state="dismissed", by=by, reason=reason or None)
+
+        self._database.write(operation, durable=True)
         return self._told(id, "suggestion.dismissed", by)
 
     def undo(self, id: str, author: Author) -> SuggestionPicture:
@@ -196,12 +197,14 @@ class Suggestions:
             )
         before = self._pipelines.version(row.pipeline_id, row.version_before)
         note = f"Undo suggestion {id}: {SuggestionEntry(row, '').title}"
-        made = self._pipelines.update(
-            row.pipeline_id, _source(before), author, expected=[present.version], note=note[:500]
-        ).version.version
         now = self._clock()
-        values = {"state": "undone", "by": author.email, "version_undone": made}
-        self._database.write(lambda tx: store.change(tx.sa, id, now, **values), durable=True)
+
+        def undone(tx: Transaction, made: int) -> None:
+            store.change(tx.sa, id, now, state="undone", by=author.email, version_undone=made)
+
+        self._pipelines.update(
+            row.pipeline_id, _source(before), author, expected=[present.version], note=note[:500], also=undone
+        )
         return self._told(id, "suggestion.undone", author.email)
 
     # What the learner finds
@@ -332,6 +335,13 @@ def _not_carried(row: SuggestionRow) -> None:
         raise Conflict(
             f"The suggestion is applied already, as {what} {row.version_applied}: undo that first.", "already_applied"
         )
+
+
+def _still_open(tx: Transaction, id: str) -> None:
+    """Raises Conflict where somebody else has applied it at the same time."""
+    present = store.find(tx.sa, id)
+    if present is not None:
+        _not_carried(present)
 
 
 def _source(version: VersionText) -> Source:
