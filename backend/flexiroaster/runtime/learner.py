@@ -360,6 +360,7 @@ def _send(child: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
 
 
 def _remove_others(folder: Path, needed: Sequence[str]) -> None:
-    for path in folder.glob("*.model"):
+    """Also what a study that was killed had begun to write."""
+    for path in (*folder.glob("*.model"), *folder.glob(".*.model-*")):
         if path.name not in needed:
             path.unlink(missing_ok=True)

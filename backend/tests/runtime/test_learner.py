@@ -13,7 +13,7 @@ import pytest
 
 from flexiroaster.ai.prediction.predictor import Predictor
 from flexiroaster.engine.events import Event, EventType
-from flexiroaster.runtime.learner import Broken, Learner, Place, Standby
+from flexiroaster.runtime.learner import Broken, Learner, Place, Standby, _remove_others
 from flexiroaster.runtime.learner_process import LOCKS, _alone
 from flexiroaster.services.ai import messages
 from flexiroaster.services.ai.history import RunHistory, all_runs
@@ -201,3 +201,10 @@ def test_it_follows_on_after_whatever_went_wrong(learning: ServerApp, monkeypatc
     learning.run("a")
     told()
     assert not faults
+
+
+def test_what_a_killed_study_left_goes_with_the_next_training(tmp_path: Path) -> None:
+    for name in ("kept.model", "retired.model", ".kept.model-x7", "README"):
+        (tmp_path / name).write_text("")
+    _remove_others(tmp_path, ["kept.model"])
+    assert {path.name for path in tmp_path.iterdir()} == {"kept.model", "README"}
