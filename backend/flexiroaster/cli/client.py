@@ -25,7 +25,10 @@ def segment(text: str) -> str:
     """As one segment of an address."""
     from urllib.parse import quote
 
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise CommandFailed(f"{text!r} is not UTF-8 text: write it as such.") from None
 
 
 class CommandFailed(FlexiRoasterError):
@@ -96,6 +99,8 @@ class Client:
             return self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise unreachable(str(self._http.base_url), error) from None
+        except UnicodeEncodeError:  # an argument of bytes, as names of files may be
+            raise CommandFailed("What is to be sent is not UTF-8 text: write it as such.") from None
 
 
 def _content(response: httpx.Response) -> Any:

@@ -59,8 +59,8 @@ def plan(
 ) -> None:
     """Plan a time of maintenance, or say that there was one: its runs raise no insights."""
     body = {
-        "begins_at": begin.astimezone().isoformat(),
-        "ends_at": end.astimezone().isoformat(),
+        "begins_at": _on_the_clocks_here(begin, "BEGIN"),
+        "ends_at": _on_the_clocks_here(end, "END"),
         "pipeline_id": pipeline,
         "reason": reason,
     }
@@ -93,3 +93,12 @@ def delete(
     """Delete a time of maintenance: its runs count again."""
     with connected(folder) as server:
         typer.echo(server.delete(f"/api/ai/maintenance/{segment(window)}")["message"])
+
+
+def _on_the_clocks_here(moment: datetime, name: str) -> str:
+    try:
+        return moment.astimezone().isoformat()
+    except (OverflowError, ValueError):
+        raise typer.BadParameter(
+            f"{moment.isoformat()} lies outside of the years 1 to 9999 in UTC.", param_hint=f"'{name}'"
+        ) from None

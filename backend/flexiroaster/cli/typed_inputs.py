@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import typer
 
 
@@ -58,7 +58,7 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
 
 def _as_json(text: str, kinds: Any, otherwise: Any) -> Any:
     try:
-        value = json.loads(text)
+        value = orjson.loads(text)  # it takes no NaN and no endless nesting, as the server
     except ValueError:
         return otherwise
     return value if isinstance(value, kinds) else otherwise

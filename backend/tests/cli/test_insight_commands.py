@@ -129,6 +129,8 @@ def test_maintenance_is_planned_listed_and_deleted(server: ServerProcess) -> Non
     id = json.loads(text)["id"]
     assert run(server, "maintenance", "list")[1].splitlines()[1].split("\t")[:2] == [id, "report"]
     assert run(server, "maintenance", "plan", end, begin)[0] == 2
+    status, text = run(server, "maintenance", "plan", "0001-01-01T00:00:00", begin)
+    assert (status, "lies outside of the years 1 to 9999 in UTC" in text) == (2, True)
     assert run(server, "maintenance", "end", id)[0] == 1
     assert run(server, "maintenance", "delete", id) == (0, f"Maintenance {id} deleted\n")
     assert run(server, "maintenance", "delete", id)[0] == 1

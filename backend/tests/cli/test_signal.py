@@ -30,6 +30,15 @@ def test_an_execution_is_told_and_ends(server: ServerProcess, tmp_path: Path) ->
     ended = flexi(tmp_path, "logs", execution, "-f", *data).stdout
     assert "told of payment by" in ended
     assert "execution #1 succeeded" in ended
-    again = flexi(tmp_path, "signal", execution, "payment", *data)
+    again = flexi(tmp_path, "signal", execution, "payment", "--data", "NaN", *data)
     assert again.returncode == 1
     assert "has already ended as success" in again.stderr
+
+
+def test_what_is_no_text_is_refused_with_a_sentence(server: ServerProcess, tmp_path: Path) -> None:
+    data = ["--data-folder", str(server.data)]
+    for place, name in (("b\udcff", "payment"), ("some", "b\udcff")):
+        told = flexi(tmp_path, "signal", place, name, *data)
+        assert told.returncode == 1
+        assert "is not UTF-8 text: write it as such." in told.stderr
+        assert "Traceback" not in told.stderr

@@ -33,6 +33,9 @@ from flexiroaster.cli.typed_inputs import typed, typed_inputs
         ("5", {}, 5),
         ("five", {}, "five"),
         ("=", {"type": "string"}, "="),
+        ("NaN", {}, "NaN"),
+        ("1e400", {"type": "number"}, "1e400"),
+        ("[" * 5_000, {"type": "array"}, "[" * 5_000),
     ],
 )
 def test_text_becomes_the_declared_type(text: str, schema: dict[str, Any], value: Any) -> None:
