@@ -22,6 +22,16 @@ describe('rootCause', () => {
     expect(rootCause(stages)?.stage).toBe('early')
     expect(rootCause([endedRun('fine', [0, 1])])).toBeNull()
   })
+
+  it('is a stage, not what failed while it was dealt with', () => {
+    const stages = [
+      endedRun('load', [0, 1]),
+      endedRun('check', [1, 2], { status: 'failed', needs: ['load'] }),
+      endedRun('load:compensate', [2, 3], { status: 'failed', phase: 'compensation' }),
+      endedRun('tell', [3, 4], { status: 'failed', phase: 'on_failure' }),
+    ]
+    expect(rootCause(stages)?.stage).toBe('check')
+  })
 })
 
 it('says what happened in plain words', () => {

@@ -5,9 +5,12 @@ import { isFailure } from '@/lib/status'
 type StageRun = Schemas['StageRunBody']
 type StageError = Schemas['StageErrorBody']
 
+/** In the order in which they follow each other. */
+const PHASES: StageRun['phase'][] = ['main', 'compensation', 'on_failure', 'on_success', 'finally']
+
 /**
  * The failure the others follow from: of the failed stage runs the one that needs least, then the one that failed
- * first. Null while nothing has failed.
+ * first. What follows the stages is no cause of their failure. Null while nothing has failed.
  */
 export function rootCause(stages: readonly StageRun[]): StageRun | null {
   return failures(stages)[0] ?? null
@@ -18,9 +21,13 @@ export function failures(stages: readonly StageRun[]): StageRun[] {
   const failed = stages.filter((run) => isFailure(run.status))
   if (failed.length < 2) return failed
   const layers = layersOf(uniqueStages(stages))
+  const phase = (run: StageRun) => PHASES.indexOf(run.phase)
   const rank = (run: StageRun) => layers.get(run.stage) ?? 0
   return failed.toSorted(
-    (a, b) => rank(a) - rank(b) || (a.ended_at ?? '').localeCompare(b.ended_at ?? ''),
+    (a, b) =>
+      phase(a) - phase(b) ||
+      rank(a) - rank(b) ||
+      (a.ended_at ?? '').localeCompare(b.ended_at ?? ''),
   )
 }
 
