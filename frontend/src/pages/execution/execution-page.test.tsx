@@ -418,3 +418,29 @@ it('lets the duration of a paused execution stand still', async () => {
   expect(await screen.findByText('paused by ada')).toBeVisible()
   expect(screen.getByText('1 m 30 s')).toBeVisible()
 })
+
+it('says of an execution out of time, which no stage failed in, that it was that', async () => {
+  const error = stageError({ message: "The execution's timeout of 3 s has passed.", stage: null })
+  answerExecution(
+    failedExecution({
+      status: 'timed_out',
+      failed_stage: null,
+      error,
+      stages: [endedRun('load', [0, 3], { status: 'cancelled' })],
+    }),
+  )
+  renderApp('/executions/e1')
+  expect(
+    await screen.findByRole('heading', { name: 'The execution ran out of time' }),
+  ).toBeVisible()
+})
+
+it('tells a stage that was run alone from all that follows it', async () => {
+  const again = { rerun_of: 'e0', from_stage: 'check' }
+  answerExecution(failedExecution({ ...again, alone: true }))
+  renderApp('/executions/e1')
+  expect(await screen.findByText(/^check alone, run again of/)).toBeVisible()
+  answerExecution(failedExecution({ ...again, alone: false }))
+  renderApp('/executions/e1')
+  expect(await screen.findByText(/^run again from check of/)).toBeVisible()
+})

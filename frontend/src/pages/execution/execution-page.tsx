@@ -135,11 +135,12 @@ function Loaded({ execution }: { execution: Execution }) {
 function WholeFailure({ execution }: { execution: Execution }) {
   const text = execution.error?.message ?? execution.reason
   if (!text) return null
+  const timedOut = execution.status === 'timed_out'
   return (
     <Card aria-label="Why it failed" className="mb-3.5 px-4 py-3">
       <h2 className="flex items-center gap-2 text-strong font-semibold">
-        <Icon name="cross" className="text-state-failed" />
-        The execution failed
+        <Icon name={timedOut ? 'clock-cross' : 'cross'} className="text-state-failed" />
+        The execution {timedOut ? 'ran out of time' : 'failed'}
       </h2>
       <p className="mono wrap-text mt-2 rounded-md bg-state-failed-tint px-3 py-2 text-state-failed">
         {text}

@@ -77,9 +77,7 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
       {execution.priority !== 0 && <Fact name="priority">{execution.priority}</Fact>}
       {execution.retries > 0 && <Fact name="retried">{execution.retries}×</Fact>}
       {execution.rerun_of && (
-        <Fact
-          name={execution.from_stage ? `run again from ${execution.from_stage} of` : 're-run of'}
-        >
+        <Fact name={ranAgain(execution)}>
           <ExecutionLink id={execution.rerun_of} />
         </Fact>
       )}
@@ -111,6 +109,11 @@ export function ExecutionFacts({ execution, children }: ExecutionFactsProps) {
       </span>
     </div>
   )
+}
+
+function ranAgain({ from_stage, alone }: Schemas['ExecutionDetail']): string {
+  if (!from_stage) return 're-run of'
+  return alone ? `${from_stage} alone, run again of` : `run again from ${from_stage} of`
 }
 
 const PHASES: Record<Schemas['ExecutionDetail']['phase'], string> = {
