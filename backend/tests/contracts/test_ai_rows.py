@@ -151,6 +151,18 @@ def test_refused_rows_are_known_afterwards(database: Database, history: History)
     assert all(REFUSED not in run.attributes for run in before.attempts), "predictions must not know it"
 
 
+def test_what_people_decide_is_no_run(database: Database, history: History) -> None:
+    """Whoever takes a day to approve is no slow stage, and whoever refuses no flaky one."""
+    history.pipeline("orders", stages=2)
+    id = history.execution("orders", 1, status="failed")
+    history.stage_run(id, 0)
+    error = {"message": "Bob refused.", "code": "rejected"}
+    history.stage_run(id, 1, type="approval", status="failed", seconds=90_000, error=error)
+    (story,) = RunHistory(database, Switch()).newest(10)
+    assert [run.stage for run in story.attempts] == ["s0"]
+    assert (story.errors, story.over) == ([], {"s0", "s1"})
+
+
 def test_what_history_has_not_shown_for_long_goes_as_executions_do(database: Database, tmp_path: Path) -> None:
     insights, later = Insights(database, LocalBus(), lambda: NOON), NOON + timedelta(days=20)
     insights.keep([insight(1), insight(2)], looked_from=NOON, now=NOON)

@@ -30,6 +30,8 @@ VERSIONS_KEPT = 1_000
 MOST_INPUTS = 16
 """Inputs of an execution that are looked at."""
 LONGEST_INPUT = 100
+BY_A_PERSON = "approval"
+"""What somebody decides, and when, says nothing of the stage: a refusal is no failure that comes and goes."""
 REFUSED = "invalid_count"
 """What validation stages call the number of rows they refused."""
 STATUS: Mapping[str, Status] = {
@@ -238,7 +240,7 @@ def _story(
     runs: list[Run] = []
     errors: list[ErrorSeen] = []
     for one in sorted(attempts, key=lambda one: (one.started_at or seen.created_at, one.stage, one.attempt)):
-        if one.waited or one.taken_over or one.started_at is None:
+        if one.waited or one.taken_over or one.started_at is None or one.type == BY_A_PERSON:
             continue
         stage = version.stages.get(one.stage) or StageSketch(one.type, (), "", True, 1, 0.0)
         status = STATUS.get(one.status, "") if one.ended_at is not None else ""
