@@ -16,6 +16,7 @@ from flexiroaster.services.ai.history import REFUSED, RunHistory
 from flexiroaster.services.ai.insights import Insights
 from flexiroaster.services.ai.messages import keep_said, line, of_said, parsed
 from flexiroaster.services.ai.room import make_ai
+from flexiroaster.services.ai.study import Study
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.services.pipelines import Author, Pipelines, Source
 from flexiroaster.services.retention import Retention
@@ -25,6 +26,7 @@ from flexiroaster.store.database import Database
 from flexiroaster.store.insights import InsightFilter
 from flexiroaster.store.models import ModelRow
 from flexiroaster.store.suggestions import SuggestionFilter
+from tests.ai.insights.runs import hourly
 from tests.history import NOON, History
 from tests.services.ai.rows import write
 
@@ -107,6 +109,24 @@ def test_an_outage_is_found_by_every_pipeline_that_it_reaches_later(database: Da
     for id in ("p1", "p2", "p3"):
         found = insights.page(InsightFilter(pipeline_id=id), limit=9).items
         assert [row.pipelines for row in found] == [["p1", "p2", "p3"]], id
+
+
+def test_what_befell_a_pipeline_is_over_once_it_is_deleted(database: Database) -> None:
+    runs = [*hourly(40, version="1"), *hourly(10, start=40, version="2", failing=range(40, 50))]
+    write(database, runs)
+    now = datetime.fromtimestamp(max(run.ended_at or 0.0 for run in runs) + 60.0, UTC)
+    insights = Insights(database, LocalBus(), lambda: now)
+
+    def look() -> list[str]:
+        found = Study(database, Switch(), lambda kind: False, lambda: now).look()
+        insights.keep(found.insights, looked_from=found.looked_from, now=now)
+        return [one.rule for one in found.insights]
+
+    assert "bad_version" in look()
+    Pipelines(database, dict, LocalBus()).delete("orders", "ada@example.com")
+    now += timedelta(minutes=5)
+    assert look() == []
+    assert insights.page(InsightFilter(["open"]), limit=9).items == []
 
 
 def test_one_model_of_a_kind_answers(database: Database) -> None:

@@ -92,6 +92,8 @@ class Study:
         for story in stories:
             by_pipeline.setdefault(story.seen.pipeline_id, []).append(story)
         documents = {id: document for id in by_pipeline if (document := self._document(id)) is not None}
+        # What befell only pipelines that are gone is over; that of others they still bear witness to.
+        findings.insights = [one for one in findings.insights if any(id in documents for id in one.pipelines)]
         for id, document in documents.items():
             self._advise(document, by_pipeline[id][-VERSIONS_COMPARED:], findings)
         together = shared_by_all(self._database, stories, documents)
