@@ -84,27 +84,28 @@ def test_what_was_learned_is_kept_and_answers(learned: Room) -> None:
 
 
 def test_models_move_what_is_foreseen_of_stages(learned: Room) -> None:
-    with_models = learned.predictions()
-    without = learned.predictions(key=b"x" * 32)
+    with_models, without = foreseen(learned.predictions()), foreseen(learned.predictions(key=b"x" * 32))
     assert len(with_models) == len(without) > 0
-    seconds = [
-        [stage["p50_seconds"] for one in some for stage in one.body["stages"]] for some in (with_models, without)
-    ]
-    assert seconds[0] != seconds[1]
+    assert with_models != without
 
 
 def test_a_changed_file_answers_nothing(learned: Room) -> None:
     """Whoever can write into the folder still cannot make the server believe a model."""
-    (path,) = learned.folder.glob("stages-failures-*")
+    (path,) = learned.folder.glob("stages-durations-*")
     before = path.read_bytes()
-    honest = learned.predictions()
-    path.write_bytes(before.replace(b'"champion":"', b'"champion": "', 1))
+    honest, without = foreseen(learned.predictions()), foreseen(learned.predictions(key=b"x" * 32))
+    path.write_bytes(before + b" ")  # still the same JSON
     try:
-        changed = learned.predictions()
+        changed = foreseen(learned.predictions())
     finally:
         path.write_bytes(before)
-    assert len(changed) == len(honest)
-    assert [one.body["stages"] for one in learned.predictions()] == [one.body["stages"] for one in honest]
+    assert changed == without != honest
+    assert foreseen(learned.predictions()) == honest
+
+
+def foreseen(predictions: list[NewPrediction]) -> list[list[float]]:
+    """The seconds of each stage."""
+    return [[stage["p50_seconds"] for stage in one.body["stages"]] for one in predictions]
 
 
 def test_a_newer_model_takes_over_and_is_told(learned: Room) -> None:
