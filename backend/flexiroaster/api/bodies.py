@@ -59,28 +59,28 @@ async def check_body(request: Request, accepted: tuple[str, ...]) -> None:
         request._json = await run_in_threadpool(parse_json, body) if large else parse_json(body)
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, what: str = "The body") -> Any:
     """Raises `InvalidRequest`. orjson itself refuses NaN, Infinity, 1e400, lone surrogates and control characters."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(
-            f"The body is no valid JSON: {error}. NaN and Infinity are not JSON.", "invalid_json"
+            f"{what} is no valid JSON: {error}. NaN and Infinity are not JSON.", "invalid_json"
         ) from error
     # Counting is a hundred times quicker than walking, and nearly every body needs no more.
     may_be_deep = body.count(b"[") + body.count(b"{") > DEEPEST
     may_hold_nul = b"\\u0000" in body
     if may_be_deep or may_hold_nul:
-        _walk(value)
+        _walk(value, what)
     return value
 
 
-def _walk(value: Any) -> None:
+def _walk(value: Any, what: str) -> None:
     level = [value]
     depth = 0
     while level:
         if depth > DEEPEST:
-            raise InvalidRequest(f"The body is nested deeper than {DEEPEST} levels: make it flatter.", "too_deep")
+            raise InvalidRequest(f"{what} is nested deeper than {DEEPEST} levels: make it flatter.", "too_deep")
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):
@@ -89,7 +89,7 @@ def _walk(value: Any) -> None:
             elif isinstance(item, list):
                 below.extend(item)
             elif isinstance(item, str) and "\x00" in item:
-                raise InvalidRequest("The body holds the character NUL (\\u0000): leave it out.", "invalid_text")
+                raise InvalidRequest(f"{what} holds the character NUL (\\u0000): leave it out.", "invalid_text")
         level = below
         depth += 1
 

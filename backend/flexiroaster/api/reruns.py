@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query
 
 from flexiroaster.api import answers, schemas
+from flexiroaster.api.bodies import parse_json
 from flexiroaster.api.deps import GuardedRoute, permit
 from flexiroaster.api.parameters import LARGEST_INT, NO_NUL, ExecutionId, IdempotencyKey, Use
 from flexiroaster.api.rerun_schemas import RerunPlanBody, RerunRequest, StageReason
 from flexiroaster.api.responses import errors
 from flexiroaster.auth.identity import Caller
+from flexiroaster.engine.errors import InvalidRequest
 from flexiroaster.services.reruns import Asked, RerunPlan
 from flexiroaster.services.starting import Started
 
@@ -22,6 +24,8 @@ StageWanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 """`description` is added where it is asked for."""
 Given = Annotated[RerunRequest, Body(examples=[{"from_stage": "clean", "inputs": {"day": "2026-03-04"}}])]
 EVERYTHING = RerunRequest()
+LONGEST_INPUTS = 10_000
+"""In characters, of a plan: a request's line has an end, and what is larger is checked when it is run."""
 
 
 @router.get(
@@ -51,9 +55,26 @@ def plan_rerun(
     version: Annotated[
         int | None, Query(ge=1, le=LARGEST_INT, description="Of the pipeline; the published one when left out.")
     ] = None,
+    inputs: Annotated[
+        str | None,
+        Query(
+            max_length=LONGEST_INPUTS,
+            pattern=NO_NUL,
+            description="A JSON object with the inputs to be given: they are checked, and what they mean is said.",
+            examples=['{"day": "2026-03-04"}'],
+        ),
+    ] = None,
 ) -> RerunPlanBody:
     """Which stages would be taken over from this execution, which would run, and why those that need not."""
-    return plan_body(use.reruns.plan(execution_id, Asked(from_stage, only_stage, version)), "will run")
+    given = None if inputs is None else _object(inputs)
+    return plan_body(use.reruns.plan(execution_id, Asked(from_stage, only_stage, version), given), "will run")
+
+
+def _object(inputs: str) -> dict[str, Any]:
+    given = parse_json(inputs.encode(), "`inputs`")
+    if not isinstance(given, dict):
+        raise InvalidRequest('`inputs` must be a JSON object, such as {"day": "2026-03-04"}.')
+    return given
 
 
 @router.post(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -27,7 +28,8 @@ SinceOption = Annotated[
 ]
 UntilOption = Annotated[str | None, typer.Option("--until", help="With --all: created before then.")]
 TriggerOption = Annotated[
-    list[str] | None, typer.Option("--trigger", help="With --all: started by this, such as manual; repeat it.")
+    list[str] | None,
+    typer.Option("--trigger", metavar="TRIGGER", help="With --all: started by this, such as manual; repeat it."),
 ]
 TextOption = Annotated[
     str | None, typer.Option("--text", help="With --all: with this in the error or the failed stage's id.")
@@ -74,6 +76,10 @@ def retry(
         conclude(server, execution, done, as_json, wait=wait)
 
 
+LONGEST_PLANNED = 10_000
+"""Characters of inputs that the plan of a re-run takes; larger ones are checked when it is run."""
+
+
 def rerun(
     execution: Annotated[
         str, typer.Argument(metavar="EXECUTION", help="The execution's id, or that of a pipeline for its latest.")
@@ -106,10 +112,15 @@ def rerun(
         path = f"/api/executions/{segment(execution)}/rerun"
         asked = {"from_stage": from_stage, "only_stage": only_stage, "version": version}
         plan = server.get(path, **asked)
+        given = {}
+        if inputs:
+            pipeline = f"/api/pipelines/{segment(plan['pipeline_id'])}"
+            given = typed_inputs(inputs, inputs_of(server, pipeline, plan["version"]))
+            told = json.dumps(given)
+            if len(told) <= LONGEST_PLANNED:
+                plan = server.get(path, **asked, inputs=told)
         if not go_on(_said(plan), plan, yes, dry_run, as_json):
             return
-        pipeline = f"/api/pipelines/{segment(plan['pipeline_id'])}"
-        given = typed_inputs(inputs or [], inputs_of(server, pipeline, plan["version"]) if inputs else {})
         started = server.post(path, {**asked, "inputs": given, "use_cache": cache})
         if not as_json:
             typer.echo(f"Started {started['pipeline_id']} #{started['number']}: {started['execution_id']}")

@@ -66,4 +66,5 @@ def _print_end(ended: dict[str, Any]) -> None:
         typer.echo("\n".join(["outputs", *outputs_text(ended["outputs"])]))
     took = "" if ended["duration_seconds"] is None else f" in {duration(ended['duration_seconds'])}"
     mark = "✓" if ended["status"] == "success" else "✗"
-    typer.echo(f"{mark} {ended['pipeline_id']} #{ended['number']} {plain(ended['status'])}{took}")
+    why = f": {ended['reason']}" if ended["reason"] and not ended["error"] else ""
+    typer.echo(f"{mark} {ended['pipeline_id']} #{ended['number']} {plain(ended['status'])}{took}{why}")

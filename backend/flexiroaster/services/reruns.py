@@ -19,7 +19,7 @@ from flexiroaster.engine.state import StageStatus
 from flexiroaster.services.changes import Changes
 from flexiroaster.services.executions import Executions
 from flexiroaster.services.live import Live, Spilled, Version
-from flexiroaster.services.starting import Started, Starting, Wanted
+from flexiroaster.services.starting import Started, Starting, Wanted, complete
 from flexiroaster.store import progress
 from flexiroaster.store import reruns as store
 from flexiroaster.store.database import Database, Transaction
@@ -79,12 +79,16 @@ class Reruns:
             raise NotFound("execution of pipeline", pipeline_id)
         return found
 
-    def plan(self, execution_id: str, asked: Asked) -> RerunPlan:
-        """Raises NotFound, and what `engine.rerun.plan_rerun` raises."""
+    def plan(self, execution_id: str, asked: Asked, inputs: Mapping[str, Any] | None = None) -> RerunPlan:
+        """`inputs` are those to be given to `start`. Raises what that raises."""
         take_over, number, version = self._prepare(execution_id, asked)
+        source, given = take_over.source, dict(inputs or {})
+        before = _still_known(source, version)
+        if given:
+            complete(version, before | given, source.logical_date)
         with self._changes.database.read() as connection:
             rerun = take_over.planned(connection, version.plan)
-        return _picture(take_over.source, asked, number, version, rerun, ())
+        return _picture(source, asked, number, version, rerun, _changed(before, given))
 
     def start(
         self,
@@ -103,13 +107,12 @@ class Reruns:
         """`inputs` replace those of before, one by one where the others are kept; `data` replaces all of it.
 
         With `use_cache` None a stage that is to run again really does. The plan is None when the idempotency key had
-        started it before. `pipeline_id`, where given, must be that of the earlier execution. Raises as `plan` does,
-        and InvalidInputs.
+        started it before. `pipeline_id`, where given, must be that of the earlier execution. Raises NotFound,
+        InvalidInputs, and what `engine.rerun.plan_rerun` raises.
         """
         take_over, number, version = self._prepare(execution_id, asked, pipeline_id)
         source = take_over.source
-        before = {name: value for name, value in source.inputs.items() if name in version.pipeline.inputs}
-        given = dict(inputs or {})
+        before, given = _still_known(source, version), dict(inputs or {})
         started = self._executions.accept(
             Wanted(
                 pipeline_id=source.pipeline_id,
@@ -126,8 +129,7 @@ class Reruns:
         rerun = take_over.decided
         if rerun is None:
             return started, None
-        changed = sorted(name for name, value in given.items() if before.get(name) != value)
-        return started, _picture(source, asked, number, version, rerun, changed)
+        return started, _picture(source, asked, number, version, rerun, _changed(before, given))
 
     def _prepare(
         self, execution_id: str, asked: Asked, pipeline_id: str | None = None
@@ -220,8 +222,17 @@ def _gone(database: Database, artifacts: ArtifactStore, execution_id: str) -> di
     return gone
 
 
+def _still_known(source: SourceRow, version: Version) -> dict[str, Any]:
+    """The inputs of before that the version has, too."""
+    return {name: value for name, value in source.inputs.items() if name in version.pipeline.inputs}
+
+
+def _changed(before: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name, value in given.items() if before.get(name) != value)
+
+
 def _picture(
-    source: SourceRow, asked: Asked, number: int, version: Version, rerun: Rerun, changed: tuple[str, ...] | list[str]
+    source: SourceRow, asked: Asked, number: int, version: Version, rerun: Rerun, changed: list[str]
 ) -> RerunPlan:
     main = version.plan.stages[: version.plan.main]
     return RerunPlan(
@@ -237,9 +248,7 @@ def _picture(
     )
 
 
-def _notes(
-    source: SourceRow, number: int, version: Version, rerun: Rerun, changed: tuple[str, ...] | list[str]
-) -> list[str]:
+def _notes(source: SourceRow, number: int, version: Version, rerun: Rerun, changed: list[str]) -> list[str]:
     notes = []
     if number != source.version:
         notes.append(f"It runs version {number}; the earlier execution ran version {source.version}.")

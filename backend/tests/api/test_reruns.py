@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,23 @@ def test_a_re_run_says_what_it_would_do_and_does_it(server: ServerApp) -> None:
     assert (found["inputs"], found["alone"]) == ({"day": "tue"}, False)
     stages = {stage["stage"]: stage for stage in found["stages"]}
     assert (stages["read"]["reused_from"], stages["read"]["rows"], stages["load"]["reused_from"]) == (id, 2, None)
+
+
+def test_the_plan_of_a_re_run_knows_the_inputs_to_be_given(server: ServerApp) -> None:
+    id = failed_once(server)
+    assert plan(server.client, id, from_stage="load", inputs='{"day": "tue"}')["notes"] == [
+        "Reused results were made with the inputs of before: day changed since."
+    ]
+    then = server.client.get(f"/api/executions/{id}").json()["inputs"]
+    assert plan(server.client, id, from_stage="load", inputs=json.dumps(then))["notes"] == []
+    for wrong, why in (
+        ('{"hour": 3}', "no input 'hour'"),
+        ('["tue"]', "`inputs` must be a JSON object"),
+        ("tue", "`inputs` is no valid JSON"),
+        ('{"day": "\\u0000"}', "`inputs` holds the character NUL"),
+    ):
+        refused = server.client.get(f"/api/executions/{id}/rerun", params={"inputs": wrong})
+        assert (refused.status_code, why in refused.text) == (422, True), refused.text
 
 
 def test_one_stage_runs_alone(server: ServerApp) -> None:

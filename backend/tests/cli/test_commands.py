@@ -302,6 +302,20 @@ def test_execute_waits_and_tells_the_end(server: ServerProcess, tmp_path: Path) 
     assert "failed at check" in lines
 
 
+def test_execute_waits_and_tells_why_it_was_cancelled(server: ServerProcess, tmp_path: Path) -> None:
+    asks = {"id": "ask", "type": "approval", "config": {"message": "Go on?"}}
+    lone = {"id": "lone", "name": "Lone", "concurrency": {"limit": 1, "when_full": "skip"}, "stages": [asks]}
+    with server.client() as client:
+        client.post("/api/pipelines", json=lone).raise_for_status()
+    first = flexi(tmp_path, "execute", "lone", *at(server)).stdout.split()[-1]
+    second = flexi(tmp_path, "execute", "lone", "--wait", *at(server))
+    assert second.returncode == 1
+    assert second.stdout.splitlines()[-1] == (
+        "✗ lone #2 cancelled: not run: 1/1 run, and concurrency.when_full is skip"
+    )
+    assert flexi(tmp_path, "cancel", first, *at(server)).returncode == 0
+
+
 def test_elsewhere_login_opens_the_way(server: ServerProcess, tmp_path: Path) -> None:
     away = {"FLEXIROASTER_URL": server.url}
     refused = flexi(tmp_path, "list", **away)
@@ -419,6 +433,10 @@ def test_rerun_takes_an_execution_or_the_latest_of_a_pipeline(
     last = first["stages"][-1]["stage"]
     done = flexi(tmp_path, "rerun", first["id"], "--only", last, "--yes", "--wait", *data)
     assert (done.returncode, "✓ penguins #" in done.stdout) == (0, True), done.stderr
+    noted = flexi(tmp_path, "rerun", first["id"], "--from", last, "-i", "max_invalid=6%", "--dry-run", *data)
+    assert "Reused results were made with the inputs of before" in noted.stdout, noted.stderr
+    unknown = flexi(tmp_path, "rerun", first["id"], "-i", "nothing=3", *data)
+    assert (unknown.returncode, unknown.stdout, "no input 'nothing'" in unknown.stderr) == (2, "", True)
     wrong = flexi(tmp_path, "rerun", first["id"], "--from", "nothing", "--yes", *data)
     assert (wrong.returncode, "There is no stage 'nothing' in this version" in wrong.stderr) == (2, True)
 

@@ -12183,6 +12183,8 @@ export interface operations {
                 only_stage?: string | null;
                 /** @description Of the pipeline; the published one when left out. */
                 version?: number | null;
+                /** @description A JSON object with the inputs to be given: they are checked, and what they mean is said. */
+                inputs?: string | null;
             };
             header?: never;
             path: {
