@@ -18,6 +18,7 @@ from flexiroaster.main import Server, make_app, make_server
 from flexiroaster.process import tune_interpreter
 from flexiroaster.roles import EVERYTHING, Role
 from flexiroaster.server_file import RunningServer, forget_server
+from flexiroaster.services.ends import Ends
 from flexiroaster.websocket.server import DEFAULT_LIMITS, LiveServer
 
 CONNECTION_GRACE_SECONDS = 3
@@ -49,7 +50,8 @@ def serve(settings: Settings, on_ready: Callable[[Server, int], None], role: Rol
             ws_max_size=DEFAULT_LIMITS.packet_bytes,
             backlog=BACKLOG,
         )
-        _Process(config, server, app.state.live, lambda: _ready(server, port, on_ready)).run([listening])
+        ends = app.state.services.ends
+        _Process(config, server, app.state.live, ends, lambda: _ready(server, port, on_ready)).run([listening])
     finally:
         forget_server(settings.data_folder)
         server.stop()
@@ -86,10 +88,13 @@ def _ready(server: Server, port: int, on_ready: Callable[[Server, int], None]) -
 class _Process(uvicorn.Server):
     """uvicorn, with a word when it is ready, work stopped at the first signal, and exit status 0 after a stop."""
 
-    def __init__(self, config: uvicorn.Config, server: Server, live: LiveServer, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, server: Server, live: LiveServer, ends: Ends, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._server = server
         self._live = live
+        self._ends = ends
         self._on_ready = on_ready
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -105,7 +110,9 @@ class _Process(uvicorn.Server):
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Before uvicorn waits for open connections: those of the dashboard stay open until they are sent away.
+        # Before uvicorn waits for open connections: those of the dashboard stay open until they are sent away, and who
+        # waits for the end of an execution until it is told that there is none yet.
+        self._ends.stop()
         await self._live.shutdown()
         await super().shutdown(sockets)
 

@@ -31,7 +31,10 @@ async def ended_or_waited(execution_id: ExecutionId, use: Use, wait: Wait = 0) -
 
 
 async def end_within(ends: Ends, seconds: float, start: Callable[[], str]) -> EndRow | None:
-    """Call `start` in a thread, which answers an execution's id; then how that ended, None if it takes longer."""
+    """Call `start` in a thread, which answers an execution's id; then how that ended, None if it takes longer.
+
+    It waits no more when the server stops.
+    """
     loop = asyncio.get_running_loop()
     heard = asyncio.Event()
     until = loop.time() + seconds
@@ -46,7 +49,7 @@ async def end_within(ends: Ends, seconds: float, start: Callable[[], str]) -> En
 
     with ExitStack() as watching:
         id, end = await run_in_threadpool(begin)
-        while end is None and (left := until - loop.time()) > 0:
+        while end is None and not ends.stopping and (left := until - loop.time()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LOOK_SECONDS)):
                     await heard.wait()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from fastapi.routing import APIRoute
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from starlette.routing import compile_path
+
+warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
+"""As FastAPI does around what it builds: ours is built after that, and would warn in the middle of the log."""
 
 
 class LateRoute(APIRoute):

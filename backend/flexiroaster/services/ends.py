@@ -22,6 +22,8 @@ class Ends:
         self._database = database
         self._waiting: dict[str, list[Callback]] = {}
         self._lock = threading.Lock()
+        self.stopping = False
+        """Nobody is to wait any longer."""
         bus.subscribe(self._hear, wanted=lambda: bool(self._waiting), missed=self._look_all)
 
     def of(self, execution_id: str) -> EndRow | None:
@@ -44,6 +46,11 @@ class Ends:
                 callbacks.remove(callback)
                 if not callbacks:
                     del self._waiting[execution_id]
+
+    def stop(self) -> None:
+        """Let go whoever waits: the server stops. Safe to call twice."""
+        self.stopping = True
+        self._look_all()
 
     def _look_all(self) -> None:
         with self._lock:

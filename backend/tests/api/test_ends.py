@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from flexiroaster.api.ends import end_within
+from flexiroaster.services.ends import Ends
+from flexiroaster.store.executions import EndRow
 from tests.api.server_app import PATIENCE_SECONDS, ServerApp
 
 LONG = 60
@@ -48,6 +52,25 @@ def test_what_takes_longer_is_answered_without_an_end(still: ServerApp) -> None:
     assert (answer["status"], answer["end"]) == ("started", None)
     shown = still.client.get(f"/api/executions/{answer['execution_id']}", params={"wait": 0.01}).json()
     assert shown["status"] == "queued"
+
+
+async def test_who_waits_is_let_go_when_the_server_stops(still: ServerApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was started, so the answer says that it was, and not that something went wrong."""
+    id = still.client.post(f"/api/pipelines/{still.make('slow')}/execute").json()["execution_id"]
+    ends = Ends(still.server.engine.database, still.server.engine.bus)
+    looked = asyncio.Event()
+    loop, of = asyncio.get_running_loop(), ends.of
+
+    def look(execution_id: str) -> EndRow | None:
+        loop.call_soon_threadsafe(looked.set)
+        return of(execution_id)
+
+    monkeypatch.setattr(ends, "of", look)
+    waiting = asyncio.create_task(end_within(ends, PATIENCE_SECONDS * 10, lambda: id))
+    await looked.wait()
+    ends.stop()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        assert await waiting is None
 
 
 def test_a_reader_is_answered_when_it_has_ended(server: ServerApp) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from flexiroaster.store.migrate import HEAD
+from tests.system.asking import until
 from tests.system.server import EMAIL, PASSWORD, PATIENCE_SECONDS, ServerProcess, clean_environment
 
 BACKEND = Path(__file__).parents[2]
@@ -50,6 +52,20 @@ def test_it_is_asked_and_answers_and_stops_with_status_0(tmp_path: Path) -> None
         assert fetch(f"{server.url}/docs").status_code == 200
         assert server.stop() == 0
     assert "server.stopped" in server.log
+
+
+def test_stop_answers_who_waits_for_an_end_and_logs_json_alone(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server, server.client() as client, ThreadPoolExecutor() as threads:
+        ask = {"id": "ask", "type": "approval", "config": {"message": "Go?"}}
+        client.post("/api/pipelines", json={"id": "slow", "name": "Slow", "stages": [ask]}).raise_for_status()
+        client.post("/api/executions/cancel", json={"pipeline_id": "slow", "dry_run": True}).raise_for_status()
+        waiting = threads.submit(client.post, "/api/pipelines/slow/execute", params={"wait": 60}, json={})
+        until(lambda: client.get("/api/approvals").raise_for_status().json() != [])
+        assert server.stop() == 0
+        answer = waiting.result(PATIENCE_SECONDS)
+        assert (answer.status_code, answer.json()["end"]) == (202, None)
+        assert [line for line in server.log.splitlines() if not line.startswith("{")] == []
+        assert "Traceback" not in server.log
 
 
 def test_link_makes_the_first_account_once(tmp_path: Path) -> None:
