@@ -227,10 +227,11 @@ def _unusual(
     if distance < UNUSUAL:
         return None
     low, high = usual[len(usual) // 20], usual[-1 - len(usual) // 20]
+    had = write(low) if write(low) == write(high) else f"{write(low)} to {write(high)}"
     return _Evidence(
         _digits_of(distance),
         f"It got {write(value)}{'' if name in ('rows', 'bytes') else f' as {name}'}; the {len(usual)} executions that "
-        f"passed had {write(low)} to {write(high)}.",
+        f"passed had {had}.",
         (),
         {"value": value, "usual_low": low, "usual_high": high, "compared": len(usual)},
     )

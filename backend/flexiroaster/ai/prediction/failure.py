@@ -150,6 +150,6 @@ class Failures:
         share = self.history.prior.shares.get("*") or Share(1.0)
         failures = self.history.failures_seen
         return (
-            f"{words} Nothing is learned yet: {share.seen} of {LEAST_RUNS} runs and "
-            f"{failures} of {LEAST_FAILURES} failures seen."
+            f"{words} Nothing is learned yet: {min(share.seen, LEAST_RUNS)} of {LEAST_RUNS} runs and "
+            f"{min(failures, LEAST_FAILURES)} of {LEAST_FAILURES} failures seen."
         )

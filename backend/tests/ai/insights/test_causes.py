@@ -45,6 +45,12 @@ def test_input_unlike_any_that_passed() -> None:
     )
 
 
+def test_input_that_was_the_same_in_all_that_passed() -> None:
+    runs = [stage_run(number, input_rows=1_000) for number in range(100)]
+    cause = first([*runs, stage_run(100, input_rows=0, failed=True)])
+    assert cause.text == "It got 0 rows; the 100 executions that passed had 1,000 rows."
+
+
 def test_other_numbers_of_the_input_count_as_well() -> None:
     runs = [stage_run(number, attributes={"files": 12 + number % 3}) for number in range(100)]
     cause = first([*runs, stage_run(100, attributes={"files": 900}, failed=True)])

@@ -173,6 +173,12 @@ def test_one_enormous_input_does_not_spoil_the_model() -> None:
     assert ModelRecord.from_file(record.to_file(bytes(32)), bytes(32)) == record
 
 
+def test_what_is_missing_to_learn_is_counted_up_to_what_is_wanted() -> None:
+    runs = [run(number, number % 100 == 0) for number in range(600)]
+    answer = Predictor(refit_every=None).replay(runs).predict(run(600, ended_at=None, status=""))
+    assert answer.failure.words.endswith("Nothing is learned yet: 500 of 500 runs and 6 of 50 failures seen.")
+
+
 def test_nothing_is_learned_from_chance() -> None:
     """Where no feature tells anything, the prior keeps answering."""
     chance = random.Random(5)
