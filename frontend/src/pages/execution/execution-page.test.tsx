@@ -419,20 +419,17 @@ it('lets the duration of a paused execution stand still', async () => {
   expect(screen.getByText('1 m 30 s')).toBeVisible()
 })
 
-it('says of an execution out of time, which no stage failed in, that it was that', async () => {
-  const error = stageError({ message: "The execution's timeout of 3 s has passed.", stage: null })
+it.each([
+  ['ran out of time', START],
+  ['did not start in time', null],
+])('says of an execution that no stage failed in that it %s', async (words, started_at) => {
+  const error = stageError({ message: 'Its time has passed.', stage: null })
+  const stages = [endedRun('load', [0, 3], { status: 'cancelled' })]
   answerExecution(
-    failedExecution({
-      status: 'timed_out',
-      failed_stage: null,
-      error,
-      stages: [endedRun('load', [0, 3], { status: 'cancelled' })],
-    }),
+    failedExecution({ status: 'timed_out', failed_stage: null, started_at, error, stages }),
   )
   renderApp('/executions/e1')
-  expect(
-    await screen.findByRole('heading', { name: 'The execution ran out of time' }),
-  ).toBeVisible()
+  expect(await screen.findByRole('heading', { name: `The execution ${words}` })).toBeVisible()
 })
 
 it('tells a stage that was run alone from all that follows it', async () => {

@@ -131,6 +131,9 @@ function Loaded({ execution }: { execution: Execution }) {
   )
 }
 
+const OUT_OF_TIME = 'ran out of time'
+const NOT_STARTED = 'did not start in time'
+
 /** No stage failed, yet the execution did: it ran into its own timeout, or its outputs could not be made. */
 function WholeFailure({ execution }: { execution: Execution }) {
   const text = execution.error?.message ?? execution.reason
@@ -140,7 +143,7 @@ function WholeFailure({ execution }: { execution: Execution }) {
     <Card aria-label="Why it failed" className="mb-3.5 px-4 py-3">
       <h2 className="flex items-center gap-2 text-strong font-semibold">
         <Icon name={timedOut ? 'clock-cross' : 'cross'} className="text-state-failed" />
-        The execution {timedOut ? 'ran out of time' : 'failed'}
+        The execution {timedOut ? (execution.started_at ? OUT_OF_TIME : NOT_STARTED) : 'failed'}
       </h2>
       <p className="mono wrap-text mt-2 rounded-md bg-state-failed-tint px-3 py-2 text-state-failed">
         {text}
