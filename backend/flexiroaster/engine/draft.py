@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -25,36 +24,33 @@ class Sweep(NamedTuple):
     reason: str
 
 
-@dataclass(slots=True)
 class Draft:
     """`runs` are the changed stage runs; `ready` may now be claimed; `to_stop` are running and must be told.
 
     The state stays as it is until `apply`: whatever is changed here is a copy.
     """
 
-    plan: Plan
-    state: ExecutionState
-    now: datetime
-    execution: Execution = field(init=False)
-    seq: int = field(init=False)
-    open: int = field(init=False)
-    runs: dict[Key, StageRun] = field(default_factory=dict)
-    attempts: list[EndedAttempt] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    ready: list[Key] = field(default_factory=list)
-    to_stop: list[Key] = field(default_factory=list)
-    groups: dict[int, ItemGroup] = field(default_factory=dict)
-    sweeps: list[Sweep] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    """Executions that a stage run waited for and does so no longer."""
-    asks_outputs: bool = False
-    """The stages have succeeded: whether its outputs can be made decides what follows, see `planner.answer_outputs`."""
-    outputs_good: bool = False
-
-    def __post_init__(self) -> None:
-        self.execution = self.state.execution
-        self.seq = self.state.seq
-        self.open = self.state.open
+    def __init__(self, plan: Plan, state: ExecutionState, now: datetime) -> None:
+        self.plan = plan
+        self.state = state
+        self.now = now
+        self.execution: Execution = state.execution
+        self.seq = state.seq
+        self.open = state.open
+        self.runs: dict[Key, StageRun] = {}
+        self.attempts: list[EndedAttempt] = []
+        self.events: list[Event] = []
+        self.ready: list[Key] = []
+        self.to_stop: list[Key] = []
+        self.groups: dict[int, ItemGroup] = {}
+        self.sweeps: list[Sweep] = []
+        self.left: list[str] = []
+        """Executions that a stage run waited for and does so no longer."""
+        self.asks_outputs = False
+        """The stages have succeeded: whether its outputs can be made decides what follows, see
+        `planner.answer_outputs`.
+        """
+        self.outputs_good = False
 
     @property
     def execution_changed(self) -> bool:

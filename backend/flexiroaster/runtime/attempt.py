@@ -65,7 +65,7 @@ class World:
 class Attempt:
     """Made for a claim, thrown away after its record. `stop` may come from any thread, more than once."""
 
-    def __init__(self, claimed: Claimed, world: World, *, on_log: Callable[[Attempt], None]) -> None:
+    def __init__(self, claimed: Claimed, world: World, on_log: Callable[[Attempt], None]) -> None:
         self.claimed = claimed
         self._world = world
         self._on_log = on_log
@@ -76,8 +76,6 @@ class Attempt:
         self.index = claimed.key.index
         self.attempt = run.attempt
         self.now = claimed.at
-        timeout = claimed.timeout
-        self.deadline = None if timeout is None or run.started_at is None else run.started_at + timeout
         self.inputs: Mapping[str, Any] = live.inputs
         self.data = live.data
         self.state: Mapping[str, Any] = run.state or {}
@@ -91,6 +89,8 @@ class Attempt:
         self.ended = False
         self.abandoned = False
         self.late = False
+        self.has_lines = False
+        """Whether it ever said anything."""
         self._cancelled: threading.Event | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._lines: deque[LogEntry] = deque()
@@ -99,6 +99,11 @@ class Attempt:
         self._scratch: Path | None = None
 
     # ── what a stage uses ───────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def deadline(self) -> datetime | None:
+        timeout, started_at = self.claimed.timeout, self.claimed.run.started_at
+        return None if timeout is None or started_at is None else started_at + timeout
 
     @cached_property
     def idempotency_key(self) -> str:
@@ -168,6 +173,7 @@ class Attempt:
 
     def log(self, level: LogLevel, message: str, **fields: Any) -> None:
         text = message if len(message) <= LINE_LIMIT else f"{message[:LINE_LIMIT]}… (line cut)"
+        self.has_lines = True
         if self._logged + len(text) > LOG_LIMIT:
             self._omitted += 1
             return
@@ -242,11 +248,6 @@ class Attempt:
         self.cancelled.set()
         for callback in tuple(self._callbacks):
             self._call(callback)
-
-    @property
-    def has_lines(self) -> bool:
-        """Whether it ever said anything."""
-        return self._logged > 0 or self._omitted > 0
 
     def take_lines(self, *, last: bool = False) -> list[LogEntry]:
         """The lines since the last call; `last` adds how many were left out."""

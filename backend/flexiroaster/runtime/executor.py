@@ -58,7 +58,8 @@ class Executor:
             outcome, produced = Cancelled(), Produced()
         except BaseException as error:  # a fault in native code, or sys.exit in a stage, must not end the thread
             outcome, produced = Failed(_stage_error(error)), Produced()
-        outcome = _as_stopped(attempt, outcome)
+        if attempt.why is not None:
+            outcome = _as_stopped(attempt, outcome)
         if isinstance(outcome, Failed):
             outcome = Failed(recordable(outcome.error))
         produced.artifacts = attempt.kept
@@ -211,7 +212,7 @@ def _count(value: object) -> int | None:
 
 def _as_stopped(attempt: Attempt, outcome: Outcome) -> Outcome:
     """An attempt that was told to stop and did not finish ended because of that, whatever it says."""
-    if attempt.why is None or isinstance(outcome, Succeeded):
+    if isinstance(outcome, Succeeded):
         return outcome
     if attempt.why == "timeout":
         return Failed(timeout_error(attempt))

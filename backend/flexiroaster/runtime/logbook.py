@@ -51,8 +51,6 @@ class Logbook:
 
     def take(self, attempt: Attempt) -> list[LogEntry]:
         """What is left of an attempt that has ended: written together with its outcome."""
-        if not attempt.has_lines:
-            return []
         with self._lock:
             self._attempts.discard(attempt)
             return attempt.take_lines(last=True)

@@ -172,7 +172,7 @@ class Worker:
         return self._end(attempts, ended, go_on=not (self._stopping.is_set() or abandoned)), not abandoned
 
     def _begin(self, claimed: Claimed) -> Attempt:
-        attempt = Attempt(claimed, self._world, on_log=self._logbook.watch)
+        attempt = Attempt(claimed, self._world, self._logbook.watch)
         self._running[claimed.execution_id, claimed.key] = attempt
         if not claimed.instant:  # what waits looks at its deadline by itself
             self._deadlines.watch(attempt.deadline)
@@ -180,7 +180,8 @@ class Worker:
 
     def _end(self, attempts: list[Attempt], ended: list[Ended], *, go_on: bool) -> list[Claimed]:
         for attempt, one in zip(attempts, ended, strict=True):
-            one.produced.logs = self._logbook.take(attempt)
+            if attempt.has_lines:
+                one.produced.logs = self._logbook.take(attempt)
         following: list[Claimed] = []
         try:
             done: list[Ended] = []
@@ -232,7 +233,7 @@ class Worker:
         now = self._world.clock()
         soonest = None
         for attempt in list(self._running.values()):
-            if attempt.deadline is None or attempt.late or attempt.claimed.instant:
+            if attempt.claimed.instant or attempt.late or attempt.deadline is None:
                 continue
             if attempt.deadline <= now:
                 attempt.late = True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
@@ -57,13 +56,13 @@ class Settled(NamedTuple):
     timeout_is_new: bool
 
 
-@dataclass(slots=True)
 class Tally:
     """What an operation touched outside the database: undone when its transaction fails."""
 
-    executions: list[str] = field(default_factory=list)
-    taken: list[Ready] = field(default_factory=list)
-    settled: list[Settled] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.executions: list[str] = []
+        self.taken: list[Ready] = []
+        self.settled: list[Settled] = []
 
 
 class Changes:
@@ -209,7 +208,8 @@ class Changes:
         events: list[Event] = []
         for version, draft, timeout_is_new in settled:
             execution_id = draft.execution.id
-            ready += [self.ready(version, draft, key) for key in draft.ready]
+            if draft.ready:
+                ready += [self.ready(version, draft, key) for key in draft.ready]
             if draft.to_stop:
                 work = [Work(execution_id, key) for key in draft.to_stop]
                 self.dispatch.stop(work)

@@ -17,17 +17,9 @@ def narrate(events: Iterable[Event]) -> Iterator[LogEntry]:
         if told is None or (event.index and event.type in NOT_TOLD_OF_ITEMS):
             continue
         level, message = told(event)
-        yield LogEntry(
-            at=event.at,
-            level=level,
-            message=message,
-            pipeline_id=event.pipeline_id,
-            execution_id=event.execution_id,
-            stage=event.stage,
-            index=event.index,
-            attempt=event.payload.get("attempt"),
-            seq=event.seq,
-        )
+        attempt = event.payload.get("attempt")
+        place = event.pipeline_id, event.execution_id, event.stage, event.index
+        yield LogEntry(event.at, level, message, *place, attempt, None, event.seq)
 
 
 def is_told(event: Event) -> bool:
@@ -38,14 +30,14 @@ def as_events(entries: Iterable[LogEntry]) -> list[Event]:
     """Log lines of executions as they are streamed."""
     return [
         Event(
-            type=EventType.LOG,
-            execution_id=entry.execution_id,
-            pipeline_id=entry.pipeline_id or "",
-            seq=0,
-            at=entry.at,
-            stage=entry.stage,
-            index=entry.index,
-            payload={"level": entry.level, "message": entry.message, "attempt": entry.attempt},
+            EventType.LOG,
+            entry.execution_id,
+            entry.pipeline_id or "",
+            0,
+            entry.at,
+            entry.stage,
+            entry.index,
+            {"level": entry.level, "message": entry.message, "attempt": entry.attempt},
         )
         for entry in entries
         if entry.execution_id is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -44,18 +44,20 @@ LEASE = timedelta(seconds=30)
 """How long a worker that does not renew it keeps a stage run; renewed every third of it."""
 
 
-class Claimed(NamedTuple):
-    """A stage run in the hands of a worker, since `at`. `item` is what a foreach item is for."""
+@dataclass(slots=True)
+class Claimed:
+    """A stage run in the hands of a worker, since `at`. `item` is what a foreach item is for.
 
+    `instant`: it takes microseconds, so that several may be claimed and recorded together.
+    """
+
+    execution_id: str
     live: Live
     key: Key
     run: StageRun
     at: datetime
+    instant: bool
     item: Any = None
-
-    @property
-    def execution_id(self) -> str:
-        return self.live.state.execution.id
 
     @property
     def is_foreach(self) -> bool:
@@ -68,11 +70,6 @@ class Claimed(NamedTuple):
         if self.is_foreach:
             return None
         return self.live.version.plan.stages[self.key.position].timeout
-
-    @property
-    def instant(self) -> bool:
-        """Whether it takes microseconds, so that several may be claimed and recorded together."""
-        return self.live.version.is_instant(self.key)
 
 
 @dataclass(slots=True)
@@ -87,8 +84,8 @@ class Produced:
     result_json: str | None = None
     spilled_to: str | None = None
     read: Callable[[], Any] | None = None
-    artifacts: list[KeptArtifact] = field(default_factory=list)
-    logs: list[LogEntry] = field(default_factory=list)
+    artifacts: Sequence[KeptArtifact] = ()
+    logs: Sequence[LogEntry] = ()
     cache_entry: Entry | None = None
     """Under which its result is to be found by others."""
     ordered: Order | None = None
@@ -268,7 +265,8 @@ class StageRuns:
         for live, draft in batch.drafts.values():
             if not draft.ready:
                 continue
-            _sort(live.version, draft.ready)
+            if len(draft.ready) > 1:
+                _sort(live.version, draft.ready)
             while draft.ready and self._goes_on(live, draft, draft.ready[0], found, waiting):
                 claimed = self._claim(batch, live, draft, draft.ready.pop(0))
                 if claimed is not None:
@@ -321,12 +319,13 @@ class StageRuns:
         run = planner.claim(draft, key, self._owner, draft.now + self._lease + self.clock_ahead)
         if run is None:
             return None
-        return Claimed(live, key, run, draft.now, live.items.get(key) if key.index else None)
+        item = live.items.get(key) if key.index else None
+        return Claimed(draft.execution.id, live, key, run, draft.now, live.version.is_instant(key), item)
 
 
 def _sort(version: Version, ready: list[Key]) -> None:
     """As the queue would have it."""
-    if len(ready) > 1 and version.outlook.matters:
+    if version.outlook.matters:
         stages, tails = version.plan.stages, version.outlook.tails
         is_instant = version.is_instant
         ready.sort(key=lambda key: (-stages[key.position].priority, not is_instant(key), -tails[key.position]))
@@ -335,7 +334,7 @@ def _sort(version: Version, ready: list[Key]) -> None:
 class _Batch:
     """What one transaction does to several executions: each has one draft, written once."""
 
-    __slots__ = ("_changes", "drafts", "lines", "room", "tally", "tx")
+    __slots__ = ("_changes", "_room", "drafts", "lines", "tally", "tx")
 
     def __init__(self, changes: Changes, tx: Transaction, tally: Tally) -> None:
         self._changes = changes
@@ -343,7 +342,14 @@ class _Batch:
         self.tally = tally
         self.drafts: dict[str, tuple[Live, Draft]] = {}
         self.lines: list[LogEntry] = []
-        self.room = Room(tx, self.drafts)
+        self._room: Room | None = None
+
+    @property
+    def room(self) -> Room:
+        """Made for the first stage that has a gate: most have none."""
+        if self._room is None:
+            self._room = Room(self.tx, self.drafts)
+        return self._room
 
     def draft(self, execution_id: str) -> tuple[Live, Draft]:
         found = self.drafts.get(execution_id)

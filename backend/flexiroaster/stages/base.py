@@ -37,7 +37,11 @@ class StageContext(Protocol):
     index: int
     attempt: int
     now: datetime
-    deadline: datetime | None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When its timeout ends the attempt; None without one."""
+        ...
 
     @property
     def idempotency_key(self) -> str:

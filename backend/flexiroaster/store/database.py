@@ -101,14 +101,14 @@ class _Ticket(Waiter, Generic[T]):
 
     __slots__ = ("callbacks", "on_failure", "operation", "others", "result", "to_disk")
 
-    def __init__(self, operation: Operation[T], on_failure: Callable[[], None] | None, *, to_disk: bool) -> None:
+    def __init__(self, operation: Operation[T], to_disk: bool, on_failure: Callable[[], None] | None) -> None:
         super().__init__()
         self.operation = operation
         self.on_failure = on_failure
         self.to_disk = to_disk
         self.others: Sequence[_Ticket[Any]] = ()
         self.result: T | None = None
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: Sequence[Callable[[], None]] = ()
 
 
 class Writer:
@@ -131,7 +131,7 @@ class Writer:
 
     def run(self, operation: Operation[T], *, durable: bool = False, on_failure: Callable[[], None] | None = None) -> T:
         """`durable` waits for the disk after the commit, while others go on with what it has written."""
-        ticket = _Ticket(operation, on_failure, to_disk=durable and not self._dialect.commits_to_disk)
+        ticket = _Ticket(operation, durable and not self._dialect.commits_to_disk, on_failure)
         try:
             self._commits.join(ticket)
             if ticket.to_disk:
@@ -141,7 +141,8 @@ class Writer:
                 ticket.to_disk = False
             self._tell_others(ticket, error)
             raise
-        self._tell_others(ticket, None)
+        if ticket.others:
+            self._tell_others(ticket, None)
         return ticket.result  # type: ignore[return-value]
 
     def _tell_others(self, ticket: _Ticket[Any], error: BaseException | None) -> None:
@@ -174,6 +175,8 @@ class Writer:
             if len(group) == 1 or self._attempt(group) is not None:
                 for ticket in group:
                     ticket.error = self._attempt_again(ticket)
+        if len(group) == 1:
+            return group
         with self._choosing:
             to_disk = [ticket for ticket in group if ticket.to_disk and ticket.error is None]
             if len(to_disk) < 2:
@@ -213,7 +216,7 @@ class Writer:
 
     def _undo(self, group: list[_Ticket[Any]]) -> None:
         for ticket in group:
-            ticket.result, ticket.callbacks = None, []
+            ticket.result, ticket.callbacks = None, ()
             if ticket.on_failure is not None:
                 ticket.on_failure()
         try:

@@ -161,7 +161,7 @@ class TestEngine:
 
     def run_by_hand(self, claimed: Sequence[Claimed]) -> list[Ended]:
         worker = self.embedded.worker
-        attempts = [Attempt(one, worker._world, on_log=lambda _: None) for one in claimed]
+        attempts = [Attempt(one, worker._world, lambda _: None) for one in claimed]
         ran = [worker._executor.run(attempt) for attempt in attempts]
         return [Ended(one, *done) for one, done in zip(claimed, ran, strict=True)]
 

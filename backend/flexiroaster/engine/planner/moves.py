@@ -69,10 +69,10 @@ class Ending(NamedTuple):
     status: StageStatus
     error: StageError | None = None
     reason: str | None = None
-    blocked: bool = False
     rows: int | None = None
     bytes: int | None = None
     not_chosen: frozenset[str] = frozenset()
+    blocked: bool = False
     alone: bool = True
 
 
@@ -81,7 +81,7 @@ def end(draft: Draft, first: Ending) -> None:
     endings = [first]
     while endings:  # not recursion: a chain of 10,000 skips would not fit on the stack
         ending = endings.pop()
-        run, status, error, reason, blocked, rows, size, not_chosen, alone = ending
+        run, status, error, reason, rows, size, not_chosen, blocked, alone = ending
         began = run.status is not S.PENDING
         if run.waits_for is not None:
             draft.leave(run)
@@ -141,10 +141,12 @@ def announce_end(draft: Draft, ended: StageRun) -> None:
     details: dict[str, Any] = {"attempt": ended.attempt, "status": ended.status.value}
     if ended.started_at is not None and ended.ended_at is not None:
         details["duration_seconds"] = (ended.ended_at - ended.started_at).total_seconds()
-    for name in ("rows", "bytes", "reason"):
-        value = getattr(ended, name)
-        if value is not None:
-            details[name] = value
+    if ended.rows is not None:
+        details["rows"] = ended.rows
+    if ended.bytes is not None:
+        details["bytes"] = ended.bytes
+    if ended.reason is not None:
+        details["reason"] = ended.reason
     if ended.error is not None:
         details["error"] = ended.error.to_json()
     draft.emit(_ENDED_EVENTS[ended.status], ended.key, **details)

@@ -70,7 +70,7 @@ def _succeed(draft: Draft, run: StageRun, outcome: Succeeded) -> None:
         return
     if draft.plan.stages[run.key.position].repeat is not None:
         run = draft.change(run, iterations=run.iterations + 1)
-    end(draft, Ending(run, S.SUCCESS, rows=outcome.rows, bytes=outcome.bytes, not_chosen=outcome.not_chosen))
+    end(draft, Ending(run, S.SUCCESS, None, None, outcome.rows, outcome.bytes, outcome.not_chosen))
 
 
 def take_over(draft: Draft, run: StageRun, outcome: Succeeded) -> None:

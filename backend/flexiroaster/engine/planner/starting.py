@@ -7,6 +7,7 @@ from flexiroaster.engine.events import EventType
 from flexiroaster.engine.planner.finishing import finish_if_done
 from flexiroaster.engine.planner.moves import make_ready, starts_at_once
 from flexiroaster.engine.runs import Key, StageRun
+from flexiroaster.engine.state import StageStatus
 
 
 def start(draft: Draft) -> None:
@@ -16,7 +17,7 @@ def start(draft: Draft) -> None:
     """
     stages = draft.plan.stages[: draft.plan.main]
     for stage in stages:
-        draft.put(StageRun(key=Key(stage.position), needs_left=len(stage.needs)))
+        draft.put(StageRun(Key(stage.position), StageStatus.PENDING, 0, 0, 0, len(stage.needs)))
     if draft.execution.waiting_since is not None:
         draft.emit(EventType.EXECUTION_QUEUED, reason=draft.execution.reason)
         return

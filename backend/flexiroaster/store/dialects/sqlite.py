@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal
@@ -32,6 +31,7 @@ TOGETHER = (64, 16, 4)
 few times, and others wake up for it: a row costs half so, and a quarter while other threads are busy.
 """
 _PLACES = re.compile(r"VALUES (\([?, ]+\))")
+MOMENTS_KEPT = 4096
 CLASHING = {"move_stage_run": "update_stage_run", "update_stage_run": "move_stage_run"}
 """Two that change the same rows, each in the order in which it was put: the other one goes first."""
 
@@ -51,8 +51,7 @@ class Sqlite:
         self._log = ""
         self._waiting: dict[str, list[tuple[Any, ...]]] = {name: [] for name in IDENTITY}
         self._stale: dict[str, Exception] = {}
-        # A decision writes its own time many times over. The cache itself is called: a method around it costs more.
-        self.to_driver: Callable[[datetime | None], int | None] = lru_cache(maxsize=4096)(microseconds_of)
+        self.to_driver: Callable[[datetime | None], int | None] = _Moments().__getitem__
 
     def create_engine(
         self,
@@ -131,14 +130,17 @@ class Sqlite:
 
     def _execute(self, raw: Any, name: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """How many rows of the table that touched."""
-        if len(rows) == 1:
+        count = len(rows)
+        if count == 1:
             return int(raw.execute(self._sql[name], rows[0]).rowcount)
+        if count < TOGETHER[-1]:
+            return int(raw.executemany(self._sql[name], rows).rowcount)
         touched = done = 0
         for size, statement in self._for_many[name]:
-            while len(rows) - done >= size:
+            while count - done >= size:
                 touched += raw.execute(statement, [*chain.from_iterable(rows[done : done + size])]).rowcount
                 done += size
-        if done < len(rows):
+        if done < count:
             touched += raw.executemany(self._sql[name], rows[done:]).rowcount
         return touched
 
@@ -168,6 +170,16 @@ class Sqlite:
                 return "The database file cannot be written: check its folder's owner and rights."
             case _:
                 return None
+
+
+class _Moments(dict[datetime | None, int | None]):
+    """As the driver takes them. A decision writes its own time many times over: they are remembered for a while."""
+
+    def __missing__(self, moment: datetime | None) -> int | None:
+        if len(self) >= MOMENTS_KEPT:
+            self.clear()
+        found = self[moment] = microseconds_of(moment)
+        return found
 
 
 def _for_many(statement: str) -> list[tuple[int, str]]:
