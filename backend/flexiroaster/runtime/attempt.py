@@ -301,7 +301,10 @@ def _time(claimed: Claimed) -> str:
 
 
 def encodable(text: str) -> str:
-    """Without halves of surrogate pairs (a file name that is no UTF-8 has them): no database takes them."""
+    """Without halves of surrogate pairs (a file name that is no UTF-8 has them), which no database takes, and without
+    NUL, which PostgreSQL does not take.
+    """
+    text = text.replace("\0", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

@@ -30,6 +30,9 @@ from flexiroaster.store.database import StoreUnavailable
 
 NO_CONFIG: dict[str, Any] = {}
 NO_STAND_INS: Mapping[str, StandIn] = {}
+NOT_JSON = "result_not_json"
+NUL = b"\\u0000"
+"""As JSON writes it."""
 OWN_FRAMES = "flexiroaster/runtime/executor.py"
 
 
@@ -146,6 +149,8 @@ class Executor:
             return outcome, Produced()
         text = _as_json(outcome.result)
         result = orjson.loads(text)
+        if NUL in text and (place := _place_of_nul(result)):
+            raise StageFailed(f"The stage's result cannot be kept: {place} holds the character NUL.", code=NOT_JSON)
         outcome = replace(outcome, result=result, rows=_rows(outcome), bytes=_bytes(outcome))
         if len(text) <= INLINE_BYTES:
             return outcome, Produced(result=result, result_json=text.decode())
@@ -177,7 +182,7 @@ def _config(stage: Stage, given: dict[str, Any]) -> StageConfig:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         path = ".".join(["config", *(str(part) for part in first["loc"])])
-        raise StageFailed(f"{path}: {first['msg']}.", code="invalid_config") from error
+        raise StageFailed(f"{path}: {first['msg'].rstrip('.')}.", code="invalid_config") from error
 
 
 def _as_json(result: Any) -> bytes:
@@ -186,9 +191,26 @@ def _as_json(result: Any) -> bytes:
     except TypeError as error:
         raise StageFailed(
             f"The stage's result is not JSON: {error}.",
-            code="result_not_json",
+            code=NOT_JSON,
             suggestion="Answer dictionaries, lists, texts, numbers, true, false or null.",
         ) from error
+
+
+def _place_of_nul(value: Any, place: str = "result") -> str | None:
+    """Where a text holds what PostgreSQL cannot keep."""
+    match value:
+        case str():
+            return place if "\0" in value else None
+        case dict():
+            parts = [
+                (_place_of_nul(key, f"a key of {place}") or _place_of_nul(value[key], f"{place}.{key}"))
+                for key in value
+            ]
+        case list():
+            parts = [_place_of_nul(item, f"{place}[{index}]") for index, item in enumerate(value)]
+        case _:
+            return None
+    return next(filter(None, parts), None)
 
 
 def _rows(outcome: Succeeded) -> int | None:

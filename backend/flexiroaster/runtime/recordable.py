@@ -49,12 +49,12 @@ def _place(location: Location) -> Location:
 
 def _start(text: str, limit: int) -> str:
     cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
-    return encodable(cut).replace("\0", "\ufffd")
+    return encodable(cut)
 
 
 def _end(text: str, limit: int) -> str:
     cut = text if len(text) <= limit else f"({len(text) - limit:,} characters before) …{text[-limit:]}"
-    return encodable(cut).replace("\0", "\ufffd")
+    return encodable(cut)
 
 
 def _without_nul(value: Any) -> Any:

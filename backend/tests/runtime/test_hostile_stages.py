@@ -70,6 +70,30 @@ def test_text_that_is_no_unicode_is_kept_as_far_as_it_goes(engine: TestEngine) -
     assert "reading b?d.csv" in engine.messages(execution)
 
 
+@pytest.mark.parametrize(
+    ("result", "place"),
+    [("x\0y", "result"), ({"rows": [{"a": 1}, {"b\0": 2}]}, "a key of result.rows[1]"), ({"t": ["\0"]}, "result.t[0]")],
+)
+def test_a_result_with_nul_is_refused_by_name(engine: TestEngine, result: Any, place: str) -> None:
+    execution = engine.execute({"a": act(engine.act(lambda _: result))})
+    assert engine.wait_end(execution) == "failed"
+    error = engine.row(execution)["error"]
+    assert error["message"] == f"The stage's result cannot be kept: {place} holds the character NUL."
+    assert error["code"] == "result_not_json"
+
+
+def test_how_nul_is_written_is_no_nul(engine: TestEngine) -> None:
+    execution = engine.execute({"a": act(engine.act(lambda _: {"t": "\\u0000"}))})
+    assert engine.wait_end(execution) == "success"
+    assert engine.results(execution) == {0: {"t": "\\u0000"}}
+
+
+def test_nul_in_a_log_line_fails_nothing(engine: TestEngine) -> None:
+    execution = engine.execute({"a": act(engine.act(lambda context: context.log("info", "x\0y")))})
+    assert engine.wait_end(execution) == "success"
+    assert "x\ufffdy" in engine.messages(execution)
+
+
 def test_text_that_postgresql_cannot_keep_is_no_part_of_an_error(engine: TestEngine) -> None:
     def fail(_: StageContext) -> None:
         raise StageFailed("a\0b is broken", suggestion="no \0", details={"\0": ["x\0y"]})
