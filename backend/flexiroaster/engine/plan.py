@@ -17,7 +17,7 @@ DEFAULT_POOL = "default"
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """`needs` and `successors` are positions. `rank` orders stages so that each comes after all it needs.
+    """`needs` and `successors` are positions. `rank` counts the stages before it on the longest way to it.
 
     `undoes` is, for a compensation, the position of the stage it belongs to.
     """
@@ -151,9 +151,9 @@ def _ranks(needs: list[tuple[int, ...]], successors: list[list[int]]) -> list[in
     left = [len(needed) for needed in needs]
     ready = [position for position, count in enumerate(left) if count == 0]
     ranks = [0] * len(needs)
-    for rank, position in enumerate(ready):  # grows while it is walked
-        ranks[position] = rank
+    for position in ready:  # grows while it is walked
         for successor in successors[position]:
+            ranks[successor] = max(ranks[successor], ranks[position] + 1)
             left[successor] -= 1
             if left[successor] == 0:
                 ready.append(successor)

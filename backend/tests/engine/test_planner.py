@@ -70,6 +70,13 @@ def test_cause_is_the_failed_stage_that_comes_first_in_the_graph() -> None:
     assert run.execution.failed_stage == "b"
 
 
+def test_of_failed_stages_beside_each_other_the_first_to_fail_is_the_cause() -> None:
+    run = Simulation.of({"a": [], "b": [], "c": ["b"]})
+    run.run("b", failed())
+    run.run("a", failed())
+    assert run.execution.failed_stage == "b"
+
+
 def test_blocked_counts_as_failed_for_a_join_with_a_success() -> None:
     """A stage must not run on half of its inputs because the other half never came to run."""
     run = Simulation.of({"bad": [], "after_bad": ["bad"], "good": [], "join": ["after_bad", "good"]})

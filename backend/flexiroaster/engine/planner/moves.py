@@ -225,7 +225,7 @@ _ENDED_WORDS = {S.FAILED: "failed", S.TIMED_OUT: "timed out", S.CANCELLED: "was 
 
 
 def _blame(draft: Draft, stage: PlannedStage, error: StageError | None) -> None:
-    """The execution's cause is the failed stage that comes first in the graph.
+    """The execution's cause is the failed stage that comes first in the graph; of several there, the first to fail.
 
     A handler changes nothing but a success, which it takes away.
     """
