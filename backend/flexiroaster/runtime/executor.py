@@ -203,8 +203,7 @@ def _place_of_nul(value: Any, place: str = "result") -> str | None:
             return place if "\0" in value else None
         case dict():
             parts = [
-                (_place_of_nul(key, f"a key of {place}") or _place_of_nul(value[key], f"{place}.{key}"))
-                for key in value
+                _place_of_nul(key, f"a key of {place}") or _place_of_nul(value[key], f"{place}.{key}") for key in value
             ]
         case list():
             parts = [_place_of_nul(item, f"{place}[{index}]") for index, item in enumerate(value)]

@@ -17,9 +17,18 @@ def narrate(events: Iterable[Event]) -> Iterator[LogEntry]:
         if told is None or (event.index and event.type in NOT_TOLD_OF_ITEMS):
             continue
         level, message = told(event)
-        attempt = event.payload.get("attempt")
-        place = event.pipeline_id, event.execution_id, event.stage, event.index
-        yield LogEntry(event.at, level, message, *place, attempt, None, event.seq)
+        yield LogEntry(  # one for every stage, and with keywords it would cost twice as much
+            event.at,
+            level,
+            message,
+            event.pipeline_id,
+            event.execution_id,
+            event.stage,
+            event.index,
+            event.payload.get("attempt"),
+            None,
+            event.seq,
+        )
 
 
 def is_told(event: Event) -> bool:
