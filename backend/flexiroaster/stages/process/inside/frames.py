@@ -47,7 +47,10 @@ def receive(end: socket.socket, size: int) -> tuple[bytes, list[int]]:
 def _exactly(fd: int, size: int) -> bytes | None:
     parts = []
     while size:
-        part = os.read(fd, min(size, 1 << 20))
+        try:
+            part = os.read(fd, min(size, 1 << 20))
+        except ConnectionResetError:  # the other end was killed before it read what we had written
+            return None
         if not part:
             return None
         parts.append(part)
