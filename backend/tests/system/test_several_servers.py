@@ -125,7 +125,7 @@ def test_servers_are_killed_in_turn_under_load(fleet: Fleet) -> None:
     with fleet.servers[0].client() as client:
         client.post("/api/pipelines", json=PIPELINE).raise_for_status()
     accepted: list[str] = []
-    for round_ in range(6):
+    for round_ in range(20):
         killed = fleet.servers[round_ % 2]
         with killed.client() as client:
             accepted += [start(client, "chain", f"{round_}-{n}") for n in range(6)]
