@@ -14,6 +14,7 @@ from flexiroaster.api.rerun_schemas import RerunPlanBody, RerunRequest, StageRea
 from flexiroaster.api.responses import errors
 from flexiroaster.auth.identity import Caller
 from flexiroaster.engine.errors import InvalidRequest
+from flexiroaster.engine.rerun import LONGEST_INPUTS
 from flexiroaster.services.reruns import Asked, RerunPlan
 from flexiroaster.services.starting import Started
 
@@ -24,8 +25,6 @@ StageWanted = Annotated[str | None, Query(max_length=200, pattern=NO_NUL)]
 """`description` is added where it is asked for."""
 Given = Annotated[RerunRequest, Body(examples=[{"from_stage": "clean", "inputs": {"day": "2026-03-04"}}])]
 EVERYTHING = RerunRequest()
-LONGEST_INPUTS = 10_000
-"""In characters, of a plan: a request's line has an end, and what is larger is checked when it is run."""
 
 
 @router.get(

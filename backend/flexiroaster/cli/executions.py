@@ -76,10 +76,6 @@ def retry(
         conclude(server, execution, done, as_json, wait=wait)
 
 
-LONGEST_PLANNED = 10_000
-"""Characters of inputs that the plan of a re-run takes; larger ones are checked when it is run."""
-
-
 def rerun(
     execution: Annotated[
         str, typer.Argument(metavar="EXECUTION", help="The execution's id, or that of a pipeline for its latest.")
@@ -104,6 +100,7 @@ def rerun(
 ) -> None:
     """Run an execution again, as a new one: from a stage on, one stage alone, or everything."""
     from flexiroaster.cli.typed_inputs import typed_inputs
+    from flexiroaster.engine.rerun import LONGEST_INPUTS
 
     if from_stage is not None and only_stage is not None:
         raise typer.BadParameter("--from and --only exclude each other.", param_hint="'--only'")
@@ -117,7 +114,7 @@ def rerun(
             pipeline = f"/api/pipelines/{segment(plan['pipeline_id'])}"
             given = typed_inputs(inputs, inputs_of(server, pipeline, plan["version"]))
             told = json.dumps(given)
-            if len(told) <= LONGEST_PLANNED:
+            if len(told) <= LONGEST_INPUTS:
                 plan = server.get(path, **asked, inputs=told)
         if not go_on(_said(plan), plan, yes, dry_run, as_json):
             return

@@ -14,6 +14,8 @@ S = StageStatus
 
 NOT_ASKED = "not asked for"
 """Why a stage is skipped that a re-run of one stage alone leaves out."""
+LONGEST_INPUTS = 10_000
+"""In characters of JSON, for a plan: a request's line has an end, and what is larger is checked when it is run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def recordable(error: StageError) -> StageError:
 
 def _details(details: dict[str, object]) -> dict[str, object]:
     try:
-        cut: dict[str, object] = summarise(_without_nul(orjson.loads(orjson.dumps(details, default=str))))
+        cut: dict[str, object] = summarise(_encodable(orjson.loads(orjson.dumps(details, default=str))))
     except TypeError:  # text that is no UTF-8, or endless nesting: the message stands without them
         return {}
     return cut
@@ -57,14 +57,14 @@ def _end(text: str, limit: int) -> str:
     return encodable(cut)
 
 
-def _without_nul(value: Any) -> Any:
-    """PostgreSQL takes no text with a NUL."""
+def _encodable(value: Any) -> Any:
+    """All the texts in a JSON value."""
     match value:
         case str():
-            return value.replace("\0", "\ufffd")
+            return encodable(value)
         case dict():
-            return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
         case list():
-            return [_without_nul(item) for item in value]
+            return [_encodable(item) for item in value]
         case _:
             return value
