@@ -15,7 +15,7 @@ from statistics import median
 from flexiroaster.ai.insights.chance import rate
 from flexiroaster.ai.insights.finding import EXECUTIONS_SHOWN, CauseKind
 from flexiroaster.ai.insights.past import NO_CONNECTOR, Past, StageOutcome
-from flexiroaster.ai.runs import Run
+from flexiroaster.ai.runs import DAY, HOUR, Run
 from flexiroaster.ai.wording import count, share, size, span
 
 PRIORS: Mapping[CauseKind, float] = {
@@ -28,7 +28,9 @@ PRIORS: Mapping[CauseKind, float] = {
     "flaky": 0.12,
     "unknown": 0.20,
 }
-AROUND_SECONDS = 1_800.0
+AROUND_SECONDS = (0.5 * HOUR, 2 * HOUR, 8 * HOUR, DAY)
+"""How far before and after a failure others on its connector are looked at, until there are `LEAST_OTHERS`."""
+LEAST_OTHERS = 3
 COMPARED_RUNS = 100
 LEAST_COMPARED = 8
 LEAST_TOLD = 0.05
@@ -107,27 +109,41 @@ def _weighed(found: Mapping[CauseKind, _Evidence | None]) -> list[Cause]:
 def _outage(run: Run, past: Past) -> _Evidence | None:
     if run.connector in NO_CONNECTOR:
         return None
-    end = _end(run)
-    near = past.on_connector(run.connector, end - AROUND_SECONDS, end + AROUND_SECONDS)
-    others = {one.execution: False for one in near if one.execution != run.execution}
-    for one in near:
-        if one.execution != run.execution:
-            others[one.execution] |= one.failed
-    failures = [execution for execution, failed in others.items() if failed]
+    around, others = _others_on_connector(run, past)
+    failures = [one.execution for one in others.values() if one.failed]
     if not failures:
         return None
-    earlier = past.on_connector(run.connector, until=end - AROUND_SECONDS)[-1_000:]
+    earlier = past.on_connector(run.connector, until=_end(run) - around)[-1_000:]
     usual = rate(sum(one.failed for one in earlier), len(earlier), prior=0.03, strength=50)
     passes = len(others) - len(failures)
     digits = len(failures) * math.log10(DOWN_RATE / usual) + passes * math.log10((1 - DOWN_RATE) / (1 - usual))
-    pipelines = {one.pipeline for one in near if one.execution in failures}
+    pipelines = {one.pipeline for one in others.values() if one.failed}
     return _Evidence(
         digits,
         f"{len(failures)} of {len(others)} other executions on the connector {run.connector}, of "
-        f"{len(pipelines)} pipelines, failed within half an hour; usually {share(usual)} do.",
+        f"{len(pipelines)} pipelines, failed within {span(around)}; usually {share(usual)} do.",
         tuple(failures[:EXECUTIONS_SHOWN]),
         {"failed": len(failures), "executions": len(others), "usual": usual, "pipelines": len(pipelines)},
     )
+
+
+def _others_on_connector(run: Run, past: Past) -> tuple[float, dict[str, Run]]:
+    """Seconds before and after the failure, and by execution an attempt that failed then, or one that did not.
+
+    Where pipelines run seldom it takes longer until others have felt it. Over that time, what fails in the pipeline
+    itself says nothing of the connector.
+    """
+    end = _end(run)
+    for around in AROUND_SECONDS:
+        near = past.on_connector(run.connector, end - around, end + around)
+        others: dict[str, Run] = {}
+        for one in near:
+            own = one.pipeline == run.pipeline and around > AROUND_SECONDS[0]
+            if one.execution != run.execution and not own and (one.failed or one.execution not in others):
+                others[one.execution] = one
+        if len(others) >= LEAST_OTHERS:
+            break
+    return around, others
 
 
 def _version(run: Run, outcomes: Sequence[StageOutcome]) -> _Evidence | None:

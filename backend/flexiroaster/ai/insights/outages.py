@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from flexiroaster.ai.insights.chance import at_least, rate, surprise
 from flexiroaster.ai.insights.finding import Insight, newest
 from flexiroaster.ai.insights.past import Past
-from flexiroaster.ai.runs import Run
+from flexiroaster.ai.runs import DAY, Run
 from flexiroaster.ai.wording import count, share, span
 
 WINDOW_SECONDS = 1_800.0
+"""So close together, failures of several pipelines are hardly chance."""
+LONGEST_SECONDS = 3 * DAY
+"""Where pipelines run seldom, it takes as long until several of them have felt it."""
 WINDOW_RUNS = 40
+MOST = 0.5
+"""Share of executions that fail in an outage. Where fewer do, pipelines are told of one by one."""
 LEAST_FAILURES = 3
 LEAST_PIPELINES = 2
 DIGITS = 4.0
@@ -25,7 +31,8 @@ PRIOR_RATE, PRIOR_STRENGTH = 0.02, 50.0
 PRIOR_RATE_OF_ERROR = 0.01
 LOOKS = 10.0
 """The window is looked at in several lengths and for several errors, which are no independent chances."""
-OVER_AFTER_SUCCESSES = 3
+OVER_AFTER_EXECUTIONS = 3
+"""That pass, one after the other."""
 OVER_AFTER_SECONDS = 2 * WINDOW_SECONDS
 LEAST_PER_WINDOW = 0.01
 """How often an error that was never seen before is expected in a window."""
@@ -45,9 +52,12 @@ class Incident:
     chance: float
     threshold: float
     runs: int
-    """Runs in the window that gave it away."""
+    """Executions in the part of the window that gave it away."""
+    patience: float
+    """Seconds without a failure after which it is over."""
     over: bool = False
-    successes: int = 0
+    passed: set[str] = field(default_factory=set)
+    """Executions that have passed since the last failure."""
     executions: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -61,6 +71,70 @@ class Incident:
     @property
     def subject(self) -> str:
         return ":".join(self.root)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The newest runs of a window, from a failure on, in which several pipelines failed."""
+
+    failures: list[Run]
+    seconds: float
+    executions: int
+    hits: int
+    """Executions that failed, and `trials` all; in a part that is long, without those of the worst pipeline."""
+    trials: int
+    gap: float
+    """The longest between two runs of the window, in seconds."""
+
+    def incident(self, root: Root, usual: float, chance: float, threshold: float) -> Incident:
+        patience = max(self.seconds, 2 * self.gap, OVER_AFTER_SECONDS)
+        return Incident(root, list(self.failures), usual, chance, threshold, self.executions, patience)
+
+
+class Window:
+    """The newest runs, in which an outage may have begun. `seconds`: older ones leave it."""
+
+    def __init__(self, seconds: float) -> None:
+        self.runs: deque[Run] = deque()
+        self._seconds = seconds
+
+    def add(self, run: Run) -> list[Run]:
+        """Those that left it."""
+        self.runs.append(run)
+        left = []
+        while len(self.runs) > WINDOW_RUNS or _end(self.runs[0]) < _end(run) - self._seconds:
+            left.append(self.runs.popleft())
+        return left
+
+    def clear(self) -> None:
+        self.runs.clear()
+
+    def parts(self, error: str = "") -> Iterator[Part]:
+        """An outage rarely begins with the window. `error`: only failures with this one count.
+
+        Most executions must have failed. Within half an hour, several pipelines hardly do so by chance; over longer,
+        the pipeline that failed most may have a fault of its own, and the others alone must show it.
+        """
+        outcomes: dict[str, dict[str, bool]] = defaultdict(dict)
+        failures: list[Run] = []
+        gap = max((_end(later) - _end(run) for run, later in pairwise(self.runs)), default=0.0)
+        for run in reversed(self.runs):
+            failed = run.failed and (not error or run.error_class == error)
+            own = outcomes[run.pipeline]
+            own[run.execution] = own.get(run.execution, False) or failed
+            if not failed:
+                continue
+            failures.insert(0, run)
+            seconds = _end(self.runs[-1]) - _end(run)
+            hits = {pipeline: sum(own.values()) for pipeline, own in outcomes.items()}
+            if sum(hits.values()) < LEAST_FAILURES or sum(map(bool, hits.values())) < LEAST_PIPELINES:
+                continue
+            executions = sum(map(len, outcomes.values()))
+            left_out = max(hits, key=hits.__getitem__) if seconds > WINDOW_SECONDS else None
+            count = sum(hits.values()) - hits.get(left_out or "", 0)
+            trials = executions - (len(outcomes[left_out]) if left_out else 0)
+            if count >= trials * MOST:
+                yield Part(failures, seconds, executions, count, trials, gap)
 
 
 def incidents(past: Past, factor: Callable[[str], float] = lambda subject: 1.0) -> list[Incident]:
@@ -79,7 +153,7 @@ def incidents(past: Past, factor: Callable[[str], float] = lambda subject: 1.0) 
         root = ("error", name)
         found += _of_error(root, runs, factor(":".join(root)), past)
     for incident in found:
-        incident.over = incident.over or incident.last_failure < past.now - OVER_AFTER_SECONDS
+        incident.over = incident.over or incident.last_failure < past.now - incident.patience
         incident.executions = dict.fromkeys(run.execution for run in incident.failures)
     return sorted(found, key=lambda incident: (incident.since, incident.root))
 
@@ -124,7 +198,7 @@ def as_insight(incident: Incident) -> Insight:
 
 def _of_connector(root: Root, runs: Sequence[Run], threshold: float) -> list[Incident]:
     found: list[Incident] = []
-    window: deque[Run] = deque(maxlen=WINDOW_RUNS)
+    window = Window(LONGEST_SECONDS)
     hits: Counter[str] = Counter()
     trials = 0
     current: Incident | None = None
@@ -135,51 +209,34 @@ def _of_connector(root: Root, runs: Sequence[Run], threshold: float) -> list[Inc
         if current is not None:
             _grow(current, run)
             continue
-        window.append(run)
-        while _end(window[0]) < _end(run) - WINDOW_SECONDS:
-            left = window.popleft()
-            trials += 1
-            if left.failed:
-                hits[left.error_class] += 1
+        left = window.add(run)
+        trials += len(left)
+        hits.update(one.error_class for one in left if one.failed)
         if not run.failed:
             continue
         usual = rate(hits.total(), trials, prior=PRIOR_RATE, strength=PRIOR_STRENGTH)
-        of_error = rate(hits[run.error_class], trials, prior=PRIOR_RATE_OF_ERROR, strength=PRIOR_STRENGTH)
-        found_now = [_certain(root, list(window), usual, threshold)]
+        found_now = [_unlikely(root, window.parts(), usual, threshold)]
         if run.error_class:
-            found_now.append(_certain(root, list(window), of_error, threshold, run.error_class))
+            of_error = rate(hits[run.error_class], trials, prior=PRIOR_RATE_OF_ERROR, strength=PRIOR_STRENGTH)
+            found_now.append(_unlikely(root, window.parts(run.error_class), of_error, threshold))
         current = min((one for one in found_now if one), key=lambda one: one.chance, default=None)
         if current is not None:
             found.append(current)
     return found
 
 
-def _certain(root: Root, window: list[Run], usual: float, threshold: float, error: str = "") -> Incident | None:
-    """An incident, when the failures in the window are too many for chance and not one pipeline's own.
-
-    `error`: only failures with this one count; `usual` is then its share. An outage rarely begins with the window, so
-    its newest parts are looked at as well.
-    """
+def _unlikely(root: Root, parts: Iterable[Part], usual: float, threshold: float) -> Incident | None:
+    """The part with too many failures for chance, `usual` being the share of runs that fail."""
     best: Incident | None = None
-    executions: dict[str, bool] = {}
-    failed: list[Run] = []
-    for run in reversed(window):
-        counts = run.failed and (not error or run.error_class == error)
-        executions[run.execution] = executions.get(run.execution, False) or counts
-        if not counts:
-            continue
-        failed.insert(0, run)
-        failures = sum(executions.values())
-        if failures < LEAST_FAILURES or len({one.pipeline for one in failed}) < LEAST_PIPELINES:
-            continue
-        chance = min(LOOKS * at_least(failures, len(executions), usual), 1.0)
+    for part in parts:
+        chance = min(LOOKS * at_least(part.hits, part.trials, usual), 1.0)
         if surprise(chance) >= DIGITS * threshold and (best is None or chance < best.chance):
-            best = Incident(root, list(failed), usual, chance, threshold, runs=len(executions))
+            best = part.incident(root, usual, chance, threshold)
     return best
 
 
 def _ends(incident: Incident, run: Run) -> bool:
-    if incident.successes >= OVER_AFTER_SUCCESSES or _end(run) > incident.last_failure + OVER_AFTER_SECONDS:
+    if len(incident.passed) >= OVER_AFTER_EXECUTIONS or _end(run) > incident.last_failure + incident.patience:
         incident.over = True
     return incident.over
 
@@ -187,39 +244,44 @@ def _ends(incident: Incident, run: Run) -> bool:
 def _grow(incident: Incident, run: Run) -> None:
     if run.failed:
         incident.failures.append(run)
-        incident.successes = 0
+        incident.passed.clear()
     elif run.started_at >= incident.since:
-        incident.successes += 1
+        incident.passed.add(run.execution)
 
 
 def _of_error(root: Root, runs: Sequence[Run], threshold: float, past: Past) -> list[Incident]:
-    """`runs` all failed with this error."""
+    """`runs` all failed with this error. Over longer than half an hour that proves nothing: two pipelines with a fault
+    of their own may well fail with the same one, and there is no telling who was spared.
+    """
     found: list[Incident] = []
     first = _end(past.attempts[0])
-    window: deque[Run] = deque()
+    window = Window(WINDOW_SECONDS)
     earlier = 0
     current: Incident | None = None
     for run in runs:
-        if current is not None and _end(run) <= current.last_failure + OVER_AFTER_SECONDS:
+        if current is not None and _end(run) <= current.last_failure + current.patience:
             current.failures.append(run)
             continue
         current = None
-        window.append(run)
-        while _end(window[0]) < _end(run) - WINDOW_SECONDS:
-            window.popleft()
-            earlier += 1
-        executions = {one.execution for one in window}
-        if len(executions) < LEAST_FAILURES or len({one.pipeline for one in window}) < LEAST_PIPELINES:
-            continue
-        windows = max((_end(window[0]) - first) / WINDOW_SECONDS, 1.0)
-        usual = earlier / windows
-        chance = _poisson_at_least(len(executions), max(usual, LEAST_PER_WINDOW))
-        if surprise(chance) >= DIGITS * threshold:
-            current = Incident(root, list(window), usual, chance, threshold, runs=len(executions))
+        earlier += len(window.add(run))
+        half_hours = max((_end(window.runs[0]) - first) / WINDOW_SECONDS, 1.0)
+        usual = earlier / half_hours
+        current = _too_often(root, window.parts(), usual, threshold)
+        if current is not None:
             found.append(current)
-            earlier += len(window)
+            earlier += len(window.runs)
             window.clear()
     return found
+
+
+def _too_often(root: Root, parts: Iterable[Part], usual: float, threshold: float) -> Incident | None:
+    """The part with too many failures for chance, `usual` being how many come in half an hour."""
+    best: Incident | None = None
+    for part in parts:
+        chance = _poisson_at_least(part.hits, max(usual, LEAST_PER_WINDOW))
+        if surprise(chance) >= DIGITS * threshold and (best is None or chance < best.chance):
+            best = part.incident(root, usual, chance, threshold)
+    return best
 
 
 def _poisson_at_least(events: int, mean: float) -> float:

@@ -79,18 +79,21 @@ class Fleet:
     now: float
 
 
-def fleet(seed: int, *, pipelines: int = 24, days: int = 40) -> Fleet:
-    """The same seed gives the same fleet."""
+def fleet(seed: int, *, pipelines: int = 24, days: int = 40, apart: float = 1.0) -> Fleet:
+    """The same seed gives the same fleet. `apart`: how many times as far apart executions are as one to three hours;
+    all that is planted lasts for as many times as long.
+    """
     chance = random.Random(seed)
+    days = round(days * apart)
     end = BEGIN + days * DAY
     names = [f"pipeline-{number:02}" for number in range(pipelines)]
     uses = {name: chance.choice(CONNECTORS) for name in names}
-    plants = _plants(chance, names, days)
+    plants = _plants(chance, names, days, apart)
     runs: list[Run] = []
     failures: dict[str, Plant | None] = {}
     for name in names:
         own = [plant for plant in plants if plant.pipeline == name or plant.connector == uses[name]]
-        for run, cause in _history(chance, name, uses[name], own, end):
+        for run, cause in _history(chance, name, uses[name], own, end, apart):
             runs.append(run)
             if run.failed:
                 failures[run.execution] = cause
@@ -106,7 +109,7 @@ def score(found: Sequence[Insight], plants: Iterable[Plant]) -> tuple[float, flo
     return right / len(found) if found else 0.0, seen / len(plants)
 
 
-def _plants(chance: random.Random, names: list[str], days: int) -> list[Plant]:
+def _plants(chance: random.Random, names: list[str], days: int, apart: float) -> list[Plant]:
     """Each pipeline has one trouble at most, a connector two at most."""
     free = list(names)
     chance.shuffle(free)
@@ -118,10 +121,10 @@ def _plants(chance: random.Random, names: list[str], days: int) -> list[Plant]:
     plants = []
     for connector in chance.sample(CONNECTORS, 3):
         at = later(0.3)
-        plants.append(Plant("outage", "", "", at, at + chance.uniform(1.5, 4) * HOUR, 0.85, connector))
+        plants.append(Plant("outage", "", "", at, at + chance.uniform(1.5, 4) * apart * HOUR, 0.85, connector))
     for _ in range(3):
         at = later(0.3)
-        until = at + chance.uniform(1, 2) * DAY
+        until = at + chance.uniform(1, 2) * apart * DAY
         plants.append(Plant("bad_version", free.pop(), chance.choice(STAGES), at, until, chance.uniform(0.6, 0.95)))
     for _ in range(3):
         plants.append(Plant("slow_runs", free.pop(), chance.choice(STAGES), later(0.3), end, chance.uniform(1.3, 2)))
@@ -132,14 +135,14 @@ def _plants(chance: random.Random, names: list[str], days: int) -> list[Plant]:
     for factor in (0.2, 4.0):
         plants.append(Plant("rows_changed", free.pop(), "", later(0.3), end, factor))
     at = later(0.4)
-    plants.append(Plant("queue_wait", free.pop(), "", at, at + 3 * DAY, 40.0))
+    plants.append(Plant("queue_wait", free.pop(), "", at, at + 3 * apart * DAY, 40.0))
     return plants
 
 
 def _history(
-    chance: random.Random, name: str, connector: str, plants: list[Plant], end: float
+    chance: random.Random, name: str, connector: str, plants: list[Plant], end: float, apart: float
 ) -> Iterator[tuple[Run, Plant | None]]:
-    every = chance.choice((1, 2, 3)) * HOUR
+    every = chance.choice((1, 2, 3)) * apart * HOUR
     rows = math.exp(chance.uniform(7, 12))
     seconds = {stage: math.exp(chance.uniform(1, 5)) for stage in STAGES}
     grows = {stage: chance.choice((0.0, 0.5, 0.9)) for stage in STAGES}

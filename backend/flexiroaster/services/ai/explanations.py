@@ -16,12 +16,11 @@ from flexiroaster.store.executions import FullExecutionRow
 
 if TYPE_CHECKING:
     from flexiroaster.ai import Cause
-    from flexiroaster.services.ai.history import Story
+    from flexiroaster.services.ai.history import RunHistory, Story
 
 OWN = 150
 """Executions of the same pipeline that a failed one is compared with."""
-AROUND = timedelta(minutes=30)
-MOST_AROUND = 300
+ENOUGH_AROUND, MOST_AROUND = 100, 300
 """Executions of all pipelines around the failure that are looked at."""
 LEAST = 8
 """Executions that passed, below which most causes cannot show."""
@@ -93,11 +92,9 @@ class Explanations:
         history = RunHistory(self._database, self._switch)
         own = history.of_pipeline(row.pipeline_id, until=row.created_at, limit=OWN, also=row.id, afterwards=True)
         known = {story.seen.id for story in own}
-        around = history.between(row.ended_at - 2 * AROUND, row.ended_at + AROUND, MOST_AROUND, afterwards=True)
+        until, around = _around(history, row.ended_at)
         stories = own + [story for story in around if story.seen.id not in known]
-        # What ended within half an hour of it tells of outages, and was not known any later than that.
-        now = min(self._clock(), row.ended_at + AROUND)
-        past = Past(all_runs(stories), now=now.timestamp())
+        past = Past(all_runs(stories), now=min(self._clock(), until).timestamp())
         passed = sum(story.seen.status == "success" for story in own)
         note = None if passed >= LEAST else f"Not enough data yet ({passed} of {LEAST} executions that passed)."
         try:
@@ -107,6 +104,18 @@ class Explanations:
             return Explanation(row.id, row.pipeline_id, row.failed_stage, [], passed, off, None, None)
         before, retry = _seen_before(row, own), _retry(row, own)
         return Explanation(row.id, row.pipeline_id, row.failed_stage, causes, passed, note, before, retry)
+
+
+def _around(history: RunHistory, ended_at: datetime) -> tuple[datetime, list[Story]]:
+    """Executions of all pipelines around a moment, and until when: the fewer there are, the longer."""
+    from flexiroaster.ai.insights.causes import AROUND_SECONDS
+
+    for seconds in AROUND_SECONDS:
+        apart = timedelta(seconds=seconds)
+        found = history.between(ended_at - 2 * apart, ended_at + apart, MOST_AROUND, afterwards=True)
+        if len(found) >= ENOUGH_AROUND:
+            break
+    return ended_at + apart, found
 
 
 def _retry(row: FullExecutionRow, own: list[Story]) -> Retry | None:

@@ -29,6 +29,34 @@ def test_connector_that_failed_for_others_too() -> None:
     assert "3 of 3 other executions on the connector warehouse, of 3 pipelines" in cause.text
 
 
+def test_connector_whose_pipelines_run_hours_apart() -> None:
+    runs = []
+    for place, name in enumerate(("billing", "stock", "mail")):
+        runs += [
+            stage_run(
+                number,
+                pipeline=name,
+                at=BEGIN + (12 * number + 2 * place) * HOUR,
+                connector="warehouse",
+                failed=number == 60,
+            )
+            for number in range(61)
+        ]
+    at = BEGIN + 12 * 60 * HOUR + 5 * HOUR
+    cause = first([*runs, stage_run(100, at=at, connector="warehouse", failed=True)])
+    assert cause.kind == "connector_outage"
+    assert "3 of 3 other executions on the connector warehouse, of 3 pipelines, failed within 8 h" in cause.text
+
+
+def test_failures_of_the_pipeline_itself_do_not_blame_a_connector_that_others_use_seldom() -> None:
+    runs = [stage_run(number, connector="warehouse", failed=number >= 98) for number in range(100)]
+    runs += [
+        stage_run(number, pipeline="mail", at=BEGIN + 7 * number * HOUR, connector="warehouse") for number in range(20)
+    ]
+    causes = likely_causes(runs[99].execution, Past(runs, now=BEGIN + 200 * HOUR))
+    assert "connector_outage" not in {cause.kind for cause in causes}
+
+
 def test_new_version() -> None:
     runs = hourly(98, version="1") + [stage_run(number, version="2", failed=True) for number in range(98, 101)]
     cause = first(runs)

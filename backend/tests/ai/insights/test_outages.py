@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 from flexiroaster.ai.insights.outages import as_insight, failures_in, incidents
 from flexiroaster.ai.insights.past import Past
 from flexiroaster.ai.invented import history
@@ -124,6 +126,55 @@ def test_verdicts_raise_the_threshold() -> None:
 def test_short_outage_after_many_healthy_runs_is_found() -> None:
     [incident] = incidents(past(fleet(range(200, 201), pipelines=PIPELINES[:3])))
     assert len(incident.executions) == 3
+
+
+def test_outage_among_pipelines_that_run_seldom_is_one_incident() -> None:
+    """Each of them runs every eight hours, at another hour."""
+    runs = [
+        stage_run(
+            number,
+            pipeline=name,
+            at=BEGIN + (8 * number + 2 * place) * HOUR,
+            connector="warehouse",
+            failed=60 <= number < 62,
+        )
+        for number in range(90)
+        for place, name in enumerate(PIPELINES)
+    ]
+    [incident] = incidents(past(runs, days=30))
+    assert len(incident.executions) == 8
+    assert incident.over
+
+
+def test_version_that_fails_for_days_is_no_outage_though_another_pipeline_fails_once() -> None:
+    runs = [
+        stage_run(
+            number,
+            pipeline=name,
+            at=BEGIN + (2 * number + place / 2) * HOUR,
+            connector="warehouse",
+            failed=(place == 0 and number >= 200) or (place == 1 and number == 205),
+        )
+        for number in range(220)
+        for place, name in enumerate(PIPELINES)
+    ]
+    assert incidents(past(runs)) == []
+
+
+def test_busy_connector_that_often_fails_is_not_out() -> None:
+    """Far more runs in half an hour than the window holds, one in ten of them a failure."""
+    chance = random.Random(1)
+    runs = [
+        stage_run(
+            number,
+            pipeline=PIPELINES[number % 4],
+            at=BEGIN + number * 10,
+            connector="warehouse",
+            failed=chance.random() < 0.1,
+        )
+        for number in range(5_000)
+    ]
+    assert incidents(past(runs)) == []
 
 
 def test_outages_of_another_fleet_are_found_and_nothing_else() -> None:
