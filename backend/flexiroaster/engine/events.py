@@ -59,6 +59,8 @@ class EventType(Named):
     SUGGESTION_FOUND = "suggestion_found"
     SUGGESTION_CHANGED = "suggestion_changed"
     MODEL_TRAINED = "model_trained"
+    PROJECT_CHANGED = "project_changed"
+    """Learning or the assistant was switched for pipelines with one label."""
     LOG = "log"
 
 

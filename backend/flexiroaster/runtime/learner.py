@@ -1,7 +1,7 @@
 """Lets processes of their own follow and study the executions of this server, and writes down what they say.
 
-Nothing of it runs, or is loaded, before the first execution. It hears of executions after their commit, and reads them
-itself: no execution waits for it.
+Nothing of it runs, or is loaded, before there is an execution to learn from: the first one, or those of a history that
+it was switched on over. It hears of executions after their commit, and reads them itself: no execution waits for it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ from flexiroaster.store.database import StoreUnavailable
 log = structlog.get_logger(__name__)
 
 HEARD = EXECUTION_ENDS | {EventType.EXECUTION_STARTED, EventType.STAGE_COMPLETED, EventType.STAGE_FAILED}
+SWITCHES = frozenset({EventType.PROJECT_CHANGED, EventType.PIPELINE_UPDATED})
+"""What may let pipelines be learned from that were kept out: the switch of their project, or a label."""
 OUTCOMES = frozenset({EventType.STAGE_COMPLETED, EventType.STAGE_FAILED})
 FIRST_WAIT = 5.0
-"""Seconds after the first execution: a burst that begins with it goes first."""
+"""Seconds after the start or the first execution: a burst that begins with it goes first."""
 GATHERING = 0.3
 """Seconds in which what happens is heeded together."""
 MOST_AT_ONCE = 300
@@ -46,7 +48,7 @@ STANDBY_SECONDS = 300.0
 CRASHED_SECONDS = 60.0
 """Before a process that died is started again."""
 FIRST_STUDY = 60.0
-"""Seconds after the first execution."""
+"""Seconds after the same."""
 STUDY_EVERY = 300.0
 STUDY_PATIENCE_SECONDS = 3_600.0
 TRAIN_EVERY = timedelta(days=1)
@@ -101,6 +103,10 @@ class Learner:
         self._outcomes = 0
         self._ended_since_study = False
         self._reload = False
+        self._switched = False
+        """Something was; whether it has a history that nothing is said of is not known yet."""
+        self._behind = False
+        """There is a history that nothing is said of. To begin anew takes it in."""
         self._standby = False
         self._follows = False
         """Unlike all that stand by, and those whose process is not there yet."""
@@ -113,6 +119,11 @@ class Learner:
 
     def start(self) -> None:
         self._unsubscribe = self._bus.subscribe(self._hear, wanted=lambda: not self._standby)
+        if self._has_history_to_learn():
+            with self._lock:
+                self._behind = self._ended_since_study = True
+                self._begin()
+            self._something.set()
 
     def stop(self) -> None:
         if self._unsubscribe is not None:
@@ -139,20 +150,24 @@ class Learner:
     def _hear(self, events: Sequence[Event]) -> None:
         """In a publisher's thread."""
         found = [event for event in events if event.type in HEARD and not event.index]
-        if not found:
+        switched = any(event.type in SWITCHES for event in events)
+        if not found and not switched:
             return
         with self._lock:
+            self._switched |= switched
             for event in found:
                 self._pending[event.execution_id] = None
                 self._outcomes += event.type in OUTCOMES
                 self._ended_since_study |= event.type in EXECUTION_ENDS
             while len(self._pending) > MOST_PENDING:
                 del self._pending[next(iter(self._pending))]
-            if not self._threads and not self._stopped.is_set():
-                self._begin()
+            self._begin()
         self._something.set()
 
     def _begin(self) -> None:
+        """With the lock. Once."""
+        if self._threads or self._stopped.is_set():
+            return
         for name, loop in (("learner", self._follow_loop), ("study", self._study_loop)):
             thread = threading.Thread(target=loop, name=name, daemon=True)
             self._threads.append(thread)
@@ -166,7 +181,8 @@ class Learner:
             if not self._something.wait(timeout=None):
                 continue
             try:
-                self._follow()
+                if self._has_work():
+                    self._follow()
             except Standby:
                 self._standby = True
                 self._stopped.wait(STANDBY_SECONDS)
@@ -175,16 +191,48 @@ class Learner:
                 if not self._stopped.is_set():
                     log.warning("learner.broken", error=str(error) or type(error).__name__)
                 self._stopped.wait(CRASHED_SECONDS)
+                self._switched = True  # whatever it had in hand is history by now
+                self._something.set()
+
+    def _has_work(self) -> bool:
+        behind = self._is_behind()
+        with self._lock:
+            found = behind or bool(self._pending) or self._reload
+            if not found and not self._switched:
+                self._something.clear()
+        return found
+
+    def _has_history_to_learn(self) -> bool:
+        return (
+            bool(self._ai.predictions.behind())
+            or not self._ai.models.looked_at_all()
+            or self._is_switched_since_look()
+            or not self._models_are_there()
+        )
+
+    def _is_behind(self) -> bool:
+        with self._lock:
+            switched, self._switched = self._switched, False
+        if switched and (self._ai.predictions.behind() or self._is_switched_since_look()):
+            with self._lock:
+                self._behind = self._ended_since_study = True
+        return self._behind
+
+    def _is_switched_since_look(self) -> bool:
+        """What was found of pipelines is over as soon as they are kept out, so it has to be found again."""
+        looked, switched = self._ai.models.standing().looked_at, self._ai.projects.switched_at()
+        return looked is not None and switched is not None and looked < switched
 
     def _follow(self) -> None:
-        """Until nothing has happened for a while."""
+        """Until nothing has happened for a while, or there is more history than it began with."""
         child = self._spawn("follow", self._place.message())
         try:
             answers = Answers(child, self._stopped)
             begun = answers.next(PATIENCE_SECONDS)
             self._follows = not begun.get("standby")
             self._keep(begun)
-            while self._something.wait(IDLE_SECONDS) and not self._stopped.is_set():
+            self._behind = False
+            while self._something.wait(IDLE_SECONDS) and not self._stopped.is_set() and not self._is_behind():
                 began = time.monotonic()
                 if (message := self._next_message()) is not None:
                     _send(child, message)
@@ -265,14 +313,18 @@ class Learner:
         if standing.missing and standing.trained_at is not None:
             return False
         now = self._clock()
-        files = [row.file for row in self._ai.models.all() if row.status == "champion"]
         return (
             standing.trained_at is None
-            or not all((self._place.models / file).exists() for file in files)
+            or not self._models_are_there()
             or now - standing.trained_at >= TRAIN_EVERY
             or self._outcomes >= TRAIN_OUTCOMES
             or (not standing.training.get("models") and self._outcomes > 0)
         )
+
+    def _models_are_there(self) -> bool:
+        """The files of those that answer, if there are any."""
+        files = [row.file for row in self._ai.models.all() if row.status == "champion"]
+        return all((self._place.models / file).exists() for file in files)
 
     def _keep_training(self, message: dict[str, Any]) -> None:
         files = messages.keep_training(message, self._ai)

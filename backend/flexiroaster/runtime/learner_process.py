@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
+from flexiroaster.bus.local import LocalBus
 from flexiroaster.engine.errors import FlexiRoasterError
 from flexiroaster.log_output import configure_logs
 from flexiroaster.services.ai import messages
@@ -72,7 +73,7 @@ def main(arguments: list[str]) -> int:
 def _follow(database: Database, place: Place, given: BinaryIO, told: BinaryIO) -> None:
     from flexiroaster.services.ai.following import Following
 
-    following = Following(database, Switch(True, Projects(database).learns), place.models, place.key)
+    following = Following(database, Switch(True, Projects(database, LocalBus()).learns), place.models, place.key)
     _tell(told, messages.of_said(following.begin()))
     for text in given:
         message = messages.parsed(text)
@@ -97,7 +98,7 @@ def _study(database: Database, place: Place, given: BinaryIO, told: BinaryIO) ->
         except FlexiRoasterError:
             return True
 
-    study = Study(database, Switch(True, Projects(database).learns), takes_data)
+    study = Study(database, Switch(True, Projects(database, LocalBus()).learns), takes_data)
     _tell(told, messages.of_findings(study.look()))
     if place.train:
         _tell(told, messages.of_training(study.train(place.models, place.key)))

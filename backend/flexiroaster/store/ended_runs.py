@@ -108,6 +108,12 @@ def newest(
     return [ExecutionSeen(**row) for row in connection.execute(query).mappings()]
 
 
+def last_end(connection: sa.Connection) -> datetime | None:
+    """Of the newest execution that has ended."""
+    query = sa.select(executions.c.ended_at).where(executions.c.ended_at.is_not(None), counted)
+    return connection.scalar(query.order_by(*_newest_first).limit(1))
+
+
 def named(connection: sa.Connection, ids: Sequence[str]) -> list[ExecutionSeen]:
     """In the order in which they were created."""
     query = _execution.where(executions.c.id.in_(ids), counted).order_by(executions.c.created_at, executions.c.id)

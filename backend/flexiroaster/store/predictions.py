@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from flexiroaster.store.tables import ai_forecasts, ai_predictions, executions
+from flexiroaster.store.expressions import counted
+from flexiroaster.store.tables import ai_forecasts, ai_predictions, executions, pipelines
 
 
 class PredictionRow(NamedTuple):
@@ -60,6 +61,26 @@ def of_executions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Pr
 def forecasts(connection: sa.Connection, pipeline_ids: Sequence[str]) -> dict[str, ForecastRow]:
     query = sa.select(ai_forecasts).where(ai_forecasts.c.pipeline_id.in_(pipeline_ids))
     return {row["pipeline_id"]: ForecastRow(**row) for row in connection.execute(query).mappings()}
+
+
+def behind(connection: sa.Connection) -> dict[str, Any]:
+    """The labels of pipelines with an execution that has ended since their forecast was made, by pipeline. Each is one
+    step down the index of numbers.
+    """
+    last_end = (
+        sa.select(executions.c.ended_at)
+        .where(executions.c.pipeline_id == pipelines.c.id, executions.c.ended_at.is_not(None), counted)
+        .order_by(executions.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    made_at = ai_forecasts.c.made_at
+    query = (
+        sa.select(pipelines.c.id, pipelines.c.labels)
+        .join_from(pipelines, ai_forecasts, ai_forecasts.c.pipeline_id == pipelines.c.id, isouter=True)
+        .where(pipelines.c.deleted_at.is_(None), last_end.is_not(None), made_at.is_(None) | (made_at < last_end))
+    )
+    return {row.id: row.labels for row in connection.execute(query)}
 
 
 def features(connection: sa.Connection, execution_id: str) -> tuple[str, list[float | None]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flexiroaster.bus.local import LocalBus
 from flexiroaster.services.ai.projects import Projects
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store.database import Database
@@ -18,12 +19,12 @@ def test_pipelines_are_counted_by_their_label(database: Database) -> None:
     for id, labels in {"a": {"project": "sales"}, "b": {"project": "sales"}, "c": {"team": "ops"}, "d": {}}.items():
         make(database, id, **labels)
     database.write(lambda tx: pipeline_store.mark_deleted(tx.sa, "b", NOON))
-    found = Projects(database, lambda: NOON).all()
+    found = Projects(database, LocalBus(), lambda: NOON).all()
     assert [(one.name, one.pipelines) for one in found] == [("default", 2), ("sales", 1)]
 
 
 def test_a_switch_is_kept(database: Database) -> None:
-    projects = Projects(database, lambda: NOON)
+    projects = Projects(database, LocalBus(), lambda: NOON)
     projects.set("sales", "ada@example.com", assistant=True)
     projects.set("sales", "bob@example.com", learning=False)
     (_, sales) = projects.all()

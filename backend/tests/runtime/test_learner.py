@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,12 @@ from flexiroaster.runtime.learner import Broken, Learner, Place, Standby, _remov
 from flexiroaster.runtime.learner_process import LOCKS, _alone
 from flexiroaster.services.ai import messages
 from flexiroaster.services.ai.history import RunHistory, all_runs
+from flexiroaster.services.ai.models import Models
+from flexiroaster.services.ai.predictions import Predictions
 from flexiroaster.services.ai.room import AiServices
+from flexiroaster.services.ai.switch import ENOUGH
 from flexiroaster.store.database import StoreUnavailable
+from flexiroaster.store.models import ModelRow
 from tests.api.server_app import ServerApp, server_app
 
 PATIENCE_SECONDS = 60
@@ -201,6 +206,125 @@ def test_it_follows_on_after_whatever_went_wrong(learning: ServerApp, monkeypatc
     learning.run("a")
     told()
     assert not faults
+
+
+def done(
+    monkeypatch: pytest.MonkeyPatch, kind: type, name: str, wanted: Callable[..., bool] = lambda *given: True
+) -> Callable[[], None]:
+    """What is answered waits until the method was called."""
+    called = threading.Event()
+    method = getattr(kind, name)
+
+    def tell(self: Any, *arguments: Any, **named: Any) -> Any:
+        answer = method(self, *arguments, **named)
+        if wanted(*arguments):
+            called.set()
+        return answer
+
+    monkeypatch.setattr(kind, name, tell)
+
+    def wait() -> None:
+        assert called.wait(PATIENCE_SECONDS), f"{name} was not called"
+
+    return wait
+
+
+def forecast_of(id: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    return done(monkeypatch, Predictions, "keep_forecasts", lambda rows: id in {row.pipeline_id for row in rows})
+
+
+def forecast_note(server: ServerApp, id: str) -> str:
+    return str(server.client.get(f"/api/pipelines/{id}").json()["prediction"]["note"])
+
+
+def old_history(folder: Path, url: str, **labels: str) -> None:
+    """Of a server that learned nothing."""
+    with server_app(folder, database_url=url, ai=False) as before:
+        before.make("a", labels=labels)
+        for number in range(1, ENOUGH + 1):
+            before.history.execution("a", number)
+
+
+def test_an_old_history_is_taken_in_after_the_start(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_history(tmp_path / "data", sqlite_url)
+    forecast, looked = forecast_of("a", monkeypatch), done(monkeypatch, Models, "looked")
+    monkeypatch.setattr("flexiroaster.runtime.learner.STUDY_EVERY", 0.2)
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as server:
+        forecast()
+        expected = server.client.get("/api/pipelines/a").json()["prediction"]
+        assert (expected["executions"], expected["note"]) == (ENOUGH, None)
+        looked()
+
+
+def test_nothing_begins_where_all_is_known(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    forecast, looked = forecast_of("a", monkeypatch), done(monkeypatch, Models, "looked")
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as server:
+        server.make("a")
+        server.run("a")
+        forecast()
+        assert server.server.learner is not None
+        server.server.learner.study()
+        looked()
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as again:
+        learner = again.server.learner
+        assert learner is not None
+        assert (learner.processes, learner._threads) == ([], [])
+
+
+def test_nothing_begins_for_pipelines_that_never_ran(learning: ServerApp) -> None:
+    learning.make("a")
+    learning.client.put("/api/ai/projects", json={"name": "default", "learning": True})
+    learner = learning.server.learner
+    assert learner is not None
+    assert not learner._has_work()
+    assert learner.processes == []
+
+
+def test_lost_models_are_made_again(tmp_path: Path, sqlite_url: str) -> None:
+    with server_app(tmp_path / "data", database_url=sqlite_url) as server:
+        models = server.server.services.ai.models
+        row = ModelRow("m", "stages-failures", "champion", "s", datetime.now(UTC), "gone.model", 1, {})
+        models.trained([row], runs=1, failures=1, note=None)
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as again:
+        learner = again.server.learner
+        assert learner is not None
+        assert learner._training_is_due()
+        assert learner._has_work()
+
+
+def test_a_project_that_is_switched_on_is_taken_in(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_history(tmp_path / "data", sqlite_url, project="sales")
+    with server_app(tmp_path / "data", database_url=sqlite_url, running=False) as server:
+        server.client.put("/api/ai/projects", json={"name": "sales", "learning": False})
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as server:
+        assert forecast_note(server, "a").startswith("Learning is switched off")
+        forecast = forecast_of("a", monkeypatch)
+        server.client.put("/api/ai/projects", json={"name": "sales", "learning": True})
+        forecast()
+        assert forecast_note(server, "a") == "None"
+
+
+def test_a_pipeline_that_is_no_longer_kept_out_is_taken_in(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the process that follows is there already."""
+    old_history(tmp_path / "data", sqlite_url, ai="off")
+    with server_app(tmp_path / "data", database_url=sqlite_url, learning=True) as server:
+        server.make("other")
+        told = heard(server, lambda event: event.type == EventType.PREDICTION_UPDATED)
+        server.run("other")
+        told()
+        forecast = forecast_of("a", monkeypatch)
+        body = {"id": "a", "name": "A", "stages": [{"id": "s0", "type": "noop"}], "labels": {}}
+        answer = server.client.put("/api/pipelines/a", json=body)
+        assert answer.status_code == 200, answer.text
+        assert forecast_note(server, "a") == "It is being worked out."
+        forecast()
+        assert forecast_note(server, "a") == "None"
 
 
 def test_what_a_killed_study_left_goes_with_the_next_training(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED = 5_000
 """Executions that are followed again when the learner begins."""
+MOST_SILENT, OF_SILENT = 100, 50
+"""Pipelines whose executions are all older, and executions of each."""
 NOTED = 3_000
 """Of their runs, those that say how far durations are usually off: it takes five times as long to follow them so."""
 RECENT = timedelta(hours=1)
@@ -87,7 +89,7 @@ class Following:
         """Follow the newest executions again, with the models that answer now."""
         rows = self._champion_rows()
         attributes = self._attributes_of(rows)
-        stories = self._history.newest(REMEMBERED)
+        stories = self._stories()
         since = (self._clock() - RECENT).timestamp()
         old = [run for run in all_runs(stories) if run.started_at < since]
         self._predictor.replay(old, attributes, NOTED)
@@ -102,6 +104,16 @@ class Following:
                 self._ended[story.seen.pipeline_id] += 1
         self._serve(rows)
         return self._follow(stories, predict_since=since, forecast_all=True)
+
+    def _stories(self) -> list[Story]:
+        """The newest, and some of each pipeline that ran last before them and that nothing is said of."""
+        stories = self._history.newest(REMEMBERED)
+        seen = {story.seen.pipeline_id for story in stories}
+        with self._database.read() as connection:
+            silent = [id for id in prediction_store.behind(connection) if id not in seen]
+        for id in silent[:MOST_SILENT]:
+            stories += self._history.of_pipeline(id, until=self._clock(), limit=OF_SILENT)
+        return sorted(stories, key=lambda story: (story.seen.created_at, story.seen.id))
 
     def reload(self) -> Said | None:
         """New models were trained: let them answer. None where nothing else changed by it."""

@@ -11,6 +11,7 @@ from flexiroaster.bus.port import Bus
 from flexiroaster.engine.errors import NotFound
 from flexiroaster.engine.events import NO_EXECUTION, Event, EventType
 from flexiroaster.services.ai.switch import Switch, missing_packages
+from flexiroaster.store import ended_runs
 from flexiroaster.store import models as store
 from flexiroaster.store.database import Database, Transaction
 from flexiroaster.store.models import ModelRow
@@ -73,6 +74,12 @@ class Models:
             note=self._note(missing, training.value if training else {}),
             more_needed=look.value.get("missing", []) if look else [],
         )
+
+    def looked_at_all(self) -> bool:
+        """Whether the newest execution that has ended was looked at, if there is one."""
+        with self._database.read() as connection:
+            looked, ended = store.work(connection).get(LOOK), ended_runs.last_end(connection)
+        return ended is None or (looked is not None and looked.at >= ended)
 
     # What the learner did
 

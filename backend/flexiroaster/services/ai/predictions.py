@@ -67,6 +67,14 @@ class Predictions:
             rows = store.forecasts(connection, list(pipelines)) if self._switch.on else {}
         return {id: self._forecast(rows.get(id), labels, ended) for id, (labels, ended) in pipelines.items()}
 
+    def behind(self) -> list[str]:
+        """The pipelines with an execution that has ended and that their forecast does not know of, if there is one."""
+        if not self._switch.on:
+            return []
+        with self._database.read() as connection:
+            found = store.behind(connection)
+        return [id for id, labels in found.items() if self._switch.looks_at(labels)]
+
     def _forecast(self, row: ForecastRow | None, labels: Mapping[str, str] | None, ended: int) -> Expected:
         off = self._switch.why_not(labels)
         if off is not None:

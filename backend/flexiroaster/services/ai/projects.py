@@ -6,10 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 
 import structlog
 
+from flexiroaster.bus.port import Bus
+from flexiroaster.engine.events import NO_EXECUTION, Event, EventType
 from flexiroaster.services.ai.switch import DEFAULT_PROJECT, PROJECT_LABEL, project_of
 from flexiroaster.store import projects as store
 from flexiroaster.store.database import Database, Transaction
@@ -36,10 +39,12 @@ class Projects:
     def __init__(
         self,
         database: Database,
+        bus: Bus,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
+        self._bus = bus
         self._clock = clock
         self._seconds = seconds
         self._unlearned: tuple[float, frozenset[str]] = (-KEPT_SECONDS, frozenset())
@@ -74,12 +79,18 @@ class Projects:
                 by,
             )
             store.put(tx.sa, row)
+            told = {"name": name, "learning": row.learning, "assistant": row.assistant}
+            changed = Event(EventType.PROJECT_CHANGED, NO_EXECUTION, "", 0, now, payload=told)
+            tx.after_commit(partial(self._publish, changed))
             return row
 
         row = self._database.write(operation, durable=True)
-        self._unlearned = (-KEPT_SECONDS, frozenset())
         log.info("project.set", project=name, learning=row.learning, assistant=row.assistant, by=by)
         return self.get(name)
+
+    def _publish(self, changed: Event) -> None:
+        self._unlearned = (-KEPT_SECONDS, frozenset())
+        self._bus.publish([changed])
 
     def learns(self, name: str) -> bool:
         """Whether predictions, insights and suggestions are made for its pipelines, as known a moment ago."""
@@ -89,6 +100,11 @@ class Projects:
                 off = frozenset(row.name for row in store.switched(connection) if not row.learning)
             self._unlearned = self._seconds(), off
         return name not in off
+
+    def switched_at(self) -> datetime | None:
+        """When somebody last switched anything."""
+        with self._database.read() as connection:
+            return max((row.changed_at for row in store.switched(connection)), default=None)
 
     def may_ask(self, name: str) -> bool:
         """Whether anything of its pipelines may be sent to the assistant, as it is now."""

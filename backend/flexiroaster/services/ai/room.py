@@ -40,7 +40,7 @@ def make_ai(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> AiServices:
     """Reads and keeps; learns nothing by itself."""
-    projects = Projects(database, clock)
+    projects = Projects(database, bus, clock)
     switch = Switch(on, projects.learns)
     return AiServices(
         switch=switch,

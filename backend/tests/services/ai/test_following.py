@@ -101,6 +101,19 @@ def test_what_is_told_late_is_not_predicted(opened: Callable[[Sequence[Run]], Da
     assert [row.pipeline_id for row in said.forecasts] == ["late"]
 
 
+def test_a_pipeline_that_last_ran_long_ago_is_forecast(
+    opened: Callable[[Sequence[Run]], Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of executions of others have ended since."""
+    monkeypatch.setattr(room, "REMEMBERED", 30)
+    early = [replace(run, pipeline="early", execution=f"early-{run.execution}") for run in RUNS[:60]]
+    database = opened([*early, *(replace(run, started_at=run.started_at + 1.0) for run in RUNS[-600:])])
+    said = follow(database)
+    database.close()
+    assert "early" in {row.pipeline_id for row in said.forecasts}
+    assert len(said.forecasts) > 1
+
+
 def test_a_prediction_says_what_it_stands_on(opened: Callable[[Sequence[Run]], Database]) -> None:
     found = list(predictions(RUNS, opened).values())
     newest = max(found, key=lambda one: one.as_of)

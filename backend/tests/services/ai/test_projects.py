@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flexiroaster.ai.runs import Run
+from flexiroaster.bus.local import LocalBus
 from flexiroaster.services.ai.history import RunHistory
 from flexiroaster.services.ai.projects import KEPT_SECONDS, Projects
 from flexiroaster.services.ai.switch import Switch, project_of
@@ -41,7 +42,7 @@ def seconds() -> Seconds:
 
 @pytest.fixture
 def projects(database: Database, seconds: Seconds) -> Projects:
-    return Projects(database, lambda: NOW, seconds)
+    return Projects(database, LocalBus(), lambda: NOW, seconds)
 
 
 def make(database: Database, id: str, **labels: str) -> None:
@@ -113,7 +114,7 @@ def test_learning_is_on_until_somebody_switches_it_off(projects: Projects) -> No
 
 
 def test_another_server_hears_of_a_switch_within_a_moment(database: Database, seconds: Seconds) -> None:
-    here, there = (Projects(database, seconds=seconds) for _ in range(2))
+    here, there = (Projects(database, LocalBus(), seconds=seconds) for _ in range(2))
     assert there.learns("sales")
     here.set("sales", None, learning=False)
     assert there.learns("sales")
@@ -132,7 +133,7 @@ def test_what_learns_sees_nothing_of_a_project_that_is_off(
 ) -> None:
     """In the learner's process, which only reads: it hears of the switch through the database."""
     write(database, [Run("e1", "orders", 100.0, stage="load", ended_at=105.0, status="failed")])
-    history = RunHistory(database, Switch(True, Projects(database, seconds=seconds).learns))
+    history = RunHistory(database, Switch(True, Projects(database, LocalBus(), seconds=seconds).learns))
     assert [story.seen.id for story in history.newest(10)] == ["e1"]
     projects.set("default", "ada@example.com", learning=False)
     seconds.now += KEPT_SECONDS
