@@ -105,7 +105,14 @@ class InsightBody(BaseModel):
         description="1 minus the probability that ordinary executions show as much by chance", examples=[0.9993]
     )
     executions: list[str] = Field(description="the evidence, newest first, at most 50")
-    numbers: dict[str, float] = Field(description="what the text is made from", examples=[{"usual": 61.0, "now": 92.0}])
+    numbers: dict[str, float] = Field(
+        description="what the text is made from. `usual`, `now` and `before` are seconds (`slow_runs`, `slow_drift`, "
+        "`queue_wait`), rows (`rows_changed`) or bytes (`bytes_changed`). Of other rules `usual` is a share, 0 to 1; "
+        "of an `outage` whose subject is an error it is how often that comes in half an hour. `spread` and `outside` "
+        "are shares, `seconds` and `seen_for` seconds, `deviations` and `shift` standard deviations, `value` and "
+        "`expected` those of the metric. All others are counts",
+        examples=[{"usual": 61.0, "now": 92.0}],
+    )
     found_at: datetime
     acknowledged_at: datetime | None
     acknowledged_by: str | None

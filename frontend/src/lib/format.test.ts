@@ -29,7 +29,7 @@ it.each([
 
 it('writes sizes, shares and counts', () => {
   expect(formatBytes(517)).toBe('517 B')
-  expect(formatBytes(1_572_864)).toBe('1.5 MB')
+  expect(formatBytes(1_500_000)).toBe('1.5 MB')
   expect(formatPercent(97.25)).toBe('97.3%')
   expect(formatPercent(100)).toBe('100%')
   expect(plural(1, 'stage')).toBe('1 stage')

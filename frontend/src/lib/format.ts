@@ -79,12 +79,12 @@ export function formatMoment(moment: string): string {
 
 const UNITS = ['B', 'KB', 'MB', 'GB', 'TB']
 
-/** 512012 → "500 KB" */
+/** 512012 → "512 KB": counted in thousands, as the server's own sentences count. */
 export function formatBytes(bytes: number): string {
   let size = bytes
   let unit = 0
-  while (size >= 1024 && unit < UNITS.length - 1) {
-    size /= 1024
+  while (size >= 1000 && unit < UNITS.length - 1) {
+    size /= 1000
     unit += 1
   }
   const digits = unit === 0 || size >= 100 ? 0 : 1

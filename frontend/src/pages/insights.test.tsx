@@ -164,7 +164,7 @@ it('says why one cannot be applied, and leaves a viewer no way to', async () => 
 })
 
 it('shows the evidence of what is abnormal, takes a verdict, and hears of more', async () => {
-  let found = [insight()]
+  let found = [insight({ numbers: { usual: 61, spread: 0.03, runs_before: 60 } })]
   const said: unknown[] = []
   server.use(
     answer('GET /api/ai', learning({ note: 'Install the extra ai to train models.' })),
@@ -181,6 +181,9 @@ it('shows the evidence of what is abnormal, takes a verdict, and hears of more',
   expect(screen.getByText('Install the extra ai to train models.')).toBeVisible()
   expect(detail.getByText('1.80, had to reach 1')).toBeVisible()
   expect(detail.getByText('99.9% that it is not chance')).toBeVisible()
+  expect(detail.getByText('usual').nextSibling).toHaveTextContent('1 m 01 s')
+  expect(detail.getByText('give or take').nextSibling).toHaveTextContent('3%')
+  expect(detail.getByText('runs before').nextSibling).toHaveTextContent('60')
   expect(await detail.findByRole('link', { name: '#7' })).toHaveAttribute('href', '/executions/e1')
   await user.click(detail.getByRole('button', { name: 'Noise' }))
   expect(await screen.findByText(/^You said it was noise\./)).toBeVisible()

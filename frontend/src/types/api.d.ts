@@ -3455,7 +3455,7 @@ export interface components {
             executions: string[];
             /**
              * Numbers
-             * @description what the text is made from
+             * @description what the text is made from. `usual`, `now` and `before` are seconds (`slow_runs`, `slow_drift`, `queue_wait`), rows (`rows_changed`) or bytes (`bytes_changed`). Of other rules `usual` is a share, 0 to 1; of an `outage` whose subject is an error it is how often that comes in half an hour. `spread` and `outside` are shares, `seconds` and `seen_for` seconds, `deviations` and `shift` standard deviations, `value` and `expected` those of the metric. All others are counts
              * @example {
              *       "now": 92,
              *       "usual": 61

@@ -5,12 +5,8 @@ import { Button } from '@/components/ui/button'
 import { Card, CardHeader } from '@/components/ui/card'
 import { ExecutionLink } from '@/features/executions/components/execution-link'
 import { type Insight, useJudgeInsight } from '@/features/insights/api'
-import {
-  formatConfidence,
-  formatNumber,
-  nameOfNumber,
-  RULES,
-} from '@/features/insights/model/words'
+import { describeNumber, wordOfNumber } from '@/features/insights/model/numbers'
+import { formatConfidence, formatNumber, RULES } from '@/features/insights/model/words'
 import { formatMoment, plural } from '@/lib/format'
 import { useHasRole } from '@/store/session'
 
@@ -59,8 +55,8 @@ export function InsightDetail({ insight, back }: { insight: Insight; back: React
             {formatConfidence(insight.confidence)} that it is not chance
           </Term>
           {Object.entries(insight.numbers).map(([name, value]) => (
-            <Term key={name} name={nameOfNumber(name)}>
-              {formatNumber(value)}
+            <Term key={name} name={wordOfNumber(name)}>
+              {describeNumber(insight, name, value)}
             </Term>
           ))}
         </dl>

@@ -1,5 +1,5 @@
 import type { Insight, Suggestion } from '@/features/insights/api'
-import { formatDuration, formatPercent } from '@/lib/format'
+import { formatCount, formatDuration, formatPercent } from '@/lib/format'
 import type { Tone } from '@/lib/status'
 
 export const VALUES: Record<Suggestion['value'], { word: string; tone: Tone }> = {
@@ -40,7 +40,9 @@ export function nameOfNumber(name: string): string {
   return name.replaceAll('_', ' ')
 }
 
-/** At most three digits that say something. */
+/** Three digits that say something, and all that stand before the point. */
 export function formatNumber(value: number): string {
-  return Number.isInteger(value) ? value.toLocaleString('en-US') : value.toPrecision(3)
+  return Number.isInteger(value) || Math.abs(value) >= 100
+    ? formatCount(Math.round(value))
+    : value.toPrecision(3)
 }
