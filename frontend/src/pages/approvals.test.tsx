@@ -44,6 +44,7 @@ it('lists what waits for you, counts it, and takes the decision with its form', 
   await user.type(within(card).getByLabelText('Discount'), '60')
   await user.click(approve)
   expect(await within(card).findByText('At most 50.')).toBeVisible()
+  expect(within(card).queryByText('It does not fit.')).toBeNull()
   await user.clear(within(card).getByLabelText('Discount'))
   await user.type(within(card).getByLabelText('Discount'), '5')
   await user.type(within(card).getByLabelText(/^Comment/), 'go')
@@ -53,6 +54,28 @@ it('lists what waits for you, counts it, and takes the decision with its form', 
   expect(sent.at(-1)).toEqual({ index: 0, comment: 'go', values: { discount: 5 } })
   await waitFor(() => expect(card).not.toBeInTheDocument())
   expect(await nav.findByRole('link', { name: /^Approvals ?1 ?waiting for you$/ })).toBeVisible()
+})
+
+it('says what is wrong beyond the fields, and shows it at a checkbox too', async () => {
+  const problems = [{ code: 'const', message: 'Agree first.', path: 'values.agreed' }]
+  const refused = [
+    { detail: 'It does not fit.', code: 'invalid_values', problems },
+    { detail: 'Somebody was faster.', code: 'conflict', problems: [] },
+  ]
+  const properties = { agreed: { type: 'boolean', title: 'Agreed' } }
+  server.use(
+    answer('GET /api/approvals', [approval({ form: { properties } })]),
+    http.post('*/api/executions/:id/stages/:stage/approve', () =>
+      HttpResponse.json(refused.shift(), { status: 422 }),
+    ),
+  )
+  const { user } = renderApp('/approvals')
+  const approve = await screen.findByRole('button', { name: 'Approve' })
+  await user.click(approve)
+  expect(await screen.findByText('Agree first.')).toBeVisible()
+  expect(screen.queryByText('It does not fit.')).toBeNull()
+  await user.click(approve)
+  expect(await screen.findByText('Somebody was faster.')).toBeVisible()
 })
 
 it('rejects without the form', async () => {

@@ -1,4 +1,5 @@
 import type { FieldErrors, useForm } from 'react-hook-form'
+import { InlineError } from '@/components/feedback'
 import type { FormValues, SchemaField } from '@/components/schema-form/fields'
 import { Field, Input, Select, Textarea } from '@/components/ui/field'
 
@@ -19,15 +20,18 @@ export function SchemaControl({ field, form, errors }: SchemaControlProps) {
   const registered = form.register(field.name)
   if (field.kind === 'boolean') {
     return (
-      <label className="flex items-start gap-2.5 py-1">
-        <input type="checkbox" className="mt-0.5 size-4 accent-foreground" {...registered} />
-        <span>
-          <span className="font-medium">{field.label}</span>
-          {field.hint && (
-            <span className="block text-small text-muted-foreground">{field.hint}</span>
-          )}
-        </span>
-      </label>
+      <div>
+        <label className="flex items-start gap-2.5 py-1">
+          <input type="checkbox" className="mt-0.5 size-4 accent-foreground" {...registered} />
+          <span>
+            <span className="font-medium">{field.label}</span>
+            {field.hint && (
+              <span className="block text-small text-muted-foreground">{field.hint}</span>
+            )}
+          </span>
+        </label>
+        {error && <InlineError>{error}</InlineError>}
+      </div>
     )
   }
   return (

@@ -40,7 +40,7 @@ export function fieldsOf(schema: unknown): SchemaField[] {
 function toField(name: string, property: Record<string, unknown>, required: boolean): SchemaField {
   const kind = kindOf(property)
   const { default: fallback } = property
-  const computed = typeof fallback === 'string' && fallback.includes('${{')
+  const computed = isComputed(fallback)
   return {
     name,
     label: textOf(property.title) ?? name,
@@ -51,7 +51,8 @@ function toField(name: string, property: Record<string, unknown>, required: bool
       ? property.enum.map((option) => JSON.stringify(option))
       : [],
     initial: kind === 'boolean' ? fallback === true : computed ? '' : write(kind, fallback),
-    fallback: fallback === undefined ? null : computed ? fallback : write(kind, fallback),
+    fallback:
+      fallback === undefined ? null : isComputed(fallback) ? fallback : write(kind, fallback),
   }
 }
 
@@ -117,7 +118,9 @@ export function readField(field: SchemaField, raw: string | boolean | undefined)
           .filter(Boolean),
       }
     case 'datetime':
-      return { ok: true, value: new Date(text).toISOString() }
+      return Number.isNaN(Date.parse(text))
+        ? { ok: false, message: `'${text}' is not a moment.` }
+        : { ok: true, value: new Date(text).toISOString() }
     case 'json':
       return readJson(field, text)
     default:
@@ -157,6 +160,26 @@ export function readAll(
   return { inputs, errors }
 }
 
+/** The inputs that differ from what their controls started with; of one that was emptied its default, where that is known. */
+export function editedInputs(
+  fields: readonly SchemaField[],
+  values: FormValues,
+): Record<string, unknown> {
+  const edited: Record<string, unknown> = {}
+  for (const field of fields) {
+    const raw = values[field.name]
+    const read = readField(
+      field,
+      raw === '' && !isComputed(field.fallback) ? (field.fallback ?? '') : raw,
+    )
+    const before = readField(field, field.initial)
+    if (!read.ok || read.value === undefined) continue
+    if (before.ok && JSON.stringify(before.value) === JSON.stringify(read.value)) continue
+    edited[field.name] = read.value
+  }
+  return edited
+}
+
 /** Travels beside the inputs; no input can be called so. */
 export const DATA_FIELD: SchemaField = {
   name: '$data',
@@ -172,6 +195,11 @@ export const DATA_FIELD: SchemaField = {
 /** The field a problem of the API is about: "inputs.day" or "values.day" → "day". */
 export function fieldOfProblem(path: string): string | null {
   return /^(?:inputs|values)\.([^.[]+)/.exec(path)?.[1] ?? null
+}
+
+/** Whether it is only known when the execution starts. */
+function isComputed(fallback: unknown): fallback is string {
+  return typeof fallback === 'string' && fallback.includes('${{')
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@ import {
   infiniteQueryOptions,
   keepPreviousData,
   queryOptions,
+  skipToken,
   useMutation,
   useQueryClient,
 } from '@tanstack/react-query'
@@ -320,16 +321,24 @@ export function useExecute(pipelineId: string, again?: Again) {
   })
 }
 
-/** What a re-run would take over and what it would run, before it starts. */
-export function rerunPlanQuery(again: Again) {
+/**
+ * What a re-run from a stage would take over and what it would run, before it starts. `inputs` are those to be given, as
+ * JSON: they are checked, and what they mean is said. Nothing is asked where everything runs again.
+ */
+export function rerunPlanQuery(again: Again | undefined, inputs: string | null) {
   return queryOptions({
-    queryKey: ['executions', 'rerun', again],
-    queryFn: () =>
-      unwrap(
-        api.GET('/api/executions/{execution_id}/rerun', {
-          params: { path: { execution_id: again.executionId }, query: startOf(again) },
-        }),
-      ),
+    queryKey: ['executions', 'rerun', again, inputs],
+    queryFn: again?.stage
+      ? () =>
+          unwrap(
+            api.GET('/api/executions/{execution_id}/rerun', {
+              params: {
+                path: { execution_id: again.executionId },
+                query: { ...startOf(again), ...(inputs !== null && { inputs }) },
+              },
+            }),
+          )
+      : skipToken,
     placeholderData: keepPreviousData,
   })
 }

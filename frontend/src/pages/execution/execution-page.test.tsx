@@ -363,6 +363,52 @@ it('runs again from a stage, with the version of then, after it has said what it
   ])
 })
 
+it('says what changed inputs mean for what is taken over, and at the field what is wrong', async () => {
+  const planned: (string | null)[] = []
+  const plan = { message: '1 stage reused', to_run: ['check'], runs_too: [], notes: [] }
+  const properties = { day: { type: 'string' }, limit: { type: 'integer', default: 3 } }
+  answerExecution(failedExecution({ version: 1, inputs: { day: 'monday', limit: 5 } }))
+  server.use(
+    answer('GET /api/pipelines/:id', pipelineDetail({ version: 1, inputs_schema: { properties } })),
+    http.get('*/api/executions/:id/rerun', ({ request }) => {
+      const inputs = new URL(request.url).searchParams.get('inputs')
+      planned.push(inputs)
+      if (inputs?.includes('99')) {
+        const problem = { code: 'maximum', message: 'At most 50.', path: 'inputs.limit' }
+        return HttpResponse.json(
+          { detail: 'It does not fit.', code: 'invalid_inputs', problems: [problem] },
+          { status: 422 },
+        )
+      }
+      return HttpResponse.json({ ...plan, notes: inputs ? [`Changed: ${inputs}`] : [] })
+    }),
+  )
+  const { user } = renderApp('/executions/e1')
+  await user.click(await screen.findByRole('button', { name: 'Run again' }))
+  const dialog = within(await screen.findByRole('dialog'))
+  await user.selectOptions(await dialog.findByLabelText('Start'), 'From check')
+  expect(await dialog.findByText('1 stage reused')).toBeVisible()
+  expect(planned).toEqual([null])
+
+  const day = dialog.getByRole('textbox', { name: /^day/ })
+  const limit = dialog.getByRole('textbox', { name: /^limit/ })
+  await user.clear(day)
+  await user.type(day, 'friday')
+  expect(await dialog.findByText('Changed: {"day":"friday"}')).toBeVisible()
+  await user.clear(limit)
+  expect(await dialog.findByText('Changed: {"day":"friday","limit":3}')).toBeVisible()
+  await user.type(limit, '99')
+  expect(await dialog.findByText('At most 50.')).toBeVisible()
+  expect(dialog.queryByText('It does not fit.')).toBeNull()
+  expect(dialog.getByText('1 stage reused')).toBeVisible()
+
+  await user.clear(limit)
+  await user.click(day)
+  await user.paste('x'.repeat(10_000))
+  await waitFor(() => expect(dialog.queryByText(/^Changed/)).toBeNull())
+  expect(Math.max(...planned.map((inputs) => inputs?.length ?? 0))).toBeLessThanOrEqual(10_000)
+})
+
 it('runs every stage again where results are kept, and with a priority', async () => {
   const sent: unknown[] = []
   const definition = { stages: [{ id: 'load', type: 'noop', cache: { key: 'a', ttl: '1h' } }] }

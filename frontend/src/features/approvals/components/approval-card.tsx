@@ -1,14 +1,14 @@
 import { useForm } from 'react-hook-form'
 import { Link } from 'react-router'
-import { explain, InlineError } from '@/components/feedback'
+import { InlineError } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { SchemaControl } from '@/components/schema-form/control'
-import { type FormValues, fieldOfProblem, fieldsOf, readAll } from '@/components/schema-form/fields'
+import { type FormValues, fieldsOf, readAll } from '@/components/schema-form/fields'
+import { showProblems, unplacedMessage } from '@/components/schema-form/problems'
 import { Button } from '@/components/ui/button'
 import { Card } from '@/components/ui/card'
 import { Field, Input } from '@/components/ui/field'
 import { type Approval, useDecide } from '@/features/approvals/api'
-import { ApiError } from '@/lib/api'
 import { formatMoment } from '@/lib/format'
 
 type ApprovalCardProps = {
@@ -80,13 +80,6 @@ function DecideForm({ approval }: { approval: Approval }) {
       [COMMENT]: '',
     },
   })
-  const showProblems = (error: Error) => {
-    if (!(error instanceof ApiError)) return
-    for (const problem of error.problems) {
-      const name = fieldOfProblem(problem.path)
-      if (name) form.setError(name, { message: problem.message }, { shouldFocus: true })
-    }
-  }
   const submit = (decision: 'approve' | 'reject') =>
     form.handleSubmit((values) => {
       const { inputs, errors } = readAll(fields, values)
@@ -102,9 +95,10 @@ function DecideForm({ approval }: { approval: Approval }) {
           comment: String(values[COMMENT] ?? ''),
           values: decision === 'approve' ? inputs : {},
         },
-        { onError: showProblems },
+        { onError: (error) => showProblems(error, fields, form.setError) },
       )
     })
+  const elsewhere = unplacedMessage(decide.error, fields)
   return (
     <form noValidate onSubmit={submit('approve')} className="flex flex-col gap-3">
       <div className="grid grid-cols-[repeat(auto-fill,minmax(min(260px,100%),1fr))] items-start gap-3">
@@ -120,7 +114,7 @@ function DecideForm({ approval }: { approval: Approval }) {
           {(control) => <Input {...control} {...form.register(COMMENT)} />}
         </Field>
       </div>
-      {decide.error && <InlineError>{explain(decide.error)}</InlineError>}
+      {elsewhere && <InlineError>{elsewhere}</InlineError>}
       <div className="flex gap-2">
         <Button type="submit" variant="primary" disabled={decide.isPending}>
           <Icon name="tick" />

@@ -1,8 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { explain, InlineError } from '@/components/feedback'
 import { Field, Select } from '@/components/ui/field'
-import { type Again, rerunPlanQuery, versionQuery, versionsQuery } from '@/features/pipelines/api'
+import { versionQuery, versionsQuery } from '@/features/pipelines/api'
 import { RunForm } from '@/features/pipelines/components/run-form'
 import type { Schemas } from '@/lib/api'
 
@@ -52,7 +51,6 @@ export function RunAgainForm({ pipeline, execution, only }: RunAgainFormProps) {
           onChange={setVersion}
         />
       )}
-      {stage && <Plan again={again} />}
       <RunForm
         key={chosen.data?.version}
         pipeline={chosen.data ? { ...pipeline, ...asThen(chosen.data) } : pipeline}
@@ -105,25 +103,4 @@ function VersionChoice({ pipeline, then, version, onChange }: VersionChoiceProps
 /** What the form asks for is up to the version. */
 function asThen({ definition, inputs_schema }: Schemas['PipelineVersionDetail']) {
   return { definition, inputs_schema }
-}
-
-function Plan({ again }: { again: Again }) {
-  const plan = useQuery(rerunPlanQuery(again))
-  if (plan.error) return <InlineError>{explain(plan.error)}</InlineError>
-  if (!plan.data) return null
-  const { message, to_run: toRun, runs_too: runsToo, notes } = plan.data
-  return (
-    <div className="rounded-md bg-muted px-3 py-2 text-small">
-      <p className="font-medium">{message}</p>
-      <p className="mono wrap-text text-muted-foreground">{toRun.join(', ')}</p>
-      {runsToo.map(({ stage, reason }) => (
-        <p key={stage}>
-          <span className="mono">{stage}</span> runs too: {reason}
-        </p>
-      ))}
-      {notes.map((note) => (
-        <p key={note}>{note}</p>
-      ))}
-    </div>
-  )
 }

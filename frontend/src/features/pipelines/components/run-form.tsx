@@ -1,22 +1,24 @@
 import { useForm } from 'react-hook-form'
 import { useNavigate } from 'react-router'
-import { explain, InlineError } from '@/components/feedback'
+import { InlineError } from '@/components/feedback'
 import { Icon } from '@/components/icon'
 import { SchemaControl } from '@/components/schema-form/control'
 import {
   DATA_FIELD,
   type FormValues,
-  fieldOfProblem,
   fieldsOf,
   readAll,
   readField,
   type SchemaField,
   startingWith,
 } from '@/components/schema-form/fields'
+import { showProblems, unplacedMessage } from '@/components/schema-form/problems'
 import { Button } from '@/components/ui/button'
 import { type Again, useExecute } from '@/features/pipelines/api'
+import { RerunPlan } from '@/features/pipelines/components/rerun-plan'
 import { keepsResults } from '@/features/pipelines/model'
-import { ApiError, type Schemas } from '@/lib/api'
+import { useRerunPlan } from '@/features/pipelines/use-rerun-plan'
+import type { Schemas } from '@/lib/api'
 
 const PRIORITY_FIELD: SchemaField = {
   name: '$priority',
@@ -64,13 +66,7 @@ export function RunForm({ pipeline, given, again, version }: RunFormProps) {
     },
   })
 
-  const showProblems = (error: Error) => {
-    if (!(error instanceof ApiError)) return
-    for (const problem of error.problems) {
-      const name = fieldOfProblem(problem.path)
-      if (name) form.setError(name, { message: problem.message }, { shouldFocus: true })
-    }
-  }
+  const plan = useRerunPlan(again, fields, form.control)
   const submit = form.handleSubmit((values) => {
     const { inputs, errors } = readAll(fields, values)
     const read = readField(DATA_FIELD, values[DATA_FIELD.name])
@@ -90,19 +86,21 @@ export function RunForm({ pipeline, given, again, version }: RunFormProps) {
       },
       {
         onSuccess: ({ execution_id }) => void navigate(`/executions/${execution_id}`),
-        onError: showProblems,
+        onError: (error) => showProblems(error, fields, form.setError),
       },
     )
   })
 
-  const elsewhere = execute.error && unplacedMessage(execute.error, fields)
+  const errors = { ...plan.problems, ...form.formState.errors }
+  const elsewhere = unplacedMessage(execute.error, fields)
   return (
     <form noValidate onSubmit={submit} className="flex flex-col gap-4">
+      <RerunPlan plan={plan} />
       {fields.length === 0 && (
         <p className="text-muted-foreground">This pipeline declares no inputs.</p>
       )}
       {fields.map((field) => (
-        <SchemaControl key={field.name} field={field} form={form} errors={form.formState.errors} />
+        <SchemaControl key={field.name} field={field} form={form} errors={errors} />
       ))}
       {mayTakeKept && (
         <SchemaControl field={AFRESH_FIELD} form={form} errors={form.formState.errors} />
@@ -125,13 +123,4 @@ export function RunForm({ pipeline, given, again, version }: RunFormProps) {
       </div>
     </form>
   )
-}
-
-/** What is wrong beyond the fields, or null when every problem stands at its field. */
-function unplacedMessage(error: Error, fields: readonly SchemaField[]): string | null {
-  if (!(error instanceof ApiError)) return explain(error)
-  const placed = error.problems.filter((problem) =>
-    fields.some((field) => field.name === fieldOfProblem(problem.path)),
-  )
-  return error.problems.length > 0 && placed.length === error.problems.length ? null : error.message
 }
