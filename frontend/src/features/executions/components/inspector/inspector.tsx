@@ -107,7 +107,6 @@ function StageInspector({ execution, run, selection, tools, item }: StageInspect
         title={run.index > 0 ? `${run.name} [${run.index}]` : run.name}
         end={
           <>
-            {run.type}
             {tools?.(run)}
             <CancelStageButton execution={execution} run={run} />
             {item === undefined ? (
@@ -122,6 +121,7 @@ function StageInspector({ execution, run, selection, tools, item }: StageInspect
         }
       >
         <StateBadge status={shownStatus(run)} />
+        <span className="text-small text-muted-foreground">{run.type}</span>
       </Heading>
       {item !== undefined && (
         <p className="mono wrap-text border-b border-border-soft px-4 py-2 text-small">
@@ -265,12 +265,15 @@ function WholeInspector({ execution, selection }: InspectorProps) {
 
 type HeadingProps = { title: string; end: ReactNode; children?: ReactNode }
 
+/** A last button has no border: its words end where everything below ends. */
 function Heading({ title, end, children }: HeadingProps) {
   return (
     <div className="flex min-h-[46px] flex-wrap items-center gap-x-2.5 gap-y-1 border-b border-border-soft px-4 py-2">
       <h2 className="mono wrap-text text-body font-semibold">{title}</h2>
       {children}
-      <div className="ml-auto flex items-center gap-1 text-small text-muted-foreground">{end}</div>
+      <div className="ml-auto flex items-center gap-1 text-small text-muted-foreground has-[button:last-child]:-mr-2.5">
+        {end}
+      </div>
     </div>
   )
 }
