@@ -7,7 +7,7 @@ import { useDebounced } from '@/hooks/use-debounced'
 import type { Schemas } from '@/lib/api'
 
 const PAUSE_MS = 300
-/** In characters of JSON. Larger inputs are checked when they are run, as the server's address line has an end. */
+/** In characters of the address. Larger inputs are checked when they are run, as the server's address line has an end. */
 const LONGEST_INPUTS = 10_000
 
 export type PlannedRerun = {
@@ -40,5 +40,5 @@ export function useRerunPlan(
 
 function asJson(inputs: Record<string, unknown>): string | null {
   const json = JSON.stringify(inputs)
-  return json === '{}' || json.length > LONGEST_INPUTS ? null : json
+  return json === '{}' || encodeURIComponent(json).length > LONGEST_INPUTS ? null : json
 }
