@@ -77,7 +77,9 @@ def run(data: Path | None) -> list[Row]:
             for one, bound, instance in zip(took["forecast"], bounds, instances, strict=True)
             if applications[instance.application] > 1
         ]
-        rows.append(Row("ai_order", f"mean_ratio_known_{workers}", fmean(known), "× bound", at_most=gate, better="lower"))
+        rows.append(
+            Row("ai_order", f"mean_ratio_known_{workers}", fmean(known), "× bound", at_most=gate, better="lower")
+        )
         pairs = zip(took["forecast"], took["arrival"], strict=True)
         worse = sum(one > theirs * (1 + WORSE[workers]) for one, theirs in pairs)
         rows.append(
