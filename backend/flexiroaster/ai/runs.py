@@ -78,6 +78,10 @@ class Run:
     categories: Mapping[str, str] = field(default_factory=dict)
     """Further texts that were known before the start: a team, a branch, a machine type."""
 
+    stages_known: bool = False
+    """Of a whole execution: the runs of its stages are there as far as they say anything; without any it stands for
+    none."""
+
     @property
     def failed(self) -> bool:
         return self.status in ("failed", "timed_out")
@@ -133,6 +137,6 @@ def _text(value: Any) -> str:
 _OPTIONAL = tuple(item.name for item in fields(Run) if item.type == "float | None")
 _ALIASES = {"run_id": "execution", "execution_id": "execution", "stage_kind": "kind", "pipeline_id": "pipeline"}
 _CONVERT: dict[str, Any] = {
-    item.name: {"float": _number, "float | None": _number, "int": int, "str": _text}.get(str(item.type))
+    item.name: {"bool": bool, "float": _number, "float | None": _number, "int": int, "str": _text}.get(str(item.type))
     for item in fields(Run)
 } | {"status": _text, "needs": tuple, "attributes": dict, "categories": dict}

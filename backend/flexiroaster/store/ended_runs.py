@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from flexiroaster.engine.outcome import WaitsFor
 from flexiroaster.store.executions import stages_only
 from flexiroaster.store.expressions import counted
 from flexiroaster.store.tables import artifacts, attempts, executions, pipelines, results, stage_runs
@@ -54,7 +55,7 @@ class AttemptSeen(NamedTuple):
     bytes: int | None
     last: bool
     waited: bool
-    """For a person, a time or another execution: how long it took says nothing of the stage."""
+    """It does so now: for a person, a time or an event, which is no work. Another execution is."""
     taken_over: bool
     """It did not run: its result is that of another execution."""
 
@@ -183,7 +184,7 @@ def attempts_of(connection: sa.Connection, ids: Sequence[str]) -> tuple[list[Att
                     rows=row.rows,
                     bytes=row.bytes,
                     last=True,
-                    waited=row.waits_for is not None,
+                    waited=row.waits_for not in (None, WaitsFor.EXECUTION),
                     taken_over=row.reused_from is not None or row.cached_from is not None,
                 )
             )

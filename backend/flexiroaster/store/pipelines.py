@@ -6,7 +6,7 @@ Numbers are never given twice: an execution keeps the version that it ran, and p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -168,6 +168,13 @@ def find(connection: sa.Connection, id: str) -> PipelineRow | None:
     """Also a deleted one: look at `deleted_at`."""
     row = connection.execute(_summary.where(pipelines.c.id == id)).mappings().first()
     return None if row is None else PipelineRow(**row)
+
+
+def labels_of(connection: sa.Connection, ids: Collection[str]) -> dict[str, Any]:
+    """Of those that are not deleted."""
+    found = sa.select(pipelines.c.id, pipelines.c.labels).where(pipelines.c.id.in_(ids))
+    query = found.where(pipelines.c.deleted_at.is_(None))
+    return {row.id: row.labels for row in connection.execute(query)}
 
 
 def latest_runs(connection: sa.Connection, ids: Sequence[str]) -> list[RunRow]:

@@ -48,7 +48,7 @@ class Past:
         self.now = now
         with_stages = {run.execution for run in known if run.stage}
         # Of an execution whose stages are not known, the whole stands for its one stage.
-        self.attempts = [run for run in known if run.stage or run.execution not in with_stages]
+        self.attempts = [run for run in known if run.stage or not (run.stages_known or run.execution in with_stages)]
         self.executions = _executions(known)
         self.by_stage = _outcomes(self.attempts)
         self._by_connector: dict[str, list[Run]] = defaultdict(list)

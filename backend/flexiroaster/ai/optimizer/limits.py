@@ -13,6 +13,7 @@ from flexiroaster.ai.optimizer.replay import Arrival, interval, waits
 from flexiroaster.ai.optimizer.suggestion import EXECUTIONS_SHOWN, Edit, Suggestion
 from flexiroaster.ai.runs import Run
 from flexiroaster.ai.wording import span
+from flexiroaster.engine.pipeline import WAITING_TYPES
 from flexiroaster.engine.plurals import counted
 
 LEAST_RUNS = 20
@@ -29,11 +30,13 @@ NEVER = (0, 0)
 
 
 def timeouts(graph: Graph, runs: Sequence[Run]) -> list[Suggestion]:
-    """For stages whose timeout is none, too short, or much too long: 1.5 times the 99th percentile."""
+    """For stages whose timeout is none, too short, or much too long: 1.5 times the 99th percentile. Not for those that
+    wait: what they wait for has its own.
+    """
     found = []
     for id, seconds in _seconds_of_successes(runs).items():
         node = graph.nodes.get(id)
-        if node is None or len(seconds) < LEAST_RUNS:
+        if node is None or node.kind in WAITING_TYPES or len(seconds) < LEAST_RUNS:
             continue
         p99 = statistics.quantiles(seconds, n=100)[98]
         fitting = max(_rounded(p99 * HEADROOM), LEAST_TIMEOUT)

@@ -21,7 +21,7 @@ from flexiroaster.ai.prediction.predictor import Coming, Prediction, Predictor
 from flexiroaster.ai.registry import Entry, ModelRecord, ModelRefused, load
 from flexiroaster.ai.runs import Run
 from flexiroaster.engine.parts import parts
-from flexiroaster.services.ai.history import RunHistory, Story, all_runs
+from flexiroaster.services.ai.history import UNKNOWN_LENGTH, RunHistory, Story, all_runs
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.store import models as model_store
 from flexiroaster.store import pipelines as pipeline_store
@@ -47,8 +47,6 @@ MOST_IN_DETAIL = 20
 """Executions of one round whose stages are foreseen too."""
 MOST_STAGES = 200
 """Stages of an execution that are played through for its end."""
-UNKNOWN_LENGTH = frozenset({"approval", "wait"})
-"""Stages that take as long as somebody else decides."""
 COUNTED = ("success", "failed", "timed_out")
 
 

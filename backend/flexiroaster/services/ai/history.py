@@ -20,6 +20,7 @@ from flexiroaster.engine.pipeline import Pipeline
 from flexiroaster.engine.state import Phase
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.services.pipelines import needs_of, phased_stages
+from flexiroaster.stages.pipeline import CHILD_FAILED
 from flexiroaster.store import ended_runs as store
 from flexiroaster.store import pipelines as pipeline_store
 from flexiroaster.store.database import Database
@@ -31,7 +32,11 @@ MOST_INPUTS = 16
 """Inputs of an execution that are looked at."""
 LONGEST_INPUT = 100
 BY_A_PERSON = "approval"
-"""What somebody decides, and when, says nothing of the stage: a refusal is no failure that comes and goes."""
+"""A refusal is no failure that comes and goes."""
+UNKNOWN_LENGTH = frozenset({BY_A_PERSON, "wait"})
+"""Stages that take as long as a person, a clock or an event says: that is no work, and tells nothing of the stage."""
+OF_ANOTHER = "pipeline"
+"""Takes as long as another execution, and fails with it: what is abnormal or slow there is told of that one."""
 REFUSED = "invalid_count"
 """What validation stages call the number of rows they refused."""
 STATUS: Mapping[str, Status] = {
@@ -79,6 +84,8 @@ class Story(NamedTuple):
     errors: list[ErrorSeen]
     over: frozenset[str]
     """The stages that have ended, those that were skipped too."""
+    elsewhere: Sequence[Run] = ()
+    """Seen afterwards: the attempts of stages that ran another execution, which are not among `attempts` then."""
 
     @property
     def runs(self) -> list[Run]:
@@ -89,8 +96,8 @@ class RunHistory:
     """Reads; keeps only what versions say. Used by one thread at a time.
 
     `afterwards` adds what is known only once a run is over: how many rows were refused, since when its last attempt
-    waited, and of a stage that needs no other, what it handed on as the size of its work. It helps to explain what was;
-    predictions must not see it.
+    waited, and of a stage that needs no other, what it handed on as the size of its work. What befell another execution
+    is left to that one then. It helps to explain what was; predictions must not see it.
     """
 
     def __init__(self, database: Database, switch: Switch) -> None:
@@ -160,6 +167,7 @@ class RunHistory:
         for id, stage in over:
             ended.setdefault(id, set()).add(stage)
         self._learn_versions({(one.pipeline_id, one.version) for one in wanted})
+        told = self._told_elsewhere(wanted) if afterwards else frozenset()
         return [
             _story(
                 one,
@@ -168,9 +176,20 @@ class RunHistory:
                 frozenset(ended.get(one.id, ())),
                 counts,
                 afterwards,
+                told,
             )
             for one in wanted
         ]
+
+    def _told_elsewhere(self, seen: Sequence[ExecutionSeen]) -> frozenset[str]:
+        """The executions that failed with one that they waited for, if that is looked at itself."""
+        failed_with = {one.id: id for one in seen if (id := _failed_child(one.error)) is not None}
+        if not failed_with:
+            return frozenset()
+        with self._database.read() as connection:
+            labels = pipeline_store.labels_of(connection, set(failed_with.values()))
+        looked_at = {id for id, own in labels.items() if self._switch.looks_at(own)}
+        return frozenset(id for id, child in failed_with.items() if child in looked_at)
 
     def _learn_versions(self, keys: set[tuple[str, int]]) -> None:
         missing = keys - self._versions.keys()
@@ -229,6 +248,7 @@ def _story(
     over: frozenset[str],
     refused: Mapping[tuple[str, str], int],
     afterwards: bool,
+    told_elsewhere: frozenset[str],
 ) -> Story:
     numbers, texts = inputs_of(seen.inputs)
     rows = {one.stage: one.rows for one in attempts if one.last and one.rows is not None}
@@ -238,19 +258,25 @@ def _story(
         if one.ended_at is not None:
             ends.setdefault(one.stage, []).append(one.ended_at)
     runs: list[Run] = []
+    elsewhere: list[Run] = []
     errors: list[ErrorSeen] = []
     for one in sorted(attempts, key=lambda one: (one.started_at or seen.created_at, one.stage, one.attempt)):
         if one.waited or one.taken_over or one.started_at is None or one.type == BY_A_PERSON:
             continue
+        own = elsewhere if afterwards and one.type == OF_ANOTHER else runs
         stage = version.stages.get(one.stage) or StageSketch(one.type, (), "", True, 1, 0.0)
         status = STATUS.get(one.status, "") if one.ended_at is not None else ""
         failed = status in ("failed", "timed_out")
+        if failed and one.ended_at is not None and _failed_child(one.error) is None:
+            errors.append(_error(seen, one, stage.connector, status))
+        if one.type in UNKNOWN_LENGTH:
+            continue
         asked_at = one.ready_at if afterwards else _asked_at(seen, one, stage, ends)
         attributes: dict[str, float] = dict(numbers)
         if afterwards:
             count = _refused_by(one, refused)
             attributes |= {} if count is None else {REFUSED: float(count)}
-        runs.append(
+        own.append(
             Run(
                 execution=seen.id,
                 pipeline=seen.pipeline_id,
@@ -276,9 +302,10 @@ def _story(
                 categories=texts,
             )
         )
-        if failed and one.ended_at is not None:
-            errors.append(_error(seen, one, stage.connector, status))
-    return Story(seen, version, whole(seen, version, numbers, texts), runs, errors, over)
+    execution = whole(seen, version, numbers, texts)
+    if execution is not None and seen.id in told_elsewhere:
+        execution = replace(execution, status="cancelled")
+    return Story(seen, version, execution, runs, errors, over, elsewhere)
 
 
 def whole(
@@ -303,6 +330,7 @@ def whole(
         error_class=error_class(seen.error, status) if status in ("failed", "timed_out") else "",
         attributes=numbers,
         categories=texts,
+        stages_known=True,
     )
 
 
@@ -328,6 +356,14 @@ def error_class(error: Any, status: str) -> str:
     code, details = str(error.get("code") or "error"), error.get("details")
     reply = details.get("status") if isinstance(details, Mapping) else None
     return f"{code} {reply}" if isinstance(reply, int) else code
+
+
+def _failed_child(error: Any) -> str | None:
+    """The pipeline of the execution that it failed with."""
+    if not isinstance(error, Mapping) or error.get("code") != CHILD_FAILED:
+        return None
+    details = error.get("details")
+    return str(details.get("pipeline_id")) if isinstance(details, Mapping) else None
 
 
 def _error(seen: ExecutionSeen, one: AttemptSeen, connector: str, status: str) -> ErrorSeen:

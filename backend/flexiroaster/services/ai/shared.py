@@ -8,6 +8,7 @@ from typing import Any
 from flexiroaster.ai.optimizer.advise import Advice
 from flexiroaster.ai.optimizer.sharing import Scene, sharing
 from flexiroaster.ai.runs import Run
+from flexiroaster.engine.pipeline import WAITING_TYPES
 from flexiroaster.services.ai.history import STATUS, Story
 from flexiroaster.store import ended_runs, gates, workers
 from flexiroaster.store.database import Database
@@ -49,13 +50,19 @@ def _with_items(
             left -= len(items)
             if left < 0:
                 return
-            yield from (_item(wanted[one.execution_id], one) for one in items)
+            yield from (_item(wanted[one.execution_id], one) for one in items if _works(wanted[one.execution_id], one))
         for story in some:
             yield from story.runs
 
 
 def _takes_slots_by_item(stage: Mapping[str, Any]) -> bool:
     return bool(stage.get("foreach")) and bool(stage.get("pool"))
+
+
+def _works(story: Story, one: ended_runs.ItemSeen) -> bool:
+    """An item that waits holds no slot meanwhile."""
+    sketch = story.version.stages.get(one.stage)
+    return sketch is None or sketch.type not in WAITING_TYPES
 
 
 def _item(story: Story, one: ended_runs.ItemSeen) -> Run:

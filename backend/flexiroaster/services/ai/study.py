@@ -137,7 +137,7 @@ class Study:
     def _advise(self, document: Mapping[str, Any], stories: Sequence[Story], findings: Findings) -> None:
         """Nothing for a definition that this release cannot read."""
         id = str(document["id"])
-        runs = [run for story in stories for run in story.attempts]
+        runs = [run for story in stories for run in (*story.attempts, *story.elsewhere)]
         usual = _usual_seconds(runs)
         try:
             made = made_of(self._database, stories, document, self._worth_keeping(document, usual))
