@@ -20,8 +20,10 @@ def span(seconds: float) -> str:
 
 
 def share(part: float) -> str:
-    """Of a whole: 0.4 %, 12 %."""
+    """Of a whole: less than 0.1 %, 0.4 %, 12 %."""
     percent = 100 * part
+    if 0 < percent < 0.05:
+        return "less than 0.1 %"
     return f"{percent:.1f} %" if 0 < percent < 1 else f"{percent:.0f} %"
 
 

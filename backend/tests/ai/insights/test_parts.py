@@ -47,6 +47,7 @@ def test_spans(seconds: float, text: str) -> None:
 
 def test_other_numbers() -> None:
     assert [share(part) for part in (0.0, 0.004, 0.12, 1.5)] == ["0 %", "0.4 %", "12 %", "150 %"]
+    assert share(0.0002) == "less than 0.1 %"
     assert [count(number) for number in (12, 1_250, 3.4e6, 0.25)] == ["12", "1,250", "3.4 million", "0.25"]
     assert [size(number) for number in (900, 1_500, 2e9)] == ["900 B", "1.5 KB", "2 GB"]
 
