@@ -215,24 +215,34 @@ def _of_connector(root: Root, runs: Sequence[Run], threshold: float) -> list[Inc
         if not run.failed:
             continue
         usual = rate(hits.total(), trials, prior=PRIOR_RATE, strength=PRIOR_STRENGTH)
-        found_now = [_unlikely(root, window.parts(), usual, threshold)]
+        found_now = [_unlikely(root, window.parts(), usual, _so_large_a_share, threshold)]
         if run.error_class:
             of_error = rate(hits[run.error_class], trials, prior=PRIOR_RATE_OF_ERROR, strength=PRIOR_STRENGTH)
-            found_now.append(_unlikely(root, window.parts(run.error_class), of_error, threshold))
+            found_now.append(_unlikely(root, window.parts(run.error_class), of_error, _so_large_a_share, threshold))
         current = min((one for one in found_now if one), key=lambda one: one.chance, default=None)
         if current is not None:
             found.append(current)
     return found
 
 
-def _unlikely(root: Root, parts: Iterable[Part], usual: float, threshold: float) -> Incident | None:
-    """The part with too many failures for chance, `usual` being the share of runs that fail."""
+def _unlikely(
+    root: Root, parts: Iterable[Part], usual: float, chance_of: Callable[[Part, float], float], threshold: float
+) -> Incident | None:
+    """The part with the most failures beyond chance, if they are enough."""
     best: Incident | None = None
     for part in parts:
-        chance = min(LOOKS * at_least(part.hits, part.trials, usual), 1.0)
+        chance = chance_of(part, usual)
         if surprise(chance) >= DIGITS * threshold and (best is None or chance < best.chance):
             best = part.incident(root, usual, chance, threshold)
     return best
+
+
+def _so_large_a_share(part: Part, usual: float) -> float:
+    return min(LOOKS * at_least(part.hits, part.trials, usual), 1.0)
+
+
+def _so_many(part: Part, usual: float) -> float:
+    return _poisson_at_least(part.hits, max(usual, LEAST_PER_WINDOW))
 
 
 def _ends(incident: Incident, run: Run) -> bool:
@@ -266,22 +276,12 @@ def _of_error(root: Root, runs: Sequence[Run], threshold: float, past: Past) -> 
         earlier += len(window.add(run))
         half_hours = max((_end(window.runs[0]) - first) / WINDOW_SECONDS, 1.0)
         usual = earlier / half_hours
-        current = _too_often(root, window.parts(), usual, threshold)
+        current = _unlikely(root, window.parts(), usual, _so_many, threshold)
         if current is not None:
             found.append(current)
             earlier += len(window.runs)
             window.clear()
     return found
-
-
-def _too_often(root: Root, parts: Iterable[Part], usual: float, threshold: float) -> Incident | None:
-    """The part with too many failures for chance, `usual` being how many come in half an hour."""
-    best: Incident | None = None
-    for part in parts:
-        chance = _poisson_at_least(part.hits, max(usual, LEAST_PER_WINDOW))
-        if surprise(chance) >= DIGITS * threshold and (best is None or chance < best.chance):
-            best = part.incident(root, usual, chance, threshold)
-    return best
 
 
 def _poisson_at_least(events: int, mean: float) -> float:
