@@ -16,7 +16,7 @@ from flexiroaster.ai.insights.signatures import fingerprint as fingerprint_of
 from flexiroaster.ai.runs import Run, Status
 from flexiroaster.engine.errors import FlexiRoasterError
 from flexiroaster.engine.parts import parts
-from flexiroaster.engine.pipeline import Pipeline
+from flexiroaster.engine.pipeline import WAITING_TYPES, Pipeline
 from flexiroaster.engine.state import Phase
 from flexiroaster.services.ai.switch import Switch
 from flexiroaster.services.pipelines import needs_of, phased_stages
@@ -33,10 +33,10 @@ MOST_INPUTS = 16
 LONGEST_INPUT = 100
 BY_A_PERSON = "approval"
 """A refusal is no failure that comes and goes."""
-UNKNOWN_LENGTH = frozenset({BY_A_PERSON, "wait"})
-"""Stages that take as long as a person, a clock or an event says: that is no work, and tells nothing of the stage."""
 OF_ANOTHER = "pipeline"
 """Takes as long as another execution, and fails with it: what is abnormal or slow there is told of that one."""
+UNKNOWN_LENGTH = WAITING_TYPES - {OF_ANOTHER}
+"""Stages that take as long as a person, a clock or an event says: that is no work, and tells nothing of the stage."""
 REFUSED = "invalid_count"
 """What validation stages call the number of rows they refused."""
 STATUS: Mapping[str, Status] = {
