@@ -23,7 +23,7 @@ from flexiroaster.ai.optimizer.replay import makespan
 
 GATES = {4: 1.03, 8: 1.065, 16: None}
 """Of the mean over all workflows. Those whose application has not run before are part of it: of these no forecast can
-know anything, so what the others reach stands beside it as `mean_ratio_known`.
+know anything, so what the others reach stands beside it as `mean_ratio_known`, to which no gate belongs.
 """
 WORSE = {4: 0.02, 8: 0.02, 16: 0.05}
 """How much longer than in order of arrival an instance may take."""
@@ -52,6 +52,7 @@ def run(data: Path | None) -> list[Row]:
         ],
         "longest way, true durations": [instance.graph.tails(instance.workflow.seconds) for instance in instances],
     }
+    applications = Counter(instance.application for instance in instances)
     rows: list[Row] = []
     for workers, gate in GATES.items():
         bounds = [instance.workflow.bound_of(workers) for instance in instances]
@@ -71,15 +72,12 @@ def run(data: Path | None) -> list[Row]:
         }
         mean = ratios.pop("forecast")
         rows.append(Row("ai_order", f"mean_ratio_{workers}", mean, "× bound", ratios, at_most=gate, better="lower"))
-        applications = Counter(instance.application for instance in instances)
         known = [
             one / bound
             for one, bound, instance in zip(took["forecast"], bounds, instances, strict=True)
             if applications[instance.application] > 1
         ]
-        rows.append(
-            Row("ai_order", f"mean_ratio_known_{workers}", fmean(known), "× bound", at_most=gate, better="lower")
-        )
+        rows.append(Row("ai_order", f"mean_ratio_known_{workers}", fmean(known), "× bound", better="lower"))
         pairs = zip(took["forecast"], took["arrival"], strict=True)
         worse = sum(one > theirs * (1 + WORSE[workers]) for one, theirs in pairs)
         rows.append(
