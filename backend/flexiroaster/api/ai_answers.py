@@ -118,6 +118,7 @@ def explanation(found: Explanation, suggestions: list[SuggestionEntry], *, assis
         compared=found.compared,
         note=found.note,
         learns=found.learns,
+        failed_with=found.failed_with,
         seen_before=None
         if before is None
         else schemas.SeenBeforeBody(

@@ -294,6 +294,9 @@ class ExplanationBody(BaseModel):
     )
     note: str | None = Field(examples=["Not enough data yet (3 of 8 executions that passed)."])
     learns: bool = Field(description="false where learning is switched off, as the note says: nobody looked for causes")
+    failed_with: str | None = Field(
+        None, description="the execution that it waited for and failed with: explain that one"
+    )
     seen_before: SeenBeforeBody | None
     retry: RetryAdviceBody | None = Field(None, description="None where no stage of it failed by itself")
     suggestions: list[SuggestionBody] = Field(description="open ones by which the stage would fail less often")

@@ -498,6 +498,34 @@ def test_a_failure_is_explained_with_its_evidence(server: ServerApp) -> None:
     assert 0 < found["retry"]["low"] < found["retry"]["probability"] < found["retry"]["high"] < 1
 
 
+def test_a_failure_with_another_execution_names_it(server: ServerApp) -> None:
+    past = server.history
+    past.pipeline("child", stages=1)
+    past.pipeline("orders", stages=1)
+    at: dict[str, Any] = {"started_at": NOW, "ended_at": NOW + timedelta(seconds=10)}
+    child = past.execution("child", 7, status="failed", failed_stage="s0", error={"message": "ValueError: no"})
+    past.stage_run(child, 0, status="failed", error={"message": "ValueError: no"}, **at)
+    details = {"execution_id": child, "pipeline_id": "child", "status": "failed"}
+    error = {"code": "child_failed", "message": "child #7 failed at s0: ValueError: no", "details": details}
+    parent = past.execution("orders", 1, status="failed", failed_stage="s0", error=error)
+    past.stage_run(parent, 0, status="failed", error=error, type="pipeline", **at)
+
+    def explained(id: str) -> dict[str, Any]:
+        found: dict[str, Any] = server.client.get(f"/api/executions/{id}/explain").json()
+        return found
+
+    found = explained(parent)
+    assert (found["failed_with"], found["causes"]) == (child, [])
+    assert found["note"] == "It failed with child #7, which s0 waited for."
+    assert explained(child)["failed_with"] is None
+    assert explained(child)["seen_before"]["count"] == 1
+    gone = {**error, "details": {**details, "execution_id": "gone"}}
+    orphan = past.execution("orders", 2, status="failed", failed_stage="s0", error=gone)
+    past.stage_run(orphan, 0, status="failed", error=gone, type="pipeline", **at)
+    assert explained(orphan)["failed_with"] is None
+    assert explained(orphan)["note"] == "No stage of it failed by itself: see its error."
+
+
 def test_a_retry_that_never_helped_is_not_worth_it(server: ServerApp) -> None:
     past = server.history
     past.pipeline("orders", stages=1)

@@ -243,6 +243,30 @@ it.each([
   expect(screen.queryByText(/switched off/)).toBeNull()
 })
 
+it('explains a failure by the execution that it failed with', async () => {
+  const parent = explanation({
+    causes: [],
+    compared: 0,
+    note: 'It failed with child #7, which call waited for.',
+    failed_with: 'c7',
+    seen_before: null,
+  })
+  server.use(
+    answer('GET /api/executions/:id', ({ url }) =>
+      url.includes('/c7') ? executionDetail({ id: 'c7', number: 7 }) : failedExecution(),
+    ),
+    answer('GET /api/executions/:id/logs', [logLine()]),
+    answer('GET /api/executions/:id/explain', ({ url }) =>
+      url.includes('/c7') ? explanation({ execution_id: 'c7' }) : parent,
+    ),
+  )
+  renderApp('/executions/e1')
+  const card = within(await screen.findByRole('region', { name: /^Likely cause/ }))
+  expect(card.getByText(/It failed with child #7/)).toBeVisible()
+  expect(card.getByText('3 of 12 rows were refused, usually none.')).toBeVisible()
+  expect(await card.findByRole('link', { name: '#7' })).toHaveAttribute('href', '/executions/c7')
+})
+
 it('shows no risk that stands on few executions', async () => {
   const few = prediction({ enough: false, note: 'Not enough data yet (7 of 20 executions).' })
   server.use(

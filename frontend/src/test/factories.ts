@@ -548,6 +548,7 @@ export function explanation(
     compared: 97,
     note: null,
     learns: true,
+    failed_with: null,
     seen_before: { count: 3, first_at: START, last_at: START, executions: [] },
     suggestions: [],
     assistant: false,

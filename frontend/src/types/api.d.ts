@@ -3287,6 +3287,11 @@ export interface components {
              * @description false where learning is switched off, as the note says: nobody looked for causes
              */
             learns: boolean;
+            /**
+             * Failed With
+             * @description the execution that it waited for and failed with: explain that one
+             */
+            failed_with?: string | null;
             seen_before: components["schemas"]["SeenBeforeBody"] | null;
             /** @description None where no stage of it failed by itself */
             retry?: components["schemas"]["RetryAdviceBody"] | null;

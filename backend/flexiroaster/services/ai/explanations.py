@@ -60,6 +60,8 @@ class Explanation(NamedTuple):
     retry: Retry | None
     learns: bool = True
     """Whether anybody looked: learning may be switched off, on the server or for the pipeline's project."""
+    failed_with: str | None = None
+    """The execution that it waited for and failed with: to be explained in its place."""
 
 
 class Explanations:
@@ -100,10 +102,27 @@ class Explanations:
         try:
             causes = likely_causes(row.id, past)
         except ValueError:
-            off = "No stage of it failed by itself: see its error."
-            return Explanation(row.id, row.pipeline_id, row.failed_stage, [], passed, off, None, None)
+            child = self._failed_with(row)
+            note = "No stage of it failed by itself: see its error."
+            if child is not None:
+                note = f"It failed with {child.pipeline_id} #{child.number}, which {row.failed_stage} waited for."
+            with_it = None if child is None else child.id
+            return Explanation(
+                row.id, row.pipeline_id, row.failed_stage, [], passed, note, None, None, failed_with=with_it
+            )
         before, retry = _seen_before(row, own), _retry(row, own)
         return Explanation(row.id, row.pipeline_id, row.failed_stage, causes, passed, note, before, retry)
+
+    def _failed_with(self, row: FullExecutionRow) -> FullExecutionRow | None:
+        """None where that execution was removed, or has been retried since."""
+        from flexiroaster.services.ai.history import failed_child
+
+        child = failed_child(row.error)
+        if child is None:
+            return None
+        with self._database.read() as connection:
+            found = execution_store.find(connection, child.execution_id)
+        return found if found is not None and found.status in FAILED else None
 
 
 def _around(history: RunHistory, ended_at: datetime) -> tuple[datetime, list[Story]]:

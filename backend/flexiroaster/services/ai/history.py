@@ -183,7 +183,7 @@ class RunHistory:
 
     def _told_elsewhere(self, seen: Sequence[ExecutionSeen]) -> frozenset[str]:
         """The executions that failed with one that they waited for, if that is looked at itself."""
-        failed_with = {one.id: id for one in seen if (id := _failed_child(one.error)) is not None}
+        failed_with = {one.id: child.pipeline_id for one in seen if (child := failed_child(one.error)) is not None}
         if not failed_with:
             return frozenset()
         with self._database.read() as connection:
@@ -267,7 +267,7 @@ def _story(
         stage = version.stages.get(one.stage) or StageSketch(one.type, (), "", True, 1, 0.0)
         status = STATUS.get(one.status, "") if one.ended_at is not None else ""
         failed = status in ("failed", "timed_out")
-        if failed and one.ended_at is not None and _failed_child(one.error) is None:
+        if failed and one.ended_at is not None and failed_child(one.error) is None:
             errors.append(_error(seen, one, stage.connector, status))
         if one.type in UNKNOWN_LENGTH:
             continue
@@ -358,12 +358,19 @@ def error_class(error: Any, status: str) -> str:
     return f"{code} {reply}" if isinstance(reply, int) else code
 
 
-def _failed_child(error: Any) -> str | None:
-    """The pipeline of the execution that it failed with."""
+class FailedChild(NamedTuple):
+    pipeline_id: str
+    execution_id: str
+
+
+def failed_child(error: Any) -> FailedChild | None:
+    """The execution that it failed with."""
     if not isinstance(error, Mapping) or error.get("code") != CHILD_FAILED:
         return None
     details = error.get("details")
-    return str(details.get("pipeline_id")) if isinstance(details, Mapping) else None
+    if not isinstance(details, Mapping):
+        return None
+    return FailedChild(str(details.get("pipeline_id")), str(details.get("execution_id")))
 
 
 def _error(seen: ExecutionSeen, one: AttemptSeen, connector: str, status: str) -> ErrorSeen:

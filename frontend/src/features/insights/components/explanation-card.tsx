@@ -10,11 +10,17 @@ import { formatChance, formatMoment, plural } from '@/lib/format'
 const SHOWN_CAUSES = 3
 const SHOWN_EXECUTIONS = 4
 
-/** Likely causes of a failure with the evidence for each, from the executions around it. */
-export function ExplanationCard({ executionId }: { executionId: string }) {
+/**
+ * Likely causes of a failure with the evidence for each, from the executions around it. Of one that
+ * failed with another execution they are those of the other, and `lead` says so.
+ */
+export function ExplanationCard({ executionId, lead }: { executionId: string; lead?: string }) {
   const { data } = useQuery(explanationQuery(executionId))
   // Silent while it is not known, and where nobody learns: the cause itself is shown above.
   if (!data?.learns) return null
+  if (data.failed_with) {
+    return <ExplanationCard executionId={data.failed_with} lead={data.note ?? lead} />
+  }
   const known = data.causes.filter(({ kind }) => kind !== 'unknown').slice(0, SHOWN_CAUSES)
   if (known.length === 0 && !data.note && data.suggestions.length === 0) return null
   return (
@@ -31,6 +37,11 @@ export function ExplanationCard({ executionId }: { executionId: string }) {
           </span>
         )}
       </h2>
+      {lead && (
+        <p className="mt-1.5 text-small text-secondary-foreground">
+          {lead} See <ExecutionLink id={executionId} />.
+        </p>
+      )}
       {known.length > 0 && (
         <ol className="mt-2 flex flex-col gap-1.5">
           {known.map((cause) => (
