@@ -95,7 +95,7 @@ def caching(
             continue
         if len(trial.hits) < WANTED_HITS:
             missing.append(NotEnough(graph.pipeline, len(trial.hits), WANTED_HITS, "cache", stage))
-        elif saving.low > 0:
+        elif saving.is_worth(LEAST_SHARE):
             found.append(_suggestion(graph, replay, expressions[stage], stage, trial, saving, seen))
     return sorted(found, key=lambda one: -one.gain), missing
 

@@ -41,7 +41,7 @@ def fusions(document: Mapping[str, Any], graph: Graph, runs: Iterable[Run], repl
             ],
             replay.before,
         )
-        if saving.low <= 0 or saving.share < GAP_SHARE:
+        if not saving.is_worth(GAP_SHARE):
             continue
         edits = _edits(document, chain)
         gap = statistics.median(gaps)

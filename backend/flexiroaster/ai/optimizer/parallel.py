@@ -27,7 +27,7 @@ def parallel(graph: Graph, replay: Replay) -> list[Suggestion]:
         needs = _needs_without(graph, node, idle)
         freed = replace(node, needs=needs)
         saving = replay.saving(Graph(graph.pipeline, {**graph.nodes, node.id: freed}))
-        if saving.low > 0 and saving.share >= LEAST_SHARE:
+        if saving.is_worth(LEAST_SHARE):
             found.append(_suggestion(graph, node, idle, needs, replay, saving))
     return sorted(found, key=lambda suggestion: -suggestion.gain)
 

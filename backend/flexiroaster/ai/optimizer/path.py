@@ -34,7 +34,7 @@ def worth_a_look(graph: Graph, replay: Replay) -> list[Suggestion]:
     found = []
     for id, times in on_path.most_common():
         saving = replay.saving_of(lambda execution: _faster(execution.seconds, id))  # noqa: B023
-        if saving.low > 0 and saving.share >= LEAST_SHARE:
+        if saving.is_worth(LEAST_SHARE):
             text = (
                 f"{id} decides how long an execution takes in {times} of the last {saving.executions}: twice as fast, "
                 f"it would save {span(saving.median)} of {span(replay.usual)} ({saving.share:.0%})."

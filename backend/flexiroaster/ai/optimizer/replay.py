@@ -30,6 +30,10 @@ class Recorded:
     """From its first start to its last end."""
 
 
+LEAST_SECONDS = 0.1
+"""Saved in an execution: less is not worth anybody's look, however large a share of it that is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Saving:
     """Seconds of an execution, as median over the executions, with an interval that holds it 9 times in 10."""
@@ -42,6 +46,9 @@ class Saving:
     executions: int
     confidence: float = 1.0
     """That there is one at all."""
+
+    def is_worth(self, least_share: float) -> bool:
+        return self.low > 0 and self.share >= least_share and self.median >= LEAST_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

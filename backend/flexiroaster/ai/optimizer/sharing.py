@@ -107,10 +107,8 @@ class _Shared:
         median = statistics.median(own)
         usual = statistics.median(self.now[place] for place in touched)
         sure = of_saving(own, [self.off[place] for place in touched])
-        share = median / max(usual, 1e-9)
-        if low <= 0 or share < LEAST_SHARE:
-            return None
-        return Saving(median, low, high, share, len(own), sure)
+        found = Saving(median, low, high, median / max(usual, 1e-9), len(own), sure)
+        return found if found.is_worth(LEAST_SHARE) else None
 
     def enough(self, touched: Sequence[int]) -> bool:
         periods = {self.period(place, touched) for place in touched}

@@ -147,6 +147,12 @@ def test_the_stage_that_decides_is_named() -> None:
     assert first.edits == ()
 
 
+def test_what_takes_no_time_is_not_worth_a_change() -> None:
+    definition = unneeded_edge()
+    quick = ran(definition, {stage: seconds / 1_000 for stage, seconds in SECONDS.items()})
+    assert suggested("parallel", definition, quick) == suggested("critical_path", definition, quick) == []
+
+
 def test_hand_over_that_takes_long_is_told() -> None:
     definition = document({"id": "a", "type": "processing"}, {"id": "b", "type": "processing", "needs": ["a"]})
     runs = [
