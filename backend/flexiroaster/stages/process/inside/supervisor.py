@@ -56,6 +56,7 @@ def serve(orders: socket.socket, expected: bytes) -> None:
         if not marker:
             os._exit(0)  # and the code process with it
         work, control, *standard = descriptors
+        code.marker.write(marker.decode())  # before the code runs, which may stop us
         try:
             socket.send_fds(to_code, [marker], [work, *standard])
         except OSError:  # somebody has killed it
@@ -68,7 +69,6 @@ def serve(orders: socket.socket, expected: bytes) -> None:
         for fd in (work, *standard):
             os.close(fd)
         to_code.close()
-        code.marker.write(marker.decode())
         expected = read_body(orders.fileno()) or expected
         attempt(child, control)
         code.marker.write(NO_MARKER)
